@@ -1,0 +1,1 @@
+"""motif: one clip in, endless motion out."""

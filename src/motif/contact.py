@@ -1,0 +1,224 @@
+"""Ground contact: who stands when, and a clean-up that keeps standing feet still.
+
+Speeds and heights are judged relative to the body height, so a crab and a giant are treated alike (the papers' fixed
+0.018 m a frame under-detects contacts on a large rig).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from . import rotation
+from .skeleton import Skeleton
+
+SPEED = 0.25
+"""A contact joint stands below this many body heights a second."""
+HEIGHT = 0.04
+"""... and when it is at most this share of the body height above its own resting level."""
+SHORTEST = 0.1
+"""Seconds; a shorter contact or gap is noise."""
+
+
+def floors(world: Float[Tensor, "*b t j 3"], skeleton: Skeleton) -> Float[Tensor, "c"]:
+    """Resting level of each contact joint in metres: an ankle comes to rest higher than a toe."""
+    heights = world[..., list(skeleton.contacts), 1]
+    return heights.reshape(-1, len(skeleton.contacts)).quantile(0.05, dim=0)
+
+
+def speeds(world: Float[Tensor, "*b t j 3"], skeleton: Skeleton, frame_time: float) -> Float[Tensor, "*b t c"]:
+    """Speed of each contact joint in m/s, central differences (one-sided at the ends)."""
+    p = world[..., list(skeleton.contacts), :]
+    if p.shape[-3] == 1:
+        return torch.zeros_like(p[..., 0])
+    step = p.diff(dim=-3)
+    both = torch.cat((step[..., :1, :, :], (step[..., 1:, :, :] + step[..., :-1, :, :]) / 2, step[..., -1:, :, :]), -3)
+    return both.norm(dim=-1) / frame_time
+
+
+def labels(
+    world: Float[Tensor, "*b t j 3"], skeleton: Skeleton, frame_time: float, level: Float[Tensor, "c"] | None = None
+) -> Bool[Tensor, "*b t c"]:
+    """True where a contact joint stands: slow and low, for at least ``SHORTEST`` seconds.
+
+    Args:
+        world: world positions in metres.
+        skeleton: the rig; C is the number of its contact joints.
+        frame_time: seconds a frame.
+        level: resting levels (:func:`floors`) of a clip that ``world`` is judged by; its own if not given.
+    """
+    level = floors(world, skeleton) if level is None else level
+    low = world[..., list(skeleton.contacts), 1] - level < HEIGHT * skeleton.height
+    slow = speeds(world, skeleton, frame_time) < SPEED * skeleton.height
+    frames = max(round(SHORTEST / frame_time), 1)
+    return without_short(low & slow, frames)
+
+
+def without_short(on: Bool[Tensor, "*b t c"], frames: int) -> Bool[Tensor, "*b t c"]:
+    """Gaps, then runs, of fewer than ``frames`` frames removed (morphological closing, then opening)."""
+    if frames < 2:
+        return on
+    x = on.float().transpose(-1, -2).reshape(-1, 1, on.shape[-2])
+
+    def widest(x: Tensor, before: int, after: int) -> Tensor:
+        padded = torch.nn.functional.pad(x, (before, after), mode="replicate")
+        return torch.nn.functional.max_pool1d(padded, before + after + 1, 1)
+
+    a, b = (frames - 1) // 2, frames - 1 - (frames - 1) // 2
+    closed = 1 - widest(1 - widest(x, a, b), b, a)
+    opened = widest(1 - widest(1 - closed, a, b), b, a)
+    return (opened > 0.5).reshape(*on.shape[:-2], on.shape[-1], on.shape[-2]).transpose(-1, -2)
+
+
+# --- foot lock -------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class _Limb:
+    """The joints that move one limb's contacts."""
+
+    chain: tuple[int, ...]
+    contacts: tuple[int, ...]
+    """Places in ``skeleton.contacts``."""
+
+
+def limbs(skeleton: Skeleton) -> list[_Limb]:
+    """One entry for each limb that stands on the ground; contacts of the trunk have nothing to bend and are left out."""
+    found: dict[int, list[int]] = {}
+    for place, joint in enumerate(skeleton.contacts):
+        top = skeleton.limb_of(joint)
+        if top != skeleton.root:
+            found.setdefault(top, []).append(place)
+    result = []
+    for top, places in found.items():
+        chain: set[int] = set()
+        for place in places:
+            above = skeleton.ancestors(skeleton.contacts[place])
+            chain.update(above[1 : above.index(top) + 1])
+        if chain:
+            result.append(_Limb(tuple(sorted(chain)), tuple(places)))
+    return result
+
+
+def lock(
+    skeleton: Skeleton,
+    rotations: Float[Tensor, "*b t j 4"],
+    positions: Float[Tensor, "*b t j 3"],
+    on: Bool[Tensor, "*b t c"],
+    frame_time: float,
+    ease: float = 0.15,
+    free: Bool[Tensor, "*b t j"] | None = None,
+) -> Float[Tensor, "*b t j 4"]:
+    """Local rotations with every standing contact joint held where it stands.
+
+    Each run of contact is pulled to its mean place; before and after it the pull dies out within ``ease`` seconds,
+    starting with the pull's own speed, so no frame pops. Limbs are solved by damped least squares on the chain from
+    the trunk to the contacts (any number of joints and contacts). Frames that no run reaches come back bit for bit.
+
+    Args:
+        skeleton: the rig.
+        rotations: local rotations (w, x, y, z).
+        positions: local translations, metres.
+        on: contact labels.
+        frame_time: seconds a frame.
+        ease: seconds over which the correction comes and goes.
+        free: joints that may be turned, per frame; all of them if not given.
+    """
+    shape = rotations.shape
+    q, p = rotations.reshape(-1, *shape[-3:]).clone(), positions.reshape(-1, *shape[-3:])
+    flags = on.reshape(-1, *on.shape[-2:])
+    world_p = skeleton.fk(q, p)[1]
+    margin = max(round(ease / frame_time), 1)
+    for limb in limbs(skeleton):
+        joints = [skeleton.contacts[c] for c in limb.contacts]
+        pull, strength = _pulls(world_p[:, :, joints], flags[:, :, list(limb.contacts)], margin)
+        pull = _shared(pull, strength)
+        active = strength.amax(-1) > 0
+        if free is not None:
+            active &= free.reshape(-1, *shape[-3:-1])[:, :, list(limb.chain)].all(-1)
+        take, frame = active.nonzero(as_tuple=True)
+        if len(take):
+            goal = world_p[take, frame][:, joints] + pull[take, frame]
+            q[take, frame] = _solve(skeleton, q[take, frame], p[take, frame], limb, goal)
+    return q.reshape(shape)
+
+
+def _runs(flags: Bool[Tensor, "t"]) -> Iterator[tuple[int, int]]:
+    """Start and stop (exclusive) of each stretch of True."""
+    edge = torch.cat((flags.new_zeros(1), flags, flags.new_zeros(1))).int().diff()
+    yield from zip((edge == 1).nonzero().flatten().tolist(), (edge == -1).nonzero().flatten().tolist(), strict=True)
+
+
+def _pulls(
+    p: Float[Tensor, "b t c 3"], on: Bool[Tensor, "b t c"], margin: int
+) -> tuple[Float[Tensor, "b t c 3"], Float[Tensor, "b t c"]]:
+    """Per contact the offset that holds it, and how much of it is in force (1 within a run, fading over ``margin``)."""
+    b, t, c = on.shape
+    pull, strength = torch.zeros_like(p), torch.zeros_like(p[..., 0])
+    for i in range(b):
+        for k in range(c):
+            runs = list(_runs(on[i, :, k]))
+            stops = [0, *(stop for _, stop in runs)]
+            starts = [*(start for start, _ in runs), t]
+            for n, (start, stop) in enumerate(runs):
+                place = p[i, start:stop, k]
+                offset = place.mean(0) - place
+                pull[i, start:stop, k] += offset
+                strength[i, start:stop, k] = 1
+                before, after = min(margin, start - stops[n]), min(margin, starts[n + 1] - stop)
+                speed = -place.diff(dim=0) if len(place) > 1 else torch.zeros_like(place)
+                pull[i, stop : stop + after, k] += _fade(offset[-1], speed[-1], after)
+                pull[i, start - before : start, k] += _fade(offset[0], -speed[0], before).flip(0)
+                fade = 1 - _smoothstep(after)
+                strength[i, stop : stop + after, k] = torch.maximum(strength[i, stop : stop + after, k], fade)
+                fade = (1 - _smoothstep(before)).flip(0)
+                strength[i, start - before : start, k] = torch.maximum(strength[i, start - before : start, k], fade)
+    return pull, strength
+
+
+def _smoothstep(count: int) -> Float[Tensor, "n"]:
+    u = (torch.arange(count) + 1) / (count + 1)
+    return u * u * (3 - 2 * u)
+
+
+def _fade(offset: Float[Tensor, "3"], speed: Float[Tensor, "3"], count: int) -> Float[Tensor, "n 3"]:
+    """An offset with a speed (per frame) that settles to zero within ``count`` frames without a kink."""
+    u = ((torch.arange(count) + 1) / (count + 1))[:, None]
+    keep = (1 - u) ** 3
+    return keep * (1 + 3 * u + 6 * u * u) * offset + keep * u * (1 + 3 * u) * (count + 1) * speed
+
+
+def _shared(pull: Float[Tensor, "b t c 3"], strength: Float[Tensor, "b t c"]) -> Float[Tensor, "b t c 3"]:
+    """Contacts of a limb that do not stand themselves move along with those that do, so that the foot stays a foot."""
+    total = strength.sum(-1, keepdim=True)
+    common = (pull * strength[..., None]).sum(-2, keepdim=True) / total.clamp_min(1e-6)[..., None]
+    share = strength[..., None]
+    return share * pull + (1 - share) * common * strength.amax(-1)[..., None, None]
+
+
+def _solve(
+    s: Skeleton, q: Float[Tensor, "n j 4"], p: Float[Tensor, "n j 3"], limb: _Limb, goal: Float[Tensor, "n c 3"]
+) -> Float[Tensor, "n j 4"]:
+    """Damped least squares: the smallest joint rotations that bring the limb's contacts to ``goal``."""
+    chain, joints = list(limb.chain), [s.contacts[c] for c in limb.contacts]
+    below = torch.tensor([[float(c in s.subtree(j)[1:]) for j in chain] for c in joints])
+    scale = max(s.reach[chain[0]], 1e-6)
+    damping = torch.eye(3 * len(joints)) * (0.02 * scale) ** 2
+    parents = [s.parents[j] for j in chain]
+    q = q.clone()
+    for _ in range(6):
+        world_q, world_p = s.fk(q, p)
+        error = goal - world_p[:, joints]
+        arm = (world_p[:, joints, None] - world_p[:, None, chain]) * below[..., None]
+        x, y, z = arm.unbind(-1)
+        o = torch.zeros_like(x)
+        # d p_c / d w_j = -[arm]x, as [n, c, 3, joints, 3]
+        jacobian = torch.stack((o, z, -y, -z, o, x, y, -x, o), -1).unflatten(-1, (3, 3)).transpose(2, 3)
+        jacobian = jacobian.reshape(len(q), 3 * len(joints), 3 * len(chain))
+        step = torch.linalg.solve(jacobian @ jacobian.transpose(1, 2) + damping, error.flatten(1)[..., None])
+        turn = (jacobian.transpose(1, 2) @ step).reshape(len(q), len(chain), 3)
+        turn = turn * (0.5 / rotation.length(turn)[..., None].clamp_min(0.5))
+        above = world_q[:, parents]
+        local = rotation.rotate(rotation.inv(above), turn)
+        q[:, chain] = rotation.normalise(rotation.mul(rotation.exp(local), q[:, chain]))
+    return q

@@ -1,0 +1,365 @@
+"""Motion: a skeleton moving, as one frozen value, and the plain tools every animator expects on it.
+
+Metres, seconds, radians; right-handed, Y up, a body of heading 0 faces +Z. Nothing here changes rate, unit or name
+unless it is asked to; every method returns a new Motion.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from . import rotation
+from .errors import MotifError
+from .skeleton import Skeleton
+
+CENTIMETRE = 0.01
+
+
+@dataclass(frozen=True)
+class FileStyle:
+    """How a file spelled a motion, kept so that it is written back the same way."""
+
+    channels: tuple[tuple[str, ...], ...] = ()
+    """Per joint its channels in file order, e.g. ``("Xposition", ..., "Zrotation", ...)``; empty means motif's own."""
+    unit: float = CENTIMETRE
+    """Metres per unit of length in the file."""
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """T frames of a rig with J joints."""
+
+    skeleton: Skeleton
+    rotations: Float[Tensor, "t j 4"]
+    """Local unit quaternions (w, x, y, z)."""
+    positions: Float[Tensor, "t j 3"]
+    """Local translations in metres; constant for all joints but the root on most rigs."""
+    frame_time: float
+    """Seconds per frame, exactly as given."""
+    name: str = ""
+    style: FileStyle = FileStyle()
+
+    def __post_init__(self):
+        t, j = self.rotations.shape[:2]
+        if self.rotations.shape != (t, len(self.skeleton), 4) or self.positions.shape != (t, j, 3) or t == 0:
+            raise MotifError(
+                f"motion {self.name!r}: rotations {tuple(self.rotations.shape)} and positions "
+                f"{tuple(self.positions.shape)} do not fit a rig of {len(self.skeleton)} joints; expected "
+                f"[T, {len(self.skeleton)}, 4] and [T, {len(self.skeleton)}, 3] with T at least 1"
+            )
+        if not (math.isfinite(self.frame_time) and self.frame_time > 0):
+            raise MotifError(f"motion {self.name!r}: frame time {self.frame_time} s; expected a positive number")
+
+    # --- size and files
+    def __len__(self) -> int:
+        return self.rotations.shape[0]
+
+    @property
+    def fps(self) -> float:
+        """Frames per second."""
+        return 1 / self.frame_time
+
+    @property
+    def seconds(self) -> float:
+        """Length in seconds, each frame counted as long as its frame time."""
+        return len(self) * self.frame_time
+
+    @staticmethod
+    def load(path: str | Path, **options) -> "Motion":
+        """Read a motion file, see :func:`motif.io.load`."""
+        from . import io
+
+        return io.load(path, **options)
+
+    def save(self, path: str | Path, **options) -> Path:
+        """Write a motion file, see :func:`motif.io.save`."""
+        from . import io
+
+        return io.save(self, path, **options)
+
+    def rigged(self) -> "Motion":
+        """The same motion with what only a clip can tell about its rig: body root, natural pose, pairs, contacts.
+
+        The body root is the first joint from the top that moves. The natural pose is the one with all rotations zero
+        where the same joints are up there as in the clip; on rigs whose zero pose means nothing it is the clip's most
+        typical frame.
+        """
+        s = self.skeleton
+        turning = rotation.geodesic(self.rotations, self.rotations[:1]).amax(0) > 1e-4
+        moving = (self.positions - self.positions[:1]).abs().amax((0, 2)) > 1e-4 * s.height
+        root = 0
+        while not (turning | moving)[root] and len(s.children[root]) == 1 and len(s.children[s.children[root][0]]) > 0:
+            root = s.children[root][0]
+        if not bool((turning | moving).any()):
+            root = 0
+        if s.guess().left:
+            mean = rotation.normalise(rotation.unroll(self.rotations.transpose(0, 1)).mean(1))
+            far = rotation.geodesic(self.rotations, mean)
+            far[:, : root + 1] = 0
+            typical = int(far.sum(1).argmin())
+            if _likeness(s.rest_positions[:, 1], self.world()[1][typical, :, 1]) < 0.6:
+                rows = rotation.normalise(self.rotations[typical].double()).tolist()
+                s = replace(s, rest=tuple(tuple(row) for row in rows))
+        s = replace(s, root=root)
+        low = self.take(torch.linspace(0, len(self) - 1, min(len(self), 64)).long())
+        pose = replace(low, skeleton=s).world()[1].quantile(0.1, dim=0)
+        return replace(self, skeleton=s.guess(pose))
+
+    # --- world space
+    def world(self) -> tuple[Float[Tensor, "t j 4"], Float[Tensor, "t j 3"]]:
+        """World rotations and positions of all joints."""
+        return self.skeleton.fk(self.rotations, self.positions)
+
+    def heading(self) -> Float[Tensor, "t"]:
+        """Direction the body faces, unwrapped radians: 0 towards +Z, positive turns left (towards +X).
+
+        The twist about the vertical of the root against its natural pose. Near the pole, where a body upside down
+        has no heading, the direction is carried over from the frames around it.
+        """
+        return heading(self.world()[0][:, self.skeleton.root], self.skeleton, self.frame_time)
+
+    def place(self, turn: float = 0.0, shift: Sequence[float] = (0.0, 0.0, 0.0)) -> "Motion":
+        """The same motion turned by ``turn`` radians about the vertical through the origin, then shifted (metres)."""
+        q = rotation.about("y", self.positions.new_tensor(turn))
+        rotations, positions = self.rotations.clone(), self.positions.clone()
+        rotations[:, 0] = rotation.mul(q, rotations[:, 0])
+        positions[:, 0] = rotation.rotate(q, positions[:, 0]) + positions.new_tensor(list(shift))
+        return replace(self, rotations=rotations, positions=positions)
+
+    def align(self, frame: int = 0) -> "Motion":
+        """Turned and shifted so that at ``frame`` the root stands over the origin and faces +Z."""
+        turned = self.place(-float(self.heading()[frame]))
+        x, _, z = turned.world()[1][frame, self.skeleton.root].tolist()
+        return turned.place(shift=(-x, 0.0, -z))
+
+    def ground(self) -> "Motion":
+        """Shifted vertically so that the floor, the level the contact joints touch at their lowest, is at zero."""
+        return self.place(shift=(0.0, -self.floor(), 0.0))
+
+    def floor(self) -> float:
+        """Height of the ground in metres: where the lowest contact joint (any joint if there is none) comes to rest."""
+        heights = self.world()[1][..., 1]
+        lowest = (heights[:, list(self.skeleton.contacts)] if self.skeleton.contacts else heights).amin(1)
+        return float(lowest.quantile(0.05))
+
+    # --- time
+    def crop(self, start: int = 0, stop: int | None = None) -> "Motion":
+        """Frames ``start`` up to, not including, ``stop``; negative numbers count from the end."""
+        kept = range(len(self))[slice(start, stop)]
+        if not kept:
+            raise MotifError(f"crop {start}:{stop} leaves no frame of the {len(self)} in {self.name!r}")
+        return self.take(torch.arange(kept.start, kept.stop))
+
+    def take(self, frames: Tensor) -> "Motion":
+        """The frames with these indices, in this order."""
+        return replace(self, rotations=self.rotations[frames], positions=self.positions[frames])
+
+    def resample(self, fps: float) -> "Motion":
+        """The same motion at another rate: whole frames where the rates divide (within 0.1 %), else slerp between two."""
+        if not (math.isfinite(fps) and fps > 0):
+            raise MotifError(f"cannot resample to {fps} frames a second; give a positive number")
+        ratio = self.fps / fps
+        if abs(ratio - 1) < 1e-3:
+            return self
+        step = round(ratio)
+        if step >= 1 and abs(ratio / step - 1) < 1e-3:
+            return replace(self.take(torch.arange(0, len(self), step)), frame_time=self.frame_time * step)
+        count = int((len(self) - 1) / ratio + 1e-6) + 1
+        when = torch.arange(count, dtype=torch.float64) * ratio
+        return replace(self.at(when), frame_time=1 / fps)
+
+    def at(self, when: Float[Tensor, "n"]) -> "Motion":
+        """Poses at fractional frame numbers, by slerp and linear interpolation; ends are held."""
+        when = when.clamp(0, len(self) - 1)
+        before = when.floor().long().clamp(max=max(len(self) - 2, 0))
+        after = (before + 1).clamp(max=len(self) - 1)
+        t = (when - before).to(self.positions.dtype)
+        q = rotation.slerp(self.rotations[before], self.rotations[after], t[:, None].expand(-1, len(self.skeleton)))
+        return replace(self, rotations=q, positions=torch.lerp(self.positions[before], self.positions[after], t[:, None, None]))
+
+    def mirror(self) -> "Motion":
+        """Left and right exchanged, across the plane x = 0; refused on a rig without left/right pairs."""
+        s = self.skeleton
+        if not s.left:
+            raise MotifError(
+                f"{self.name!r} has no left/right pairs to mirror; name them with skeleton.edit(pairs=[(left, right), ...])"
+            )
+        partner = list(s.mirror)
+        frames = _mirror_frames(s, self)
+        world_q = self.world()[0]
+        flipped = rotation.to_matrix(world_q)[:, partner]
+        flip = torch.diag(flipped.new_tensor([-1.0, 1.0, 1.0]))
+        new_q = rotation.from_matrix(flip @ flipped @ frames)
+        parents = [max(p, 0) for p in s.parents]
+        local_q = rotation.mul(rotation.inv(new_q[:, parents]), new_q)
+        local_q[:, 0] = new_q[:, 0]
+        local_p = self.positions.clone()
+        moved = (local_p - s.offset_tensor(local_p)).abs().amax(0).amax(-1) > 1e-4 * s.height
+        for j in range(len(s)):
+            if moved[partner[j]]:
+                local_p[:, j] = self.positions[:, partner[j]] @ (frames[max(s.parents[j], 0)] if j else flip)
+        return replace(self, rotations=rotation.unroll(local_q.transpose(0, 1)).transpose(0, 1), positions=local_p)
+
+    def loop(self, seconds: float = 0.3) -> "Motion":
+        """Made to repeat: the last ``seconds`` are bent so that the first frame follows the last without a jump.
+
+        The pose closes; the root goes on, so a walk loops as a walk. See :meth:`continued` for the repetition.
+        """
+        again = _append(self, self, 0.0).crop(len(self))
+        return _settle(again._reverse(), self._reverse(), min(seconds, self.seconds / 2))._reverse()
+
+    def _reverse(self) -> "Motion":
+        return self.take(torch.arange(len(self) - 1, -1, -1))
+
+    def continued(self, frames: int) -> "Motion":
+        """The motion repeated up to ``frames`` frames, each round starting where and facing as the last one stopped."""
+        whole = self
+        while len(whole) < frames:
+            whole = _append(whole, self, 0.0)
+        return whole.crop(0, frames)
+
+    @staticmethod
+    def concat(motions: "Sequence[Motion]", blend: float = 0.2) -> "Motion":
+        """One after the other, each placed where the one before stops and facing as it does.
+
+        The jump at a seam, pose and velocity, decays over ``blend`` seconds into the later clip (inertialisation,
+        Bollo 2018), so the earlier clip is untouched. Rigs and rates must agree.
+        """
+        if not motions:
+            raise MotifError("nothing to concatenate; give at least one motion")
+        whole = motions[0]
+        for later in motions[1:]:
+            difference = whole.skeleton.same_rig(later.skeleton)
+            if difference:
+                raise MotifError(f"cannot join {whole.name!r} and {later.name!r}: {difference}")
+            if abs(later.frame_time / whole.frame_time - 1) > 1e-3:
+                raise MotifError(
+                    f"cannot join {whole.name!r} at {whole.fps:.3f} fps and {later.name!r} at {later.fps:.3f} fps; "
+                    f"resample() one of them first"
+                )
+            whole = _append(whole, later, blend)
+        return whole
+
+
+# --- heading ---------------------------------------------------------------------------------------------------------
+def heading(world_q: Float[Tensor, "*b t 4"], skeleton: Skeleton, frame_time: float) -> Float[Tensor, "*b t"]:
+    """Heading of the root's world rotations, see :meth:`Motion.heading`. Turning the world adds the turn exactly."""
+    rest = skeleton.fk(torch.tensor(skeleton.rest, dtype=world_q.dtype))[0][skeleton.root]
+    q = rotation.mul(world_q, rotation.inv(rest))
+    w, y = q[..., 0], q[..., 2]
+    z = torch.stack((w * w - y * y, 2 * w * y), -1)  # (w + iy)^2: the yaw as a direction, its length the certainty
+    radius = max(1, round(0.1 / frame_time))
+    z = z + (0.3 - rotation.length(z)[..., None]).clamp_min(0) * _smooth(z, 4 * radius)
+    angle = torch.atan2(z[..., 1], z[..., 0]) + skeleton.facing
+    return unwrap(angle)
+
+
+def unwrap(angle: Float[Tensor, "*b t"]) -> Float[Tensor, "*b t"]:
+    """Angles without jumps of more than pi along the last dimension."""
+    step = angle.diff(dim=-1)
+    turns = torch.round(step / (2 * math.pi)) * (2 * math.pi)
+    return torch.cat((angle[..., :1], angle[..., :1] + (step - turns).cumsum(-1)), -1)
+
+
+def _smooth(x: Float[Tensor, "*b t n"], radius: int) -> Float[Tensor, "*b t n"]:
+    """Mean over a window of ``2 radius + 1`` frames, shorter at the ends."""
+    total = torch.cat((torch.zeros_like(x[..., :1, :]), x.cumsum(-2)), -2)
+    t = torch.arange(x.shape[-2])
+    low, high = (t - radius).clamp_min(0), (t + radius + 1).clamp_max(x.shape[-2])
+    return (total[..., high, :] - total[..., low, :]) / (high - low)[:, None].to(x.dtype)
+
+
+# --- seams -----------------------------------------------------------------------------------------------------------
+def _append(whole: Motion, later: Motion, blend: float) -> Motion:
+    """``later`` placed at the end of ``whole``, its first frame one step on from the last, the jump blended away."""
+    dt = whole.frame_time
+    root = whole.skeleton.root
+    tail_p = whole.world()[1][:, root]
+    tail_h = whole.heading()
+    step_p = tail_p[-1] - tail_p[-2] if len(whole) > 1 else torch.zeros_like(tail_p[-1])
+    step_h = float(tail_h[-1] - tail_h[-2]) if len(whole) > 1 else 0.0
+    turned = later.place(float(tail_h[-1]) + step_h - float(later.heading()[0]))
+    gap = tail_p[-1] + step_p - turned.world()[1][0, root]
+    placed = turned.place(shift=(float(gap[0]), 0.0, float(gap[2])))
+    bent = _settle(whole, placed, blend) if blend > 0 else placed
+    return replace(
+        whole,
+        rotations=torch.cat((whole.rotations, bent.rotations)),
+        positions=torch.cat((whole.positions, bent.positions)),
+        frame_time=dt,
+    )
+
+
+def _decay(count: int, span: float) -> Float[Tensor, "n 2"]:
+    """Weights of a unit offset and of a unit velocity (per frame) that die out smoothly within ``span`` frames."""
+    u = (torch.arange(count) / max(span, 1e-6)).clamp(max=1)
+    keep = 1 - u
+    offset = keep**3 * (1 + 3 * u + 6 * u * u)  # quintic: value 1, then value, slope and curvature 0 at the end
+    velocity = keep**3 * u * (1 + 3 * u) * span
+    return torch.stack((offset, velocity), -1)
+
+
+def _settle(before: Motion, after: Motion, seconds: float) -> Motion:
+    """``after`` with its first frames bent so that it goes on from ``before`` without a jump in pose or velocity."""
+    n = len(after)
+    weights = _decay(n, seconds / after.frame_time).to(after.positions.dtype)
+
+    def continue_from(previous: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+        last = previous[-1]
+        speed = last - previous[-2] if len(previous) > 1 else torch.zeros_like(last)
+        return last + speed - first, speed - (second - first)
+
+    p = after.positions
+    offset, velocity = continue_from(before.positions, p[0], p[min(1, n - 1)])
+    positions = p + weights[:, 0, None, None] * offset + weights[:, 1, None, None] * velocity
+
+    q = after.rotations
+    last = before.rotations[-1]
+    speed = rotation.log(rotation.mul(last, rotation.inv(before.rotations[-2]))) if len(before) > 1 else torch.zeros_like(p[0])
+    here = rotation.log(rotation.mul(q[min(1, n - 1)], rotation.inv(q[0])))
+    jump = rotation.log(rotation.mul(rotation.mul(rotation.exp(speed), last), rotation.inv(q[0])))
+    bend = weights[:, 0, None, None] * jump + weights[:, 1, None, None] * (speed - here)
+    return replace(after, rotations=rotation.mul(rotation.exp(bend), q), positions=positions)
+
+
+def _mirror_frames(s: Skeleton, motion: Motion) -> Float[Tensor, "j 3 3"]:
+    """For each joint the reflection C of its own axes in ``R'_j = M R_partner C``.
+
+    Rigs whose local axes are parallel in the natural pose have C = M; rigs made by mirroring behaviour (Maya) negate
+    axes. C is the signed axis permutation nearest to what the natural pose and this clip show on average.
+    """
+    flip = torch.diag(torch.tensor([-1.0, 1.0, 1.0]))
+    facing = rotation.about("y", torch.tensor(-s.facing))
+    rest = rotation.to_matrix(rotation.mul(facing, s.fk(torch.tensor(s.rest))[0]))
+    level = rotation.about("y", -motion.heading())[:, None]
+    clip = rotation.to_matrix(rotation.mul(level, motion.world()[0])).mean(0)
+    pose = rest + clip
+    shown = (flip @ pose[list(s.mirror)]).transpose(-1, -2) @ pose
+    choices = _improper_permutations()
+    scores = torch.einsum("jab,nab->jn", shown, choices)
+    return choices[scores.argmax(-1)].to(motion.positions.dtype)
+
+
+def _improper_permutations() -> Float[Tensor, "24 3 3"]:
+    import itertools
+
+    found = []
+    for order in itertools.permutations(range(3)):
+        for signs in itertools.product((1.0, -1.0), repeat=3):
+            m = torch.zeros(3, 3)
+            for row, (column, sign) in enumerate(zip(order, signs, strict=True)):
+                m[row, column] = sign
+            if torch.linalg.det(m) < 0:
+                found.append(m)
+    return torch.stack(found)
+
+
+def _likeness(a: Float[Tensor, "j"], b: Float[Tensor, "j"]) -> float:
+    """Correlation of two poses' heights over the joints: near 1 when the same joints are up and the same are down."""
+    a, b = a - a.mean(), b - b.mean()
+    return float((a * b).sum() / (a.norm() * b.norm()).clamp_min(1e-9))

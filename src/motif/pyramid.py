@@ -1,0 +1,46 @@
+"""Coarse-to-fine levels of time, shared by the matcher, the single-clip networks and their metrics."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def lengths(frames: int, ratio: float = 1 / 5, factor: float = 4 / 3) -> list[int]:
+    """Frames per level as GANimator counts them (Li et al. 2022): from ``ratio`` of the clip up by ``factor``.
+
+    648 frames give 129, 172, 229, 305, 406, 541, 648.
+    """
+    levels = [max(int(ratio * frames), 1)]
+    while levels[-1] < frames:
+        longer = int(levels[-1] * factor)
+        levels.append(longer + (longer == levels[-1]))
+    levels[-1] = frames
+    return levels
+
+
+def rates(finest: float, coarsest: float, factor: float = 4 / 3) -> list[float]:
+    """Frame rates per level in Hz, coarse to fine, ending at ``finest``.
+
+    Levels by rate rather than by length: clips and takes of different lengths share them, and a window of n frames
+    lasts equally long in all of them.
+    """
+    levels = [finest]
+    while levels[-1] / factor >= coarsest:
+        levels.append(levels[-1] / factor)
+    return levels[::-1]
+
+
+def resize(x: Float[Tensor, "*b t d"], frames: int, antialias: bool = True) -> Float[Tensor, "*b s d"]:
+    """Linear resampling along time to ``frames`` frames.
+
+    Args:
+        x: features; per-second velocities stay right at every length, per-frame ones would not.
+        frames: length of the result.
+        antialias: average over what a coarse frame stands for. The papers sample points instead (False), which
+            aliases: what moves faster than the level can show comes back as another motion.
+    """
+    if frames == x.shape[-2]:
+        return x
+    flat = x.reshape(-1, *x.shape[-2:]).transpose(1, 2)[:, :, None]
+    out = torch.nn.functional.interpolate(flat, size=(1, frames), mode="bilinear", antialias=antialias)
+    return out[:, :, 0].transpose(1, 2).reshape(*x.shape[:-2], frames, x.shape[-1])

@@ -1,0 +1,267 @@
+"""Rotations as pure torch functions on any leading dimensions.
+
+Quaternions are ``[..., 4]`` in the order (w, x, y, z), unit length, acting as ``v' = q v q*``.
+Matrices are ``[..., 3, 3]`` and act on columns. 6D is the first two *columns* of the matrix, one after
+the other (Zhou et al. 2019, "On the Continuity of Rotation Representations"). Angles are radians.
+Euler orders are read as intrinsic: ``"zxy"`` means ``R = Rz Rx Ry``, which is how BVH lists its channels.
+
+Every function returns finite values and finite gradients at zero input, identity, 180 degrees, gimbal lock
+and degenerate 6D: a vanishing direction is replaced by a fixed one through which no gradient flows.
+"""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+_AXES = {"x": 0, "y": 1, "z": 2}
+
+
+def _tiny(x: Tensor) -> float:
+    """Squared lengths below this count as zero; the square root of it is far above the rounding of ``x``."""
+    return 1e-24 if x.dtype == torch.float64 else 1e-12
+
+
+def unit(v: Float[Tensor, "*b n"], fallback: Float[Tensor, "*b n"]) -> Float[Tensor, "*b n"]:
+    """``v`` scaled to length one; where ``v`` vanishes, the (unit) ``fallback`` with zero gradient."""
+    squared = (v * v).sum(-1, keepdim=True)
+    small = squared < _tiny(v)
+    length = torch.where(small, torch.ones_like(squared), squared).sqrt()
+    return torch.where(small, fallback, v / length)
+
+
+def length(v: Float[Tensor, "*b n"]) -> Float[Tensor, "*b"]:
+    """Euclidean length with a zero (not infinite) gradient at zero."""
+    squared = (v * v).sum(-1)
+    small = squared < _tiny(v)
+    return torch.where(small, torch.zeros_like(squared), torch.where(small, torch.ones_like(squared), squared).sqrt())
+
+
+def identity(*shape: int, like: Tensor | None = None) -> Float[Tensor, "..."]:
+    """Identity quaternions of shape ``[*shape, 4]``, with the dtype and device of ``like``."""
+    q = torch.zeros(*shape, 4) if like is None else like.new_zeros(*shape, 4)
+    q[..., 0] = 1
+    return q
+
+
+def normalise(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 4"]:
+    """Unit quaternions; a zero quaternion becomes the identity."""
+    return unit(q, identity(*q.shape[:-1], like=q))
+
+
+def mul(a: Float[Tensor, "*a 4"], b: Float[Tensor, "*b 4"]) -> Float[Tensor, "*c 4"]:
+    """Hamilton product: first ``b``, then ``a``."""
+    aw, ax, ay, az = a.unbind(-1)
+    bw, bx, by, bz = b.unbind(-1)
+    return torch.stack(
+        (
+            aw * bw - ax * bx - ay * by - az * bz,
+            aw * bx + ax * bw + ay * bz - az * by,
+            aw * by - ax * bz + ay * bw + az * bx,
+            aw * bz + ax * by - ay * bx + az * bw,
+        ),
+        -1,
+    )
+
+
+def inv(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 4"]:
+    """Inverse of a unit quaternion (its conjugate)."""
+    return q * q.new_tensor([1.0, -1.0, -1.0, -1.0])
+
+
+def rotate(q: Float[Tensor, "*a 4"], v: Float[Tensor, "*b 3"]) -> Float[Tensor, "*c 3"]:
+    """Rotate vectors by unit quaternions."""
+    w, x, y, z = q.unbind(-1)
+    vx, vy, vz = v.unbind(-1)
+    tx, ty, tz = 2 * (y * vz - z * vy), 2 * (z * vx - x * vz), 2 * (x * vy - y * vx)
+    return torch.stack(
+        (vx + w * tx + y * tz - z * ty, vy + w * ty + z * tx - x * tz, vz + w * tz + x * ty - y * tx), -1
+    )
+
+
+def to_matrix(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3 3"]:
+    """Rotation matrix of a unit quaternion."""
+    w, x, y, z = q.unbind(-1)
+    rows = (
+        1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
+        2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
+        2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
+    )  # fmt: skip
+    return torch.stack(rows, -1).unflatten(-1, (3, 3))
+
+
+def from_matrix(m: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 4"]:
+    """Quaternion with non-negative w of a rotation matrix (Shepperd's choice of the largest component)."""
+    a, b, c = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
+    squares = torch.stack((1 + a + b + c, 1 + a - b - c, 1 - a + b - c, 1 - a - b + c), -1)
+    size = squares.clamp_min(0.1).sqrt()  # the chosen one is at least 1; the clamp only silences the others
+    yz, zx, xy = m[..., 2, 1], m[..., 0, 2], m[..., 1, 0]
+    zy, xz, yx = m[..., 1, 2], m[..., 2, 0], m[..., 0, 1]
+    rows = torch.stack(
+        (
+            torch.stack((squares[..., 0], yz - zy, zx - xz, xy - yx), -1),
+            torch.stack((yz - zy, squares[..., 1], xy + yx, zx + xz), -1),
+            torch.stack((zx - xz, xy + yx, squares[..., 2], yz + zy), -1),
+            torch.stack((xy - yx, zx + xz, yz + zy, squares[..., 3]), -1),
+        ),
+        -2,
+    ) / (2 * size[..., None])
+    best = squares.detach().argmax(-1)[..., None, None].expand(*squares.shape[:-1], 1, 4)
+    q = normalise(rows.gather(-2, best).squeeze(-2))
+    return torch.where(q[..., :1] < 0, -q, q)
+
+
+def to_sixd(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 6"]:
+    """The first two columns of the rotation matrix, column after column."""
+    return to_matrix(q)[..., :2].transpose(-1, -2).flatten(-2)
+
+
+def sixd_to_matrix(d: Float[Tensor, "*b 6"]) -> Float[Tensor, "*b 3 3"]:
+    """Gram-Schmidt on the two columns; a zero or parallel column is replaced by an axis of space."""
+    first, second = d[..., :3], d[..., 3:]
+    ex = torch.zeros_like(first)
+    ex[..., 0] = 1
+    x = unit(first, ex)
+    weakest = x.detach().abs().argmin(-1, keepdim=True)
+    axis = torch.zeros_like(x).scatter(-1, weakest, 1.0)
+    spare = unit(axis - (axis * x).sum(-1, keepdim=True) * x, axis)
+    along = second - (second * x).sum(-1, keepdim=True) * x
+    y = unit(along, spare)
+    return torch.stack((x, y, torch.linalg.cross(x, y, dim=-1)), -1)
+
+
+def from_sixd(d: Float[Tensor, "*b 6"]) -> Float[Tensor, "*b 4"]:
+    """Quaternion of a 6D rotation, orthonormalised first."""
+    return from_matrix(sixd_to_matrix(d))
+
+
+def exp(v: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 4"]:
+    """Quaternion of a rotation vector (axis times angle)."""
+    squared = (v * v).sum(-1, keepdim=True)
+    small = squared < 1e-8
+    angle = torch.where(small, torch.ones_like(squared), squared).sqrt()
+    sinc = torch.where(small, 0.5 - squared / 48, torch.sin(angle / 2) / angle)
+    cos = torch.where(small, 1 - squared / 8, torch.cos(angle / 2))
+    return torch.cat((cos, v * sinc), -1)
+
+
+def log(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3"]:
+    """Rotation vector of a unit quaternion, of length at most pi."""
+    q = torch.where(q[..., :1] < 0, -q, q)
+    w, v = q[..., :1], q[..., 1:]
+    squared = (v * v).sum(-1, keepdim=True)
+    small = squared < 1e-8
+    sine = torch.where(small, torch.ones_like(squared), squared).sqrt()
+    cosine = torch.where(small, w.clamp_min(0.5), w)
+    scale = torch.where(small, 2 / cosine - 2 * squared / (3 * cosine**3), 2 * torch.atan2(sine, w) / sine)
+    return v * scale
+
+
+def from_axis_angle(axis: Float[Tensor, "*b 3"], angle: Float[Tensor, "*b"]) -> Float[Tensor, "*b 4"]:
+    """Quaternion turning by ``angle`` about ``axis``; a zero axis gives the identity."""
+    return exp(unit(axis, torch.zeros_like(axis)) * angle[..., None])
+
+
+def about(axis: str, angle: Float[Tensor, "*b"]) -> Float[Tensor, "*b 4"]:
+    """Quaternion turning by ``angle`` about the coordinate axis ``"x"``, ``"y"`` or ``"z"``."""
+    q = angle.new_zeros(*angle.shape, 4)
+    q[..., 0] = torch.cos(angle / 2)
+    q[..., 1 + _AXES[axis]] = torch.sin(angle / 2)
+    return q
+
+
+def from_euler(angles: Float[Tensor, "*b n"], order: str) -> Float[Tensor, "*b 4"]:
+    """Quaternion of intrinsic Euler angles; ``order`` names one axis per angle (one to three of them)."""
+    q = about(order[0], angles[..., 0])
+    for i, axis in enumerate(order[1:], 1):
+        q = mul(q, about(axis, angles[..., i]))
+    return q
+
+
+def to_euler(q: Float[Tensor, "*b 4"], order: str) -> Float[Tensor, "*b 3"]:
+    """Intrinsic Euler angles in any of the twelve orders, e.g. ``"zxy"`` or ``"zxz"``.
+
+    Bernardes and Viollet 2022, "Quaternion to Euler angles conversion": through atan2 alone, so that it stays
+    exact to rounding near gimbal lock, where the third angle is set to zero.
+    """
+    # The formula is written for extrinsic angles; intrinsic "abc" is extrinsic "cba" read backwards.
+    i, j, k = (_AXES[a] for a in reversed(order))
+    proper = i == k
+    if proper:
+        k = 3 - i - j
+    sign = (i - j) * (j - k) * (k - i) / 2  # parity of the axes
+    w, x, y, z = q[..., 0], q[..., 1 + i], q[..., 1 + j], q[..., 1 + k] * sign
+    a, b, c, d = (w, x, y, z) if proper else (w - y, x + z, y + w, z - x)
+    middle = 2 * torch.atan2(length(torch.stack((c, d), -1)), length(torch.stack((a, b), -1)))
+    plus, minus = _angle(b, a), _angle(d, c)
+    low, high = middle < 1e-6, middle > math.pi - 1e-6
+    first = torch.where(low | high, 2 * torch.where(low, plus, -minus), plus - minus)
+    third = torch.where(low | high, torch.zeros_like(plus), plus + minus)
+    if not proper:
+        third, middle = third * sign, middle - math.pi / 2
+    # ``first`` belongs to the first extrinsic axis, that is to the last intrinsic one: put the free angle there.
+    first, third = _gimbal(first, third, low | high, low, sign, proper)
+    return torch.stack([_wrap(t) for t in (third, middle, first)], -1)
+
+
+def _gimbal(first: Tensor, third: Tensor, locked: Tensor, low: Tensor, sign: float, proper: bool):
+    """At gimbal lock only the sum or difference of the outer angles is known: give it all to the first intrinsic one."""
+    moved = torch.where(low, first, -first) * (1.0 if proper else sign)
+    return torch.where(locked, torch.zeros_like(first), first), torch.where(locked, moved, third)
+
+
+def _angle(y: Tensor, x: Tensor) -> Tensor:
+    """atan2 with a zero gradient where both arguments vanish."""
+    none = (x * x + y * y) < _tiny(x)
+    return torch.where(none, torch.zeros_like(x), torch.atan2(y, torch.where(none, torch.ones_like(x), x)))
+
+
+def _wrap(angle: Tensor) -> Tensor:
+    """The angle in (-pi, pi]."""
+    return angle - 2 * math.pi * torch.ceil((angle - math.pi) / (2 * math.pi))
+
+
+def geodesic(a: Float[Tensor, "*b 4"], b: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b"]:
+    """Angle between two rotations, in [0, pi]; q and -q are the same rotation."""
+    relative = mul(inv(a), b)
+    return 2 * torch.atan2(length(relative[..., 1:]), _abs(relative[..., 0]))
+
+
+def _abs(x: Tensor) -> Tensor:
+    return torch.where(x < 0, -x, x)
+
+
+def slerp(a: Float[Tensor, "*b 4"], b: Float[Tensor, "*b 4"], t: Float[Tensor, "*b"]) -> Float[Tensor, "*b 4"]:
+    """Constant-speed interpolation from ``a`` (t=0) to ``b`` (t=1) along the shorter arc."""
+    b = torch.where((a * b).sum(-1, keepdim=True) < 0, -b, b)
+    half = 2 * torch.atan2(length(a - b), length(a + b))[..., None]  # angle in four dimensions, stable near 0
+    t = t[..., None]
+    small = half < 1e-4
+    sine = torch.sin(torch.where(small, torch.ones_like(half), half))
+    near = torch.where(small, 1 - t, torch.sin((1 - t) * half) / sine)
+    far = torch.where(small, t, torch.sin(t * half) / sine)
+    return normalise(a * near + b * far)
+
+
+def twist(q: Float[Tensor, "*b 4"], axis: str) -> Float[Tensor, "*b"]:
+    """Angle about a coordinate axis in the swing-twist decomposition ``q = swing * twist``; 0 where undefined."""
+    return _wrap(2 * _angle(q[..., 1 + _AXES[axis]], q[..., 0]))
+
+
+def between(u: Float[Tensor, "*b 3"], v: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 4"]:
+    """The smallest rotation that takes direction ``u`` to direction ``v``; opposite directions turn about any normal."""
+    zero = torch.zeros_like(u)
+    u, v = unit(u, zero), unit(v, zero)
+    weakest = u.detach().abs().argmin(-1, keepdim=True)
+    axis = torch.zeros_like(u).scatter(-1, weakest, 1.0)
+    normal = unit(torch.linalg.cross(u, axis, dim=-1), axis)
+    q = torch.cat((1 + (u * v).sum(-1, keepdim=True), torch.linalg.cross(u, v, dim=-1)), -1)
+    return unit(q, torch.cat((torch.zeros_like(q[..., :1]), normal), -1))
+
+
+def unroll(q: Float[Tensor, "*b t 4"]) -> Float[Tensor, "*b t 4"]:
+    """Flip signs along the last-but-one dimension so that neighbours lie in the same half space."""
+    flips = (q[..., 1:, :] * q[..., :-1, :]).sum(-1) < 0
+    sign = torch.where(flips, -torch.ones_like(q[..., 1:, 0]), torch.ones_like(q[..., 1:, 0])).cumprod(-1)
+    return torch.cat((q[..., :1, :], q[..., 1:, :] * sign[..., None]), -2)

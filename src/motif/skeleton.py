@@ -1,0 +1,455 @@
+"""Skeleton: any rig as one frozen value, and forward kinematics batched by tree depth.
+
+A rig is data, never a class: joint names, parents, rest offsets, and what can be found out about it from names and
+geometry alone (end sites, the joint that carries the body, ground contacts, left/right pairs). Everything found is a
+plain field, so a user who knows better replaces it: ``skeleton.edit(contacts=["LeftToe", "RightToe"])``.
+
+End sites (the tips of the last bones, which carry no channels in BVH) are ordinary joints here with ``end[j]`` set, so
+that kinematics, contacts and drawing need no special case.
+
+The name hints below are the only place in the package where a joint's name is written.
+"""
+
+import functools
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from . import rotation
+from .errors import MotifError
+
+# --- name hints ------------------------------------------------------------------------------------------------------
+_FOOT = re.compile(r"foot|feet|toe|ball|paw|hoof|heel|ankle|talon", re.IGNORECASE)
+_SIDES = (("Left", "Right"), ("left", "right"), ("LEFT", "RIGHT"))
+_SIDE_TOKEN = re.compile(r"(?<![A-Za-z])([LRlr])(?=[A-Z_.\- ]|$)|(?<=[a-z0-9])([LR])$")
+
+MIXAMO_24 = (
+    "Hips",
+    *(side + bone for side in ("Left", "Right") for bone in ("UpLeg", "Leg", "Foot", "ToeBase", "Toe_End")),
+    *("Spine", "Spine1", "Spine2", "Neck", "Head"),
+    *(side + bone for side in ("Left", "Right") for bone in ("Shoulder", "Arm", "ForeArm", "Hand")),
+)
+XIA_31 = ("LeftToeBase", "RightToeBase")
+PAPER_RIGS: dict[str, tuple[tuple[str, ...] | None, tuple[str, ...]]] = {
+    # rig -> (joints in the papers' order, or None for every joint; contact joints in the papers' order)
+    "mixamo": (MIXAMO_24, ("LeftToe_End", "RightToe_End", "LeftToeBase", "RightToeBase")),
+    "xia": (None, XIA_31),
+}
+
+
+def short_name(name: str) -> str:
+    """The name without the namespace that exporters put before it (``mixamorig7:Hips`` -> ``Hips``)."""
+    return name.rsplit(":", 1)[-1]
+
+
+def _mirrored_names(name: str) -> list[str]:
+    """What the joint on the other side could be called."""
+    found = []
+    for a, b in _SIDES:
+        if a in name or b in name:
+            found.append(re.sub(f"{a}|{b}", lambda m, a=a, b=b: b if m[0] == a else a, name))
+    swap = str.maketrans("LRlr", "RLrl")
+    if _SIDE_TOKEN.search(name):
+        found.append(_SIDE_TOKEN.sub(lambda m: m[0].translate(swap), name))
+    return [other for other in found if other != name]
+
+
+def _is_left(name: str) -> bool:
+    token = _SIDE_TOKEN.search(name)
+    return "left" in name.lower() or (token is not None and token[0] in "Ll")
+
+
+# --- the value -------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Skeleton:
+    """A rig of J joints in an order where every parent stands before its children."""
+
+    names: tuple[str, ...]
+    """One distinct name per joint, kept as the file spells it."""
+    parents: tuple[int, ...]
+    """Index of each joint's parent; -1 for joint 0 alone."""
+    offsets: tuple[tuple[float, float, float], ...]
+    """Position of each joint in its parent's frame, metres, when no channel says otherwise."""
+    end: tuple[bool, ...] = ()
+    """True where the joint is only the tip of a bone (a BVH ``End Site``) and carries no channels."""
+    rest: tuple[tuple[float, float, float, float], ...] = ()
+    """Local rotations (w, x, y, z) of a natural pose of this rig, which geometry is judged by; identity by default."""
+    root: int = 0
+    """The joint that carries the body along its path; not joint 0 where a file puts a static node above the hips."""
+    contacts: tuple[int, ...] = ()
+    """Joints that stand on the ground."""
+    mirror: tuple[int, ...] = ()
+    """For each joint its partner on the other side; itself if it has none."""
+    left: tuple[int, ...] = ()
+    """The joints of the left side."""
+
+    def __post_init__(self):
+        j = len(self.names)
+        defaults = {
+            "end": (False,) * j,
+            "rest": ((1.0, 0.0, 0.0, 0.0),) * j,
+            "mirror": tuple(range(j)),
+        }
+        for field, value in defaults.items():
+            if not getattr(self, field) and j:
+                object.__setattr__(self, field, value)
+        if j == 0 or self.parents[:1] != (-1,):
+            raise MotifError(f"a skeleton needs a joint 0 without a parent, found {j} joints, parents {self.parents[:3]}")
+        for field in ("parents", "offsets", "end", "rest", "mirror"):
+            if len(getattr(self, field)) != j:
+                raise MotifError(f"skeleton: {j} names but {len(getattr(self, field))} {field}; give one per joint")
+        for child, parent in enumerate(self.parents[1:], 1):
+            if not 0 <= parent < child:
+                raise MotifError(
+                    f"joint {child} ({self.names[child]!r}) has parent {parent}; parents must come before children"
+                )
+        if len(set(self.names)) != j:
+            twice = next(n for i, n in enumerate(self.names) if n in self.names[:i])
+            raise MotifError(f"two joints are called {twice!r}; rename one, motif finds joints by name")
+
+    # --- looking things up
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def index(self, name: str) -> int:
+        """Index of a joint by its name, with or without its namespace; a wrong name lists the nearest ones."""
+        if name in self.names:
+            return self.names.index(name)
+        plain = [i for i, n in enumerate(self.names) if short_name(n) == name]
+        if len(plain) == 1:
+            return plain[0]
+        import difflib
+
+        near = difflib.get_close_matches(name, [*self.names, *self.parts], 3, 0.5)
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"it has {', '.join(self.names[:8])} ..."
+        raise MotifError(f"no joint {name!r} in this rig of {len(self)} joints; {hint}")
+
+    def select(self, names: Iterable[str]) -> tuple[int, ...]:
+        """Indices of joints and body parts by name, sorted, end sites of the named joints included."""
+        chosen: set[int] = set()
+        for name in names:
+            chosen.update(self.parts[name] if name in self.parts else (self.index(name),))
+        chosen.update(j for j, p in enumerate(self.parents) if self.end[j] and p in chosen)
+        return tuple(sorted(chosen))
+
+    def edit(self, *, contacts: Iterable[str] | None = None, pairs: Iterable[tuple[str, str]] | None = None) -> "Skeleton":
+        """The same rig with the ground contacts or the (left, right) pairs that the user names."""
+        changes: dict[str, object] = {}
+        if contacts is not None:
+            changes["contacts"] = tuple(self.index(n) for n in contacts)
+        if pairs is not None:
+            indices = [(self.index(a), self.index(b)) for a, b in pairs]
+            mirror = list(range(len(self)))
+            for a, b in indices:
+                mirror[a], mirror[b] = b, a
+            changes |= {"mirror": tuple(mirror), "left": tuple(a for a, _ in indices)}
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+    def same_rig(self, other: "Skeleton") -> str | None:
+        """None if motions of both can be used together, else what differs in words."""
+        if self.names != other.names:
+            here, there = set(self.names) - set(other.names), set(other.names) - set(self.names)
+            if here or there:
+                return f"joints differ: only in the first {sorted(here)[:4]}, only in the second {sorted(there)[:4]}"
+            return "the joints are the same but stand in another order"
+        if self.parents != other.parents:
+            return "the joints are the same but hang on other parents"
+        bones = self.subtree(self.root)[1:]
+        gap = max((math.dist(self.offsets[j], other.offsets[j]) for j in bones), default=0.0)
+        if gap > 0.05 * self.height:
+            return f"a bone differs by {gap:.3f} m, which is more than 5 % of the body height {self.height:.2f} m"
+        return None
+
+    @functools.cached_property
+    def children(self) -> tuple[tuple[int, ...], ...]:
+        """The children of each joint."""
+        return tuple(tuple(c for c, p in enumerate(self.parents) if p == j) for j in range(len(self)))
+
+    @functools.cached_property
+    def depth(self) -> tuple[int, ...]:
+        """Number of bones between each joint and joint 0."""
+        depth = [0] * len(self)
+        for j, p in enumerate(self.parents[1:], 1):
+            depth[j] = depth[p] + 1
+        return tuple(depth)
+
+    def ancestors(self, joint: int) -> tuple[int, ...]:
+        """The chain from ``joint`` (included) up to joint 0."""
+        chain = [joint]
+        while self.parents[chain[-1]] >= 0:
+            chain.append(self.parents[chain[-1]])
+        return tuple(chain)
+
+    def subtree(self, joint: int) -> tuple[int, ...]:
+        """``joint`` and everything below it, sorted."""
+        inside = {joint}
+        for j in range(joint + 1, len(self)):
+            if self.parents[j] in inside:
+                inside.add(j)
+        return tuple(sorted(inside))
+
+    # --- geometry
+    @functools.cached_property
+    def rest_positions(self) -> Float[Tensor, "j 3"]:
+        """World positions of the natural pose, metres, joint 0 at its offset."""
+        return self.fk(torch.tensor(self.rest))[1]
+
+    @functools.cached_property
+    def height(self) -> float:
+        """Body height in metres: the largest extent of the natural pose's joints (its tips, on rigs of one joint).
+
+        Every tolerance in motif is a share of it.
+        """
+        pose = self.rest_positions
+        body = self.subtree(self.root)
+        for joints in ([j for j in body if not self.end[j]], body):
+            joints = list(joints)
+            extent = float((pose[joints].amax(0) - pose[joints].amin(0)).max())
+            if extent > 1e-6:
+                return extent
+        return 1.0
+
+    @functools.cached_property
+    def reach(self) -> tuple[float, ...]:
+        """For each joint the bone length from it to the farthest joint below it, metres: what its rotation can move."""
+        reach = [0.0] * len(self)
+        for j in range(len(self) - 1, 0, -1):
+            p = self.parents[j]
+            reach[p] = max(reach[p], reach[j] + math.hypot(*self.offsets[j]))
+        return tuple(reach)
+
+    @functools.cached_property
+    def facing(self) -> float:
+        """Yaw of the natural pose in radians, 0 towards +Z: left minus right, turned by a quarter; 0 without pairs."""
+        lateral = self._lateral()
+        if lateral is None:
+            return 0.0
+        x, _, z = lateral  # left is +X when the body faces +Z
+        return math.atan2(-z, x)
+
+    def _lateral(self) -> tuple[float, float, float] | None:
+        if not self.left:
+            return None
+        pose = self.rest_positions
+        gap = (pose[list(self.left)] - pose[[self.mirror[j] for j in self.left]]).mean(0)
+        gap[1] = 0
+        return tuple(gap.tolist()) if float(gap.norm()) > 1e-3 * self.height else None
+
+    @functools.cached_property
+    def parts(self) -> dict[str, tuple[int, ...]]:
+        """Body parts derived from the tree: ``all``, ``upper``, ``lower``, ``trunk`` and each limb by its first joint.
+
+        A limb hangs on the trunk: with left/right pairs it starts where the sides part, without them below the first
+        fork. ``lower`` is the root with every limb that stands on the ground (the papers, too, count the root to the
+        lower body), ``upper`` is the rest.
+        """
+        paired = [self.mirror[j] != j for j in range(len(self))]
+        tops = [j for j, p in enumerate(self.parents) if p >= 0 and paired[j] and not paired[p]]
+        if not tops:
+            fork = next((j for j, c in enumerate(self.children) if len(c) > 1), None)
+            tops = list(self.children[fork]) if fork is not None else []
+        limbs = {self.names[j]: self.subtree(j) for j in tops}
+        everything = tuple(range(len(self)))
+        in_limb = {j for limb in limbs.values() for j in limb}
+        lower = {0, self.root, *self.ancestors(self.root)}
+        for limb in limbs.values():
+            if set(limb) & set(self.contacts):
+                lower |= set(limb)
+        return limbs | {
+            "all": everything,
+            "upper": tuple(j for j in everything if j not in lower),
+            "lower": tuple(sorted(lower)),
+            "trunk": tuple(j for j in everything if j not in in_limb),
+        }
+
+    def limb_of(self, joint: int) -> int:
+        """First joint of the limb that ``joint`` belongs to, or the root if it belongs to the trunk."""
+        generic = ("all", "upper", "lower", "trunk")
+        for name, limb in self.parts.items():
+            if name not in generic and joint in limb:
+                return limb[0]
+        return self.root
+
+    @functools.cached_property
+    def hops(self) -> Float[Tensor, "j j"]:
+        """Number of bones between every two joints."""
+        chains = [set(self.ancestors(j)) for j in range(len(self))]
+        return torch.tensor([[float(len(a ^ b)) for b in chains] for a in chains])
+
+    def neighbours(self, k: int) -> Bool[Tensor, "j j"]:
+        """True where two joints are at most ``k`` bones apart (Holden's and Aberman's skeleton-aware convolutions)."""
+        return self.hops <= k
+
+    def pool(self) -> "tuple[Skeleton, tuple[int, ...]]":
+        """Half as detailed a rig and, for each joint of this one, its joint there (Aberman et al. 2020, section 4.2).
+
+        Along every chain each two neighbours merge; where no chain is left, leaves merge into their parents.
+        """
+        chain = any(len(c) == 1 for c in self.children)
+        group = [-1] * len(self)
+        count = 0
+        open_pair = [False] * len(self)
+        for j, p in enumerate(self.parents):
+            joins = p >= 0 and (open_pair[p] if chain else not self.children[j])
+            if joins:
+                group[j] = group[p]
+            else:
+                group[j] = count
+                open_pair[j] = len(self.children[j]) == 1
+                count += 1
+        first = [group.index(g) for g in range(count)]
+        pose = self.rest_positions
+        names = tuple(self.names[j] for j in first)
+        parents = tuple(-1 if self.parents[j] < 0 else group[self.parents[j]] for j in first)
+        offsets = [self.offsets[0]]
+        offsets += [tuple((pose[j] - pose[first[p]]).tolist()) for j, p in zip(first[1:], parents[1:], strict=True)]
+        mirror = tuple(group[self.mirror[j]] for j in first)
+        pooled = Skeleton(
+            names,
+            parents,
+            tuple(offsets),
+            root=group[self.root],
+            contacts=tuple(sorted({group[j] for j in self.contacts})),
+            mirror=mirror,
+            left=tuple(sorted({group[j] for j in self.left if mirror[group[j]] != group[j]})),
+        )
+        return pooled, tuple(group)
+
+    # --- kinematics
+    def offset_tensor(self, like: Tensor | None = None) -> Float[Tensor, "j 3"]:
+        """The rest offsets with the dtype and device of ``like``."""
+        return _offsets(self, torch.float32 if like is None else like.dtype, "cpu" if like is None else like.device)
+
+    def fk(
+        self, rotations: Float[Tensor, "*b j 4"], positions: Float[Tensor, "*b j 3"] | None = None
+    ) -> tuple[Float[Tensor, "*b j 4"], Float[Tensor, "*b j 3"]]:
+        """Forward kinematics, all joints of one depth at once.
+
+        Args:
+            rotations: local unit quaternions (w, x, y, z).
+            positions: local translations in metres; the rest offsets if not given.
+
+        Returns:
+            World rotations and world positions.
+        """
+        if positions is None:
+            positions = self.offset_tensor(rotations).expand(*rotations.shape[:-1], 3)
+        levels, order = _levels(self)
+        world_q, world_p = [rotations[..., :1, :]], [positions[..., :1, :]]
+        for joints, above in levels:
+            parent_q, parent_p = world_q[-1][..., above, :], world_p[-1][..., above, :]
+            world_p.append(parent_p + rotation.rotate(parent_q, positions[..., joints, :]))
+            world_q.append(rotation.mul(parent_q, rotations[..., joints, :]))
+        return torch.cat(world_q, -2)[..., order, :], torch.cat(world_p, -2)[..., order, :]
+
+    # --- what names and geometry tell
+    def guess(self, pose: Float[Tensor, "j 3"] | None = None) -> "Skeleton":
+        """The same rig with left/right pairs and ground contacts found.
+
+        Args:
+            pose: world positions to judge ground contact by, e.g. each joint's typical low height in a clip;
+                the natural pose if not given.
+        """
+        mirror = _pairs_by_name(self) or _pairs_by_shape(self)
+        left = [j for j in range(len(self)) if mirror[j] != j and _is_left(short_name(self.names[j]))]
+        if not left:  # found by shape alone: a body that faces +Z has its left on +X
+            x = self.rest_positions[:, 0]
+            left = [j for j in range(len(self)) if mirror[j] != j and x[j] > x[mirror[j]]]
+        paired = replace(self, mirror=tuple(mirror), left=tuple(left))
+        return replace(paired, contacts=_guess_contacts(paired, self.rest_positions if pose is None else pose))
+
+
+@functools.lru_cache(maxsize=256)
+def _offsets(skeleton: Skeleton, dtype: torch.dtype, device: torch.device | str) -> Tensor:
+    return torch.tensor(skeleton.offsets, dtype=dtype, device=device)
+
+
+@functools.lru_cache(maxsize=256)
+def _levels(skeleton: Skeleton) -> tuple[list[tuple[list[int], list[int]]], list[int]]:
+    """Per depth from 1: its joints and their parents' places within the level above; then the way back."""
+    by_depth: list[list[int]] = [[] for _ in range(max(skeleton.depth) + 1)]
+    for j, d in enumerate(skeleton.depth):
+        by_depth[d].append(j)
+    levels = []
+    for above, joints in zip(by_depth, by_depth[1:], strict=False):
+        place = {j: i for i, j in enumerate(above)}
+        levels.append((joints, [place[skeleton.parents[j]] for j in joints]))
+    flat = [j for level in by_depth for j in level]
+    order = [0] * len(flat)
+    for place_, j in enumerate(flat):
+        order[j] = place_
+    return levels, order
+
+
+def _pairs_by_name(s: Skeleton) -> list[int] | None:
+    plain = [short_name(n) for n in s.names]
+    where = {n: i for i, n in enumerate(plain)}
+    mirror = list(range(len(s)))
+    for j, name in enumerate(plain):
+        other = next((where[m] for m in _mirrored_names(name) if m in where), j)
+        if s.depth[other] == s.depth[j]:
+            mirror[j] = other
+    mirror = [m if mirror[m] == j else j for j, m in enumerate(mirror)]
+    for j, p in enumerate(s.parents):  # end sites follow their bones, whatever they are called
+        if s.end[j] and p >= 0 and mirror[p] != p:
+            nth = [c for c in s.children[p] if s.end[c]].index(j)
+            partners = [c for c in s.children[mirror[p]] if s.end[c]]
+            if nth < len(partners):
+                mirror[j], mirror[partners[nth]] = partners[nth], j
+    return mirror if any(m != j for j, m in enumerate(mirror)) else None
+
+
+def _pairs_by_shape(s: Skeleton) -> list[int]:
+    """Siblings whose subtrees are mirror images across the plane x = const (or z = const) through their parent."""
+    pose, best = s.rest_positions, list(range(len(s)))
+    for axis in (0, 2):
+        mirror = list(range(len(s)))
+        for siblings in s.children:
+            for i, a in enumerate(siblings):
+                for b in siblings[i + 1 :]:
+                    here, there = s.subtree(a), s.subtree(b)
+                    if len(here) != len(there) or mirror[a] != a or mirror[b] != b:
+                        continue
+                    gap = pose[list(here)] - pose[s.parents[a]]
+                    other = pose[list(there)] - pose[s.parents[b]]
+                    flipped = other.clone()
+                    flipped[:, axis] *= -1
+                    apart = float((gap - other)[:, axis].abs().max())
+                    if float((gap - flipped).abs().max()) < 0.03 * s.height and apart > 0.01 * s.height:
+                        for m, n in zip(here, there, strict=True):
+                            mirror[m], mirror[n] = n, m
+        if sum(m != j for j, m in enumerate(mirror)) > sum(m != j for j, m in enumerate(best)):
+            best = mirror
+    return best
+
+
+def _guess_contacts(s: Skeleton, pose: Float[Tensor, "j 3"]) -> tuple[int, ...]:
+    """Foot-like names near the ground with the tips below them; without such names, the lowest ends of the tree."""
+    if len(s) == 1:
+        return ()
+    above = ((pose[:, 1] - pose[:, 1].min()) / s.height).tolist()
+    named = [j for j in range(len(s)) if not s.end[j] and _FOOT.search(short_name(s.names[j])) and above[j] < 0.2]
+    tips = [j for j, p in enumerate(s.parents) if s.end[j] and p in named and _bone(s, j) > 0.01 * s.height]
+    tips = [j for j in tips if sum(k in named for k in s.ancestors(j)) < 3]
+    if named:
+        return tuple(sorted(named + tips))
+    leaves = [j for j, c in enumerate(s.children) if not c and _bone(s, j) > 1e-4 * s.height]
+    leaves += [s.parents[j] for j, c in enumerate(s.children) if not c and _bone(s, j) <= 1e-4 * s.height]
+    return tuple(sorted({j for j in leaves if above[j] < 0.06 and j != s.root}))
+
+
+def _bone(s: Skeleton, joint: int) -> float:
+    return math.hypot(*s.offsets[joint])
+
+
+def build(
+    names: Sequence[str], parents: Sequence[int], offsets: Sequence[Sequence[float]], end: Sequence[bool] | None = None
+) -> Skeleton:
+    """A skeleton from plain lists, with pairs and contacts guessed from its natural pose."""
+    rows = tuple((float(x), float(y), float(z)) for x, y, z in offsets)
+    return Skeleton(tuple(names), tuple(parents), rows, tuple(end) if end else ()).guess()
