@@ -4,6 +4,7 @@ Speeds and heights are judged relative to the body height, so a crab and a giant
 0.018 m a frame under-detects contacts on a large rig).
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ HEIGHT = 0.04
 """... and when it is at most this share of the body height above its own resting level."""
 SHORTEST = 0.1
 """Seconds; a shorter contact or gap is noise."""
+SMOOTH = 0.04
+"""Seconds (sigma) over which corrections are smoothed, so that they add no jerk."""
 
 
 def floors(world: Float[Tensor, "*b t j 3"], skeleton: Skeleton) -> Float[Tensor, "c"]:
@@ -54,6 +57,30 @@ def labels(
     slow = speeds(world, skeleton, frame_time) < SPEED * skeleton.height
     frames = max(round(SHORTEST / frame_time), 1)
     return without_short(low & slow, frames)
+
+
+def drift(
+    world: Float[Tensor, "*b t j 3"], on: Bool[Tensor, "*b t c"], skeleton: Skeleton, frame_time: float
+) -> Float[Tensor, "*b t 3"]:
+    """Horizontal velocity of what stands, m/s, smoothed: the mean over standing contacts, zero in the air."""
+    p = world[..., list(skeleton.contacts), :]
+    if p.shape[-3] < 2:
+        return torch.zeros_like(p[..., 0, :])
+    step = p.diff(dim=-3) / frame_time
+    stand = (on[..., 1:, :] & on[..., :-1, :]).to(p.dtype)[..., None]
+    mean = (step * stand).sum(-2) / stand.sum(-2).clamp_min(1)
+    mean = torch.cat((mean[..., :1, :], mean), -2) * p.new_tensor([1.0, 0.0, 1.0])
+    return smooth(mean, SMOOTH / frame_time)
+
+
+def smooth(x: Float[Tensor, "*b t n"], sigma: float) -> Float[Tensor, "*b t n"]:
+    """Gaussian average along time, ``sigma`` in frames, cut off at three of them; ends are held."""
+    radius = max(math.ceil(3 * sigma), 1)
+    kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / max(sigma, 1e-3)) ** 2).to(x.dtype)
+    flat = x.transpose(-1, -2).reshape(-1, 1, x.shape[-2])
+    padded = torch.nn.functional.pad(flat, (radius, radius), mode="replicate")
+    out = torch.nn.functional.conv1d(padded, (kernel / kernel.sum())[None, None])
+    return out.reshape(*x.shape[:-2], x.shape[-1], x.shape[-2]).transpose(-1, -2)
 
 
 def without_short(on: Bool[Tensor, "*b t c"], frames: int) -> Bool[Tensor, "*b t c"]:
@@ -107,7 +134,7 @@ def lock(
     on: Bool[Tensor, "*b t c"],
     frame_time: float,
     ease: float = 0.15,
-    free: Bool[Tensor, "*b t j"] | None = None,
+    fixed: Bool[Tensor, "*b t j"] | None = None,
 ) -> Float[Tensor, "*b t j 4"]:
     """Local rotations with every standing contact joint held where it stands.
 
@@ -122,25 +149,25 @@ def lock(
         on: contact labels.
         frame_time: seconds a frame.
         ease: seconds over which the correction comes and goes.
-        free: joints that may be turned, per frame; all of them if not given.
+        fixed: joints that must not be turned, per frame; a limb with such a joint stays as it is in that frame, and
+            its neighbours in time are pulled to where it stands.
     """
-    shape = rotations.shape
-    q, p = rotations.reshape(-1, *shape[-3:]).clone(), positions.reshape(-1, *shape[-3:])
+    q = rotations.reshape(-1, *rotations.shape[-3:]).clone()
+    p = positions.reshape(-1, *positions.shape[-3:])
     flags = on.reshape(-1, *on.shape[-2:])
+    still = torch.zeros(q.shape[:3], dtype=torch.bool) if fixed is None else fixed.reshape(q.shape[:3])
     world_p = skeleton.fk(q, p)[1]
     margin = max(round(ease / frame_time), 1)
     for limb in limbs(skeleton):
         joints = [skeleton.contacts[c] for c in limb.contacts]
-        pull, strength = _pulls(world_p[:, :, joints], flags[:, :, list(limb.contacts)], margin)
-        pull = _shared(pull, strength)
-        active = strength.amax(-1) > 0
-        if free is not None:
-            active &= free.reshape(-1, *shape[-3:-1])[:, :, list(limb.chain)].all(-1)
-        take, frame = active.nonzero(as_tuple=True)
+        held = still[:, :, list(limb.chain)].any(-1)
+        pull, strength = _pulls(world_p[:, :, joints], flags[:, :, list(limb.contacts)], held, margin)
+        pull = _gentle(_shared(pull, strength), held, SMOOTH / frame_time, 0.15 * skeleton.reach[limb.chain[0]])
+        take, frame = ((pull.abs().amax((-1, -2)) > 0) & ~held).nonzero(as_tuple=True)
         if len(take):
             goal = world_p[take, frame][:, joints] + pull[take, frame]
             q[take, frame] = _solve(skeleton, q[take, frame], p[take, frame], limb, goal)
-    return q.reshape(shape)
+    return q.reshape(rotations.shape)
 
 
 def _runs(flags: Bool[Tensor, "t"]) -> Iterator[tuple[int, int]]:
@@ -150,30 +177,42 @@ def _runs(flags: Bool[Tensor, "t"]) -> Iterator[tuple[int, int]]:
 
 
 def _pulls(
-    p: Float[Tensor, "b t c 3"], on: Bool[Tensor, "b t c"], margin: int
+    p: Float[Tensor, "b t c 3"], on: Bool[Tensor, "b t c"], held: Bool[Tensor, "b t"], margin: int
 ) -> tuple[Float[Tensor, "b t c 3"], Float[Tensor, "b t c"]]:
     """Per contact the offset that holds it, and how much of it is in force (1 within a run, fading over ``margin``)."""
-    b, t, c = on.shape
     pull, strength = torch.zeros_like(p), torch.zeros_like(p[..., 0])
-    for i in range(b):
-        for k in range(c):
-            runs = list(_runs(on[i, :, k]))
-            stops = [0, *(stop for _, stop in runs)]
-            starts = [*(start for start, _ in runs), t]
+    for i in range(p.shape[0]):
+        walls = [-1, *held[i].nonzero().flatten().tolist(), p.shape[1]]
+        for k in range(p.shape[2]):
+            path = p[i, :, k]
+            runs = list(_runs(on[i, :, k] & ~held[i]))
+            stops, starts = [0, *(stop for _, stop in runs)], [*(start for start, _ in runs), len(path)]
             for n, (start, stop) in enumerate(runs):
-                place = p[i, start:stop, k]
-                offset = place.mean(0) - place
+                offset = _place(path, on[i, :, k] & held[i], start, stop) - path[start:stop]
                 pull[i, start:stop, k] += offset
                 strength[i, start:stop, k] = 1
-                before, after = min(margin, start - stops[n]), min(margin, starts[n + 1] - stop)
-                speed = -place.diff(dim=0) if len(place) > 1 else torch.zeros_like(place)
-                pull[i, stop : stop + after, k] += _fade(offset[-1], speed[-1], after)
-                pull[i, start - before : start, k] += _fade(offset[0], -speed[0], before).flip(0)
-                fade = 1 - _smoothstep(after)
-                strength[i, stop : stop + after, k] = torch.maximum(strength[i, stop : stop + after, k], fade)
-                fade = (1 - _smoothstep(before)).flip(0)
-                strength[i, start - before : start, k] = torch.maximum(strength[i, start - before : start, k], fade)
+                speed = offset.diff(dim=0) if stop - start > 1 else torch.zeros_like(offset)
+                room = next(w for w in walls if w >= stop) - stop
+                after = slice(stop, stop + min(margin, starts[n + 1] - stop, room))
+                room = start - 1 - next(w for w in reversed(walls) if w < start)
+                before = slice(start - min(margin, start - stops[n], room), start)
+                for part, edge, drift, way in ((after, offset[-1], speed[-1], 1), (before, offset[0], -speed[0], -1)):
+                    count = part.stop - part.start
+                    order = torch.arange(count) if way > 0 else torch.arange(count - 1, -1, -1)
+                    pull[i, part, k] += _fade(edge, drift, count)[order]
+                    strength[i, part, k] = torch.maximum(strength[i, part, k], (1 - _smoothstep(count))[order])
     return pull, strength
+
+
+def _place(path: Float[Tensor, "t 3"], anchored: Bool[Tensor, "t"], start: int, stop: int) -> Float[Tensor, "n 3"]:
+    """Where a contact should stand in a run: its mean place, or where it stands in held frames next to the run."""
+    left = path[start - 1] if start > 0 and anchored[start - 1] else None
+    right = path[stop] if stop < len(path) and anchored[stop] else None
+    if left is None and right is None:
+        return path[start:stop].mean(0).expand(stop - start, 3)
+    left, right = (right if left is None else left), (left if right is None else right)
+    assert left is not None and right is not None
+    return torch.lerp(left, right, torch.linspace(0, 1, stop - start)[:, None])
 
 
 def _smoothstep(count: int) -> Float[Tensor, "n"]:
@@ -196,6 +235,18 @@ def _shared(pull: Float[Tensor, "b t c 3"], strength: Float[Tensor, "b t c"]) ->
     return share * pull + (1 - share) * common * strength.amax(-1)[..., None, None]
 
 
+def _gentle(
+    pull: Float[Tensor, "b t c 3"], held: Bool[Tensor, "b t"], sigma: float, most: float
+) -> Float[Tensor, "b t c 3"]:
+    """Pulls without corners: smoothed in time, softly limited to ``most`` metres, and silent next to held frames."""
+    pull = smooth(pull.flatten(-2), sigma).unflatten(-1, pull.shape[-2:])
+    pull = pull / (1 + (pull.norm(dim=-1, keepdim=True) / most) ** 2).sqrt()
+    if held.any():
+        near = smooth(held[..., None].to(pull.dtype), sigma)[..., None]
+        pull = pull * (1 - 2 * near).clamp_min(0)
+    return torch.where(pull.abs() < 1e-6, torch.zeros_like(pull), pull)
+
+
 def _solve(
     s: Skeleton, q: Float[Tensor, "n j 4"], p: Float[Tensor, "n j 3"], limb: _Limb, goal: Float[Tensor, "n c 3"]
 ) -> Float[Tensor, "n j 4"]:
@@ -203,22 +254,31 @@ def _solve(
     chain, joints = list(limb.chain), [s.contacts[c] for c in limb.contacts]
     below = torch.tensor([[float(c in s.subtree(j)[1:]) for j in chain] for c in joints])
     scale = max(s.reach[chain[0]], 1e-6)
-    damping = torch.eye(3 * len(joints)) * (0.02 * scale) ** 2
-    parents = [s.parents[j] for j in chain]
-    q = q.clone()
-    for _ in range(6):
-        world_q, world_p = s.fk(q, p)
-        error = goal - world_p[:, joints]
-        arm = (world_p[:, joints, None] - world_p[:, None, chain]) * below[..., None]
+    damping = torch.eye(3 * len(joints)) * (0.08 * scale) ** 2
+    above = s.parents[chain[0]]
+    hip_q, hip_p = (x[:, above] for x in s.fk(q, p))
+    local = {j: q[:, j] for j in {*chain, *joints}}
+    for _ in range(4):
+        world_q, world_p = {above: hip_q}, {above: hip_p}
+        for j in sorted(local):  # parents come first
+            parent = s.parents[j]
+            world_p[j] = world_p[parent] + rotation.rotate(world_q[parent], p[:, j])
+            world_q[j] = rotation.mul(world_q[parent], local[j])
+        tips = torch.stack([world_p[j] for j in joints], 1)
+        arm = (tips[:, :, None] - torch.stack([world_p[j] for j in chain], 1)[:, None]) * below[..., None]
         x, y, z = arm.unbind(-1)
         o = torch.zeros_like(x)
-        # d p_c / d w_j = -[arm]x, as [n, c, 3, joints, 3]
+        # d tip / d turn = -[arm]x, as [n, c, 3, joints, 3]
         jacobian = torch.stack((o, z, -y, -z, o, x, y, -x, o), -1).unflatten(-1, (3, 3)).transpose(2, 3)
         jacobian = jacobian.reshape(len(q), 3 * len(joints), 3 * len(chain))
-        step = torch.linalg.solve(jacobian @ jacobian.transpose(1, 2) + damping, error.flatten(1)[..., None])
+        error = (goal - tips).flatten(1)[..., None]
+        step = torch.cholesky_solve(error, torch.linalg.cholesky(jacobian @ jacobian.transpose(1, 2) + damping))
         turn = (jacobian.transpose(1, 2) @ step).reshape(len(q), len(chain), 3)
         turn = turn * (0.5 / rotation.length(turn)[..., None].clamp_min(0.5))
-        above = world_q[:, parents]
-        local = rotation.rotate(rotation.inv(above), turn)
-        q[:, chain] = rotation.normalise(rotation.mul(rotation.exp(local), q[:, chain]))
+        for i, j in enumerate(chain):
+            bend = rotation.exp(rotation.rotate(rotation.inv(world_q[s.parents[j]]), turn[:, i]))
+            local[j] = rotation.normalise(rotation.mul(bend, local[j]))
+    q = q.clone()
+    for j in chain:
+        q[:, j] = local[j]
     return q

@@ -24,11 +24,11 @@ STRIDE = 0.3
 
 @dataclass(frozen=True)
 class Start:
-    """Where a motion begins: what heading-free features leave out."""
+    """Where a motion begins: what heading-free features leave out. Numbers, or one per motion of a batch."""
 
-    x: float = 0.0
-    z: float = 0.0
-    heading: float = 0.0
+    x: float | Float[Tensor, "*b"] = 0.0
+    z: float | Float[Tensor, "*b"] = 0.0
+    heading: float | Float[Tensor, "*b"] = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,24 +118,31 @@ class Features:
         p = motion.world()[1][0, self.skeleton.root]
         return Start(float(p[0]), float(p[2]), float(motion.heading()[0]))
 
+    def trajectory(
+        self, x: Float[Tensor, "*b t d"], frame_time: float, start: Start = Start()
+    ) -> tuple[Float[Tensor, "*b t"], Float[Tensor, "*b t 3"]]:
+        """Heading (radians) and path of the root (metres, world), in float64: velocities summed up from ``start``."""
+        at = self.slices
+        turn = x[..., at["root_turn"]][..., 0].double() * frame_time
+        turn[..., 0] = torch.as_tensor(start.heading).to(turn)
+        facing = turn.cumsum(-1)
+        flat = x[..., 1:, at["root_velocity"]].double() * frame_time
+        flat = torch.stack((flat[..., 0], torch.zeros_like(flat[..., 0]), flat[..., 1]), -1)
+        step = rotation.rotate(rotation.about("y", facing[..., :-1]), flat)
+        begin = [torch.as_tensor(v).to(turn).expand(turn.shape[:-1]) for v in (start.x, 0.0, start.z)]
+        path = torch.cat((torch.stack(begin, -1)[..., None, :], step), -2).cumsum(-2)
+        path[..., 1] = x[..., at["root_height"]][..., 0]
+        return facing, path
+
     def decode(
         self, x: Float[Tensor, "*b t d"], frame_time: float, start: Start = Start()
     ) -> tuple[Float[Tensor, "*b t j 4"], Float[Tensor, "*b t j 3"]]:
-        """Local rotations and translations of features at any rate; velocities are summed up from ``start``."""
+        """Local rotations and translations of features at any rate."""
         s, at = self.skeleton, self.slices
         lead = x.shape[:-1]
-        turn = x[..., at["root_turn"]][..., 0].double() * frame_time
-        turn[..., 0] = start.heading
-        facing = turn.cumsum(-1)
-        flat = x[..., at["root_velocity"]].double() * frame_time
-        before = rotation.about("y", facing[..., :-1])
-        zero = torch.zeros_like(flat[..., :1])
-        step = rotation.rotate(before, torch.cat((flat[..., :1], zero, flat[..., 1:]), -1)[..., 1:, :])
-        begin = step.new_tensor([start.x, 0.0, start.z]).expand(*lead[:-1], 1, 3)
-        path = torch.cat((begin, step), -2).cumsum(-2).to(x.dtype)
-        root_p = torch.cat((path[..., :1], x[..., at["root_height"]], path[..., 2:]), -1)
-        tilt = rotation.from_sixd(x[..., at["root_tilt"]])
-        root_q = rotation.mul(rotation.about("y", facing.to(x.dtype)), tilt)
+        facing, path = self.trajectory(x, frame_time, start)
+        root_p = path.to(x.dtype)
+        root_q = rotation.mul(rotation.about("y", facing.to(x.dtype)), rotation.from_sixd(x[..., at["root_tilt"]]))
 
         rotations = self.base_rotations.to(x).expand(*lead, -1, -1).clone()
         positions = self.base_positions.to(x).expand(*lead, -1, -1).clone()

@@ -82,30 +82,27 @@ class Motion:
 
         return io.save(self, path, **options)
 
-    def rigged(self) -> "Motion":
+    def rigged(self, rest_known: bool = False) -> "Motion":
         """The same motion with what only a clip can tell about its rig: body root, natural pose, pairs, contacts.
 
-        The body root is the first joint from the top that moves. The natural pose is the one with all rotations zero
-        where the same joints are up there as in the clip; on rigs whose zero pose means nothing it is the clip's most
-        typical frame.
+        The body root is the first joint from the top that moves, or else that carries most of the rig. The natural
+        pose is the one with all rotations zero, if ``rest_known`` or if the same joints are up there as in the clip;
+        on rigs whose zero pose means nothing it is the clip's most typical frame.
         """
         s = self.skeleton
         turning = rotation.geodesic(self.rotations, self.rotations[:1]).amax(0) > 1e-4
         moving = (self.positions - self.positions[:1]).abs().amax((0, 2)) > 1e-4 * s.height
-        root = 0
-        while not (turning | moving)[root] and len(s.children[root]) == 1 and len(s.children[s.children[root][0]]) > 0:
-            root = s.children[root][0]
-        if not bool((turning | moving).any()):
-            root = 0
-        if s.guess().left:
+        s = replace(s, root=_body_root(s, (turning | moving).tolist()))
+        if not rest_known and s.guess().left:
             mean = rotation.normalise(rotation.unroll(self.rotations.transpose(0, 1)).mean(1))
             far = rotation.geodesic(self.rotations, mean)
-            far[:, : root + 1] = 0
+            far[:, : s.root + 1] = 0
             typical = int(far.sum(1).argmin())
             if _likeness(s.rest_positions[:, 1], self.world()[1][typical, :, 1]) < 0.6:
                 rows = rotation.normalise(self.rotations[typical].double()).tolist()
                 s = replace(s, rest=tuple(tuple(row) for row in rows))
-        s = replace(s, root=root)
+        if rest_known:
+            return replace(self, skeleton=s.guess())
         low = self.take(torch.linspace(0, len(self) - 1, min(len(self), 64)).long())
         pose = replace(low, skeleton=s).world()[1].quantile(0.1, dim=0)
         return replace(self, skeleton=s.guess(pose))
@@ -357,6 +354,17 @@ def _improper_permutations() -> Float[Tensor, "24 3 3"]:
             if torch.linalg.det(m) < 0:
                 found.append(m)
     return torch.stack(found)
+
+
+def _body_root(s: Skeleton, moves: list[bool]) -> int:
+    """The first joint from the top that moves, going down where most of the joints hang; 0 if none does."""
+    root = 0
+    while any(moves) and not moves[root]:
+        heir = max(s.children[root], key=lambda c: len(s.subtree(c)), default=root)
+        if heir == root or 2 * len(s.subtree(heir)) <= len(s.subtree(root)) or not s.children[heir]:
+                return root
+        root = heir
+    return root
 
 
 def _likeness(a: Float[Tensor, "j"], b: Float[Tensor, "j"]) -> float:

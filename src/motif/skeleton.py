@@ -25,6 +25,7 @@ from .errors import MotifError
 
 # --- name hints ------------------------------------------------------------------------------------------------------
 _FOOT = re.compile(r"foot|feet|toe|ball|paw|hoof|heel|ankle|talon", re.IGNORECASE)
+_CONTROL = re.compile(r"IK|FK|(?:^|[_.\- ])(?:ik|fk|control|ctrl|target|pole)(?=[_.\- ]|$)")
 _SIDES = (("Left", "Right"), ("left", "right"), ("LEFT", "RIGHT"))
 _SIDE_TOKEN = re.compile(r"(?<![A-Za-z])([LRlr])(?=[A-Z_.\- ]|$)|(?<=[a-z0-9])([LR])$")
 
@@ -133,6 +134,8 @@ class Skeleton:
         """Indices of joints and body parts by name, sorted, end sites of the named joints included."""
         chosen: set[int] = set()
         for name in names:
+            if self.parts.get(name) == ():
+                raise MotifError(f"this rig has no {name!r} part: none of its limbs stands on the ground; name joints instead")
             chosen.update(self.parts[name] if name in self.parts else (self.index(name),))
         chosen.update(j for j, p in enumerate(self.parents) if self.end[j] and p in chosen)
         return tuple(sorted(chosen))
@@ -244,28 +247,36 @@ class Skeleton:
     def parts(self) -> dict[str, tuple[int, ...]]:
         """Body parts derived from the tree: ``all``, ``upper``, ``lower``, ``trunk`` and each limb by its first joint.
 
-        A limb hangs on the trunk: with left/right pairs it starts where the sides part, without them below the first
-        fork. ``lower`` is the root with every limb that stands on the ground (the papers, too, count the root to the
-        lower body), ``upper`` is the rest.
+        A limb hangs on the trunk and starts where the sides part. ``lower`` is the root with every limb that stands
+        on the ground (the papers, too, count the root to the lower body), ``upper`` is the rest; a rig on which no
+        limb stands has neither.
         """
-        paired = [self.mirror[j] != j for j in range(len(self))]
-        tops = [j for j, p in enumerate(self.parents) if p >= 0 and paired[j] and not paired[p]]
-        if not tops:
-            fork = next((j for j, c in enumerate(self.children) if len(c) > 1), None)
-            tops = list(self.children[fork]) if fork is not None else []
-        limbs = {self.names[j]: self.subtree(j) for j in tops}
+        limbs = {self.names[j]: self.subtree(j) for top in self._limb_tops() for j in self._split(top)}
         everything = tuple(range(len(self)))
         in_limb = {j for limb in limbs.values() for j in limb}
-        lower = {0, self.root, *self.ancestors(self.root)}
-        for limb in limbs.values():
-            if set(limb) & set(self.contacts):
-                lower |= set(limb)
+        standing = [limb for limb in limbs.values() if set(limb) & set(self.contacts)]
+        lower = {0, *self.ancestors(self.root)}.union(*standing) if standing else set()
         return limbs | {
             "all": everything,
-            "upper": tuple(j for j in everything if j not in lower),
+            "upper": tuple(j for j in everything if j not in lower) if standing else (),
             "lower": tuple(sorted(lower)),
             "trunk": tuple(j for j in everything if j not in in_limb),
         }
+
+    def _limb_tops(self) -> list[int]:
+        """Where the sides part, on branches longer than ears and teeth (15 % of the height)."""
+        paired = [self.mirror[j] != j for j in range(len(self))]
+        tops = [j for j, p in enumerate(self.parents) if p >= 0 and paired[j] and not paired[p]]
+        return [j for j in tops if self.reach[j] + _bone(self, j) > 0.15 * self.height]
+
+    def _split(self, top: int) -> list[int]:
+        """A spider's legs hang together on one joint a side: chains of at least 3 joints that all stand are limbs."""
+        fork = top
+        while len(self.children[fork]) == 1:
+            fork = self.children[fork][0]
+        chains = [c for c in self.children[fork] if len(self.subtree(c)) >= 3]
+        stands = all(set(self.subtree(c)) & set(self.contacts) for c in chains)
+        return chains if len(chains) >= 2 and stands else [top]
 
     def limb_of(self, joint: int) -> int:
         """First joint of the limb that ``joint`` belongs to, or the root if it belongs to the trunk."""
@@ -409,38 +420,57 @@ def _pairs_by_shape(s: Skeleton) -> list[int]:
     pose, best = s.rest_positions, list(range(len(s)))
     for axis in (0, 2):
         mirror = list(range(len(s)))
-        for siblings in s.children:
-            for i, a in enumerate(siblings):
-                for b in siblings[i + 1 :]:
-                    here, there = s.subtree(a), s.subtree(b)
-                    if len(here) != len(there) or mirror[a] != a or mirror[b] != b:
-                        continue
-                    gap = pose[list(here)] - pose[s.parents[a]]
-                    other = pose[list(there)] - pose[s.parents[b]]
-                    flipped = other.clone()
-                    flipped[:, axis] *= -1
-                    apart = float((gap - other)[:, axis].abs().max())
-                    if float((gap - flipped).abs().max()) < 0.03 * s.height and apart > 0.01 * s.height:
-                        for m, n in zip(here, there, strict=True):
-                            mirror[m], mirror[n] = n, m
+        for parent, siblings in enumerate(s.children):
+            spot = pose[list(siblings)] - pose[parent]
+            image = spot.clone()
+            image[:, axis] *= -1
+            near = (spot[:, None] - image).abs().amax(-1) < 0.03 * s.height  # before the dearer look at whole subtrees
+            below = [s.subtree(j) for j in siblings] if len(siblings) > 1 else []
+            for i, k in near.triu(1).nonzero().tolist():
+                a, b = siblings[i], siblings[k]
+                if mirror[a] != a or mirror[b] != b:
+                    continue
+                here, there = below[i], below[k]
+                if len(here) != len(there):
+                    continue
+                gap = pose[list(here)] - pose[parent]
+                other = pose[list(there)] - pose[parent]
+                flipped = other.clone()
+                flipped[:, axis] *= -1
+                apart = float((gap - other)[:, axis].abs().max())
+                if float((gap - flipped).abs().max()) < 0.03 * s.height and apart > 0.01 * s.height:
+                    for m, n in zip(here, there, strict=True):
+                        mirror[m], mirror[n] = n, m
         if sum(m != j for j, m in enumerate(mirror)) > sum(m != j for j, m in enumerate(best)):
             best = mirror
     return best
 
 
 def _guess_contacts(s: Skeleton, pose: Float[Tensor, "j 3"]) -> tuple[int, ...]:
-    """Foot-like names near the ground with the tips below them; without such names, the lowest ends of the tree."""
+    """Foot-like names near the ground with the tips below them; without such names the ends of legs; else the belly."""
     if len(s) == 1:
         return ()
-    above = ((pose[:, 1] - pose[:, 1].min()) / s.height).tolist()
-    named = [j for j in range(len(s)) if not s.end[j] and _FOOT.search(short_name(s.names[j])) and above[j] < 0.2]
-    tips = [j for j, p in enumerate(s.parents) if s.end[j] and p in named and _bone(s, j) > 0.01 * s.height]
-    tips = [j for j in tips if sum(k in named for k in s.ancestors(j)) < 3]
+    up = pose[:, 1] - pose[:, 1].min()
+    body = [j for j in range(len(s)) if j not in s.ancestors(s.root)[1:]]
+    above = (up / max(float(up[body].max()), 0.25 * s.height)).tolist()
+    low = [j for j in body if not _CONTROL.search(short_name(s.names[j]))]
+    named = [j for j in low if not s.end[j] and _FOOT.search(short_name(s.names[j])) and above[j] < 0.2]
     if named:
-        return tuple(sorted(named + tips))
-    leaves = [j for j, c in enumerate(s.children) if not c and _bone(s, j) > 1e-4 * s.height]
-    leaves += [s.parents[j] for j, c in enumerate(s.children) if not c and _bone(s, j) <= 1e-4 * s.height]
-    return tuple(sorted({j for j in leaves if above[j] < 0.06 and j != s.root}))
+        tips = [j for j in low if not s.children[j] and s.parents[j] in named and _bone(s, j) > 0.01 * s.height]
+        tips = [j for j in tips if sum(k in named for k in s.ancestors(j)) < 3]
+        return tuple(sorted({*named, *tips}))
+    if not s.left:
+        return tuple(j for j in low if float(up[j]) < 0.06 * s.height)
+    found: set[int] = set()
+    for j in low:
+        if s.children[j] or s.mirror[j] == j:
+            continue
+        leg = [k for k in s.ancestors(j) if s.mirror[k] != k]
+        drop = max(above[k] for k in leg) - above[j]
+        joint = s.parents[j] if _bone(s, j) <= 1e-4 * s.height else j
+        if above[joint] < 0.1 and drop > 0.1:
+            found |= {joint, s.mirror[joint]}
+    return tuple(sorted(found))
 
 
 def _bone(s: Skeleton, joint: int) -> float:

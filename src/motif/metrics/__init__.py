@@ -1,0 +1,47 @@
+"""Measures of new motion against the clips it came from."""
+
+from collections.abc import Sequence
+
+from .. import contact
+from ..errors import MotifError
+from ..motion import Motion
+from . import physical, realism
+
+
+def score(takes: Sequence[Motion], against: Sequence[Motion]) -> dict[str, float]:
+    """The headline numbers of takes against their exemplar clips, all of one rig.
+
+    Returns:
+        ``slip_ratio`` and ``jerk_ratio`` (1 is as in the exemplar), ``coverage``, ``precision`` and ``novelty``
+        (shares, see :mod:`motif.metrics.realism`). NaN where a measure means nothing, e.g. slip on a rig that never
+        touches the ground.
+    """
+    if not takes or not against:
+        raise MotifError(f"nothing to score: {len(takes)} takes against {len(against)} exemplar clips; give at least one of each")
+    first = against[0]
+    for other in [*takes, *against[1:]]:
+        difference = first.skeleton.same_rig(other.skeleton)
+        if difference:
+            raise MotifError(f"{other.name!r} cannot be scored against {first.name!r}: {difference}")
+        if abs(other.frame_time / first.frame_time - 1) > 1e-3:
+            raise MotifError(
+                f"{other.name!r} runs at {other.fps:.3f} fps and {first.name!r} at {first.fps:.3f}; resample one of them"
+            )
+    windows = realism.windows(takes, against)
+    slip = float("nan")
+    if first.skeleton.contacts:
+        level = contact.floors(first.world()[1], first.skeleton)
+        slip = _ratio(physical.mean_slip(takes, level), physical.mean_slip(against, level))
+    return {
+        "slip_ratio": slip,
+        "jerk_ratio": _ratio(physical.mean_jerk(takes), physical.mean_jerk(against)),
+        "coverage": windows.covered,
+        "precision": windows.precise,
+        "novelty": windows.novel,
+    }
+
+
+def _ratio(new: float, old: float) -> float:
+    if new != new or old != old:
+        return float("nan")
+    return new / old if old > 1e-9 else (1.0 if new <= 1e-9 else float("inf"))

@@ -1,0 +1,309 @@
+"""BVH in and out: any channels on any joint, names and frame time as the file spells them, every refusal with its line.
+
+BVH has no written standard. Where programs disagree this module does what Blender does: position channels *replace*
+the OFFSET of their joint. (three.js adds them; so the root is written with ``OFFSET 0 0 0``, where both agree.) Lengths
+have no unit in the file; :func:`guess_unit` tells one from the size of the body.
+"""
+
+import contextlib
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from .. import rotation
+from ..errors import MotifError
+from ..motion import FileStyle, Motion
+from ..skeleton import Skeleton
+from .bvh_text import POSITIONS, ROTATIONS, BvhFile, parse, warn
+
+__all__ = ["CMU_UNIT", "BvhFile", "guess_unit", "parse", "read", "write"]
+
+CMU_UNIT = 0.056444
+"""Metres per unit in the conversions of the CMU mocap library: an inch over its scale of 0.45."""
+
+
+# --- reading motion --------------------------------------------------------------------------------------------------
+def read(
+    path: str | Path | bytes, unit: float | None = None, root_offset: Literal["replace", "add"] = "replace"
+) -> Motion:
+    """Read a BVH file as a motion in metres and quaternions.
+
+    Args:
+        path: the file, or its text (see :func:`parse`).
+        unit: metres per unit of length in the file; guessed from the size of the body if not given.
+        root_offset: whether the root's position channels replace its OFFSET, as in Blender and most files, or are
+            added to it, as in three.js and files that some of its tools write.
+    """
+    if root_offset not in ("replace", "add"):
+        raise MotifError(f"root offset {root_offset!r}; expected 'replace' (as Blender) or 'add' (as three.js)")
+    if unit is not None:
+        _check_unit(unit)
+    file = parse(path)
+    rotations, positions = _quaternions(file), _positions(file, root_offset)
+    raw = Skeleton(file.names, file.parents, _triples(file.offsets), file.end)
+    some = torch.linspace(0, len(positions) - 1, min(len(positions), 100)).long()
+    world = raw.fk(rotations[some], positions[some])[1]
+    size = float((world.amax(1) - world.amin(1)).amax(-1).median())
+    if root_offset == "replace" and _looks_relative(file, world, size):
+        offset = " ".join(f"{x:g}" for x in file.offsets[0])
+        warn(
+            f"{file.path}: the root's OFFSET is {offset} and its position channels look relative to it, so the body "
+            f"hangs below the floor; read it with --root-offset add"
+        )
+    unit = guess_unit(size)[0] if unit is None else unit
+    motion = Motion(
+        replace(raw, offsets=_triples(file.offsets * unit)),
+        rotations.float(),
+        (positions * unit).float(),
+        file.frame_time,
+        name=Path(file.path).stem if not isinstance(path, bytes) and file.path != "<text>" else "motion",
+        style=FileStyle(file.channels, unit),
+    )
+    return motion.rigged()
+
+
+def guess_unit(size: float) -> tuple[float, str]:
+    """Metres per unit, and its name, for a body whose largest extent (about its height) is ``size`` units."""
+    if size < 6:
+        return 1.0, "metres"
+    if size < 40:
+        return CMU_UNIT, "CMU units"
+    return (0.01, "centimetres") if size < 500 else (0.001, "millimetres")
+
+
+def _check_unit(unit: float) -> None:
+    if not 1e-9 <= unit <= 1e9:
+        raise MotifError(f"unit {unit}; expected metres per unit of length, e.g. 0.01 for centimetres")
+
+
+def _triples(rows: np.ndarray) -> tuple[tuple[float, float, float], ...]:
+    return tuple((x, y, z) for x, y, z in rows.tolist())
+
+
+def _columns(channels: Sequence[Sequence[str]]) -> list[int]:
+    """Where each joint's channels start in a row."""
+    starts = [0]
+    for names in channels:
+        starts.append(starts[-1] + len(names))
+    return starts[:-1]
+
+
+def _axes(channels: Sequence[str]) -> str:
+    """The rotation channels as an Euler order, e.g. ``"zxy"``."""
+    return "".join(c[0].lower() for c in channels if c.endswith("rotation"))
+
+
+def _by_order(orders: Sequence[str]) -> dict[str, list[int]]:
+    """The joints of each Euler order that is not empty."""
+    groups: dict[str, list[int]] = {}
+    for joint, order in enumerate(orders):
+        if order:
+            groups.setdefault(order, []).append(joint)
+    return groups
+
+
+def _quaternions(file: BvhFile) -> Float[Tensor, "t j 4"]:
+    angles = torch.from_numpy(np.deg2rad(file.values))
+    starts = _columns(file.channels)
+    q = rotation.identity(len(angles), len(file.names), like=angles)
+    for order, joints in _by_order([_axes(c) for c in file.channels]).items():
+        where = [[starts[j] + i for i, c in enumerate(file.channels[j]) if c.endswith("rotation")] for j in joints]
+        q[:, joints] = rotation.from_euler(angles[:, where], order)
+    return q
+
+
+def _positions(file: BvhFile, root_offset: str) -> Float[Tensor, "t j 3"]:
+    p = np.repeat(file.offsets[None], len(file.values), 0)
+    for joint, (start, channels) in enumerate(zip(_columns(file.channels), file.channels, strict=True)):
+        for column, channel in enumerate(channels, start):
+            if channel.endswith("position"):
+                axis = "XYZ".index(channel[0])
+                base = file.offsets[0, axis] if joint == 0 and root_offset == "add" else 0.0
+                p[:, joint, axis] = file.values[:, column] + base
+    return torch.from_numpy(p)
+
+
+def _looks_relative(file: BvhFile, world: Float[Tensor, "t j 3"], size: float) -> bool:
+    """True if the body, its channels taken as absolute, hangs about one root OFFSET below zero."""
+    axis = int(np.abs(file.offsets[0]).argmax())
+    offset = float(file.offsets[0, axis])
+    if abs(offset) <= 0.1 * size or POSITIONS[axis] not in file.channels[0]:
+        return False
+    heights = world[..., axis] if offset > 0 else -world[..., axis]
+    low, root = float(heights.amin(1).median()), float(heights[:, 0].median())
+    return max(abs(root), abs(low + abs(offset))) < 0.4 * abs(offset)
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+def write(
+    motion: Motion, path: str | Path, unit: float | None = None, channels: Sequence[Sequence[str]] | None = None
+) -> Path:
+    """Write a motion as BVH: whole or not at all, spelled as the file it came from unless told otherwise.
+
+    Args:
+        motion: what to write.
+        path: the file; missing folders are made.
+        unit: metres per unit of length in the file; that of the file it came from if not given.
+        channels: per joint its channels in order. A joint that moves in ways they cannot hold gets what it needs.
+    """
+    unit = motion.style.unit if unit is None else unit
+    _check_unit(unit)
+    for what, values in (("rotation", motion.rotations), ("position", motion.positions)):
+        if not bool(values.isfinite().all()):
+            frame, joint = (~values.isfinite()).any(-1).nonzero()[0].tolist()
+            raise MotifError(
+                f"{path}: {what} of {motion.skeleton.names[joint]!r} at frame {frame} is not finite; not written"
+            )
+    plan, angles = _plan(motion, _wanted(motion, channels))
+    positions = motion.positions.detach().cpu().double().numpy() / unit
+    order = _depth_first(motion.skeleton)
+    columns = []
+    for j in order:
+        turns = iter(range(3))
+        for c in plan[j]:
+            columns.append(angles[j][:, next(turns)] if c.endswith("rotation") else positions[:, j, "XYZ".index(c[0])])
+    values = np.stack(columns, 1) if columns else np.zeros((len(motion), 0))
+    row = " ".join(["%.6f"] * values.shape[1]) + "\n"
+    head = f"MOTION\nFrames: {len(motion)}\nFrame Time: {float(motion.frame_time)!r}\n"
+    body = "".join([row % tuple(numbers) for numbers in (np.round(values, 6) + 0.0).tolist()])
+    return _replace_file(Path(path), _hierarchy_text(motion.skeleton, plan, order, unit) + head + body)
+
+
+def _wanted(motion: Motion, channels: Sequence[Sequence[str]] | None) -> list[tuple[str, ...]] | None:
+    """The channels asked for, checked; None if motif is free to choose."""
+    if channels is None:
+        fits = len(motion.style.channels) == len(motion.skeleton)
+        return list(motion.style.channels) if fits else None
+    if len(channels) != len(motion.skeleton):
+        raise MotifError(
+            f"channels for {len(channels)} joints given, the rig has {len(motion.skeleton)}; give one list each"
+        )
+    for name, row in zip(motion.skeleton.names, channels, strict=True):
+        if len(set(row)) < len(row) or not set(row) <= {*POSITIONS, *ROTATIONS}:
+            raise MotifError(
+                f"channels of {name!r} are {list(row)}; expected distinct ones such as Xposition, Zrotation"
+            )
+    return [tuple(row) for row in channels]
+
+
+def _plan(motion: Motion, wanted: list[tuple[str, ...]] | None) -> tuple[list[tuple[str, ...]], list[np.ndarray]]:
+    """Per joint the channels to write, enough to lose nothing, and its angles in degrees in that order."""
+    s = motion.skeleton
+    tips = [s.end[j] and not s.children[j] for j in range(len(s))]
+    plan = [() if tip else (POSITIONS if j == 0 else ()) + ROTATIONS for j, tip in enumerate(tips)]
+    plan = plan if wanted is None else list(wanted)
+    plan[0] = plan[0] if any(plan) else POSITIONS  # a file needs a channel to have frames
+    added: list[str] = []
+    moved = (motion.positions - s.offset_tensor(motion.positions)).abs().amax(0) > 1e-5 * s.height
+    for j, axis in moved.nonzero().tolist():
+        if POSITIONS[axis] not in plan[j]:
+            plan[j] = tuple(p for p in POSITIONS if p not in plan[j]) + plan[j]
+            added.append(f"{s.names[j]} (position)")
+    q = rotation.normalise(motion.rotations.detach().cpu().double())
+    angles = [np.zeros((len(motion), 3))] * len(s)
+    for j, channels in enumerate(plan):
+        axes = _axes(channels)
+        if len(axes) == 3 or tips[j]:
+            continue
+        angles[j] = some = _few_angles(q[:, j], axes)
+        held = rotation.from_euler(torch.from_numpy(some), axes) if axes else rotation.identity(len(some), like=q)
+        if float(rotation.geodesic(held, q[:, j]).max()) > 1e-4:
+            plan[j] = channels + tuple(r for r in ROTATIONS if r not in channels)
+            added.append(f"{s.names[j]} (rotation)")
+    full = [order if len(order := _axes(c)) == 3 else "" for c in plan]
+    for order, joints in _by_order(full).items():
+        for j, a in zip(joints, _continuous(rotation.to_euler(q[:, joints], order)).unbind(1), strict=True):
+            angles[j] = a.numpy()
+    if added and wanted is not None:
+        more = f" and {len(added) - 5} more" if len(added) > 5 else ""
+        warn(f"{motion.name}: the file's channels cannot hold this motion; added some to {', '.join(added[:5])}{more}")
+    return plan, [np.rad2deg(np.unwrap(a, axis=0)) for a in angles]
+
+
+def _few_angles(q: Float[Tensor, "t 4"], axes: str) -> np.ndarray:
+    """The angles about one or two axes that come nearest to ``q``; exact where two are enough."""
+    if not axes:
+        return np.zeros((len(q), 0))
+    if len(axes) == 1:
+        return rotation.twist(q, axes)[:, None].numpy()
+    e = torch.eye(3, dtype=q.dtype)
+    a, b = e["xyz".index(axes[0])], e["xyz".index(axes[1])]
+    turned = rotation.rotate(q, b)
+    first = torch.atan2(turned @ torch.linalg.cross(a, b), turned @ b)
+    second = rotation.twist(rotation.mul(rotation.inv(rotation.about(axes[0], first)), q), axes[1])
+    return torch.stack((first, second), -1).numpy()
+
+
+def _continuous(angles: Float[Tensor, "t j 3"]) -> Float[Tensor, "t j 3"]:
+    """Of the two triples (a, b, c) and (a + pi, pi - b, c + pi) of each rotation the one nearer to the frame before."""
+    pi = torch.pi
+    other = torch.stack((angles[..., 0] + pi, pi - angles[..., 1], angles[..., 2] + pi), -1)
+    stay, swap = angles[1:] - angles[:-1], angles[1:] - other[:-1]
+    gaps = [(d - 2 * pi * torch.round(d / (2 * pi))).abs().sum(-1) for d in (stay, swap)]
+    swaps = torch.cat((torch.zeros_like(angles[:1, :, 0]), (gaps[1] < gaps[0]).double()))
+    return torch.where((swaps.cumsum(0) % 2 > 0)[..., None], other, angles)
+
+
+def _depth_first(s: Skeleton) -> list[int]:
+    """All joints in the order in which BVH nests them."""
+    order, waiting = [], [0]
+    while waiting:
+        joint = waiting.pop()
+        order.append(joint)
+        waiting.extend(reversed(s.children[joint]))
+    return order
+
+
+def _hierarchy_text(s: Skeleton, plan: Sequence[Sequence[str]], order: list[int], unit: float) -> str:
+    lines = ["HIERARCHY"]
+    names = _safe_names(s)
+    for j, following in zip(order, [*order[1:], None], strict=True):
+        tab = "\t" * s.depth[j]
+        tip = s.end[j] and not s.children[j] and not plan[j]
+        lines.append(tab + ("End Site" if tip else f"{'ROOT' if j == 0 else 'JOINT'} {names[j]}"))
+        lines.append(tab + "{")
+        # Channels hold the position of the root: with OFFSET 0 readers that add agree with those that replace.
+        offset = [0.0 if j == 0 and p in plan[0] else x / unit for p, x in zip(POSITIONS, s.offsets[j], strict=True)]
+        lines.append(f"{tab}\tOFFSET %.6f %.6f %.6f" % tuple(offset))
+        if not tip:
+            lines.append(f"{tab}\tCHANNELS {len(plan[j])} {' '.join(plan[j])}".rstrip())
+        below = s.depth[following] if following is not None else 0
+        lines.extend("\t" * d + "}" for d in range(s.depth[j], below - 1, -1))
+    return "\n".join(lines) + "\n"
+
+
+def _safe_names(s: Skeleton) -> list[str]:
+    """The names as they are, but for what BVH cannot spell: braces, line breaks, blanks at the ends, nothing."""
+    names: list[str] = []
+    for name in s.names:
+        safe = re.sub(r"[{}\x00-\x1f]", "_", name).strip() or "_"
+        while safe != name and (safe in s.names or safe in names):
+            safe += "_"
+        if safe != name:
+            warn(f"joint {name!r} is written as {safe!r}, because BVH cannot spell its name")
+        names.append(safe)
+    return names
+
+
+def _replace_file(path: Path, text: str) -> Path:
+    """Write beside the file and put it in place in one step, so that no reader ever sees half of it."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(text.encode("utf-8", "surrogatepass"))
+        os.replace(beside, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise MotifError(
+            f"{path}: cannot be written ({error.strerror}); check the folder and its permissions"
+        ) from error
+    return path

@@ -1,0 +1,477 @@
+"""clip-match: new takes by generative motion matching (GenMM, Li et al. 2023), without training.
+
+Coarse to fine, every stretch of a take is replaced by the most similar stretch of the exemplar and overlapping
+stretches are averaged, a few rounds a level; bidirectional normalisation makes each exemplar stretch claim a place.
+What is different here, with the same result as the plain form where the two can be compared (see benchmarks/matcher.py):
+
+- features are heading-free, weighted into metres and rotated into their principal axes, of which a few dozen hold
+  99.5 % of the variance; averages commute with that projection, so the levels never see the full features;
+- a distance between stretches is a sum along a diagonal of the frame-to-frame matrix: p times fewer products;
+- levels are low-passed instead of point-sampled, and start from the exemplar's own pieces in a new order instead of noise;
+- the last average is taken over the clip's own frames at its own rate, all joints included, under a Hann window;
+- standing feet are locked.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from .. import contact, pyramid, rotation
+from ..edit import Edit, Keep
+from ..errors import MotifError
+from ..features import Features, Start
+from ..motion import Motion
+
+BLOCK = 1 << 22
+"""Entries of a distance matrix held at a time; longer clips are worked through in blocks of rows."""
+
+
+@dataclass(frozen=True, eq=False)
+class Exemplar:
+    """The clips, ready to be matched: all that clip-match has by way of a model."""
+
+    clips: tuple[Motion, ...]
+    features: Features
+    full: tuple[Float[Tensor, "t d"], ...]
+    """Features of each clip at its own rate, cut to whole strides."""
+    slides: tuple[Float[Tensor, "t 2"], ...]
+    """How fast what stands slides in each clip, in the heading frame, m/s: takes should slide as much, not more."""
+    stride: int
+    """Frames of a clip per frame of the finest level."""
+
+    @property
+    def frame_time(self) -> float:
+        """Seconds a frame of the clips."""
+        return self.clips[0].frame_time
+
+    @property
+    def rate(self) -> float:
+        """Frames a second of the finest level."""
+        return 1 / (self.frame_time * self.stride)
+
+    @cached_property
+    def fine(self) -> list[Float[Tensor, "s d"]]:
+        """Features of each clip at the finest level: means over a stride."""
+        return [x.unflatten(0, (-1, self.stride)).mean(1) for x in self.full]
+
+
+@dataclass(frozen=True, eq=False)
+class _Axes:
+    """Principal axes of the weighted features."""
+
+    scale: Float[Tensor, "d"]
+    centre: Float[Tensor, "d"]
+    basis: Float[Tensor, "d k"]
+
+    def project(self, x: Float[Tensor, "*b d"]) -> Float[Tensor, "*b k"]:
+        return (x * self.scale - self.centre) @ self.basis
+
+
+@dataclass(frozen=True, eq=False)
+class _Guide:
+    """A kept piece in the levels' coordinates: ``x + when (target - x @ part)`` has it imposed."""
+
+    when: Float[Tensor, "t 1"]
+    target: Float[Tensor, "t k"]
+    part: Float[Tensor, "k k"]
+
+    def impose(self, x: Float[Tensor, "n t k"]) -> Float[Tensor, "n t k"]:
+        frames = x.shape[1]
+        when, target = pyramid.resize(self.when, frames), pyramid.resize(self.target * self.when, frames)
+        return x + target - when * (x @ self.part)
+
+
+@dataclass(frozen=True)
+class ClipMatch:
+    """Hyper-parameters of the matcher; lengths in frames of a level."""
+
+    completeness: float = 0.75
+    """0 to 1: how hard the takes try to show every part of the clip (0: only what fits best)."""
+    variety: float = 0.4
+    """0 to 1: from the clip's own order in long stretches to many short ones."""
+    patch: int = 11
+    """Frames of a stretch, at every level."""
+    coarsest: float = 5.0
+    """Stretches that the exemplar holds at the coarsest level."""
+    rounds: int = 3
+    """Match-and-average rounds a level."""
+    rate: float = 30.0
+    """The finest level runs at the largest whole fraction of the clip's rate that is near this or below, Hz."""
+    variance: float = 0.995
+    """Share of the features' variance that the levels keep."""
+
+    supports = frozenset({"keep", "loop", "weights"})
+
+    def __post_init__(self):
+        for name in ("completeness", "variety"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise MotifError(f"{name} is {getattr(self, name)}; give a number from 0 to 1")
+        if self.patch < 3 or self.rounds < 1:
+            raise MotifError(f"patch {self.patch}, rounds {self.rounds}; expected at least 3 and 1")
+
+    def fit(self, clips: Sequence[Motion]) -> Exemplar:
+        """Nothing is trained: the clips' features, at the rate of the first; all clips must be of one rig and rate."""
+        if not clips:
+            raise MotifError("no clip to learn from; give at least one")
+        features = Features.of(clips)
+        dt = clips[0].frame_time
+        for clip in clips:
+            if abs(clip.frame_time / dt - 1) > 1e-3:
+                raise MotifError(
+                    f"{clip.name!r} runs at {clip.fps:.3f} fps and {clips[0].name!r} at {1 / dt:.3f}; "
+                    f"resample() them to one rate first (--fps does)"
+                )
+        stride = max(math.floor(1 / dt / self.rate + 0.05), 1)
+        full = tuple(features.encode(c)[: len(c) // stride * stride] for c in clips)
+        shortest = min(len(x) for x in full) // stride
+        if shortest < 3:
+            raise MotifError(
+                f"a clip of {min(map(len, clips))} frames ({min(c.seconds for c in clips):.2f} s) is too short to make "
+                f"variations of; give at least {3 * stride} frames"
+            )
+        slides = tuple(_slide(features, x, dt) for x in full)
+        return Exemplar(tuple(clips), features, full, slides, stride)
+
+    def sample(
+        self,
+        exemplar: Exemplar,
+        edit: Edit = Edit(),
+        n: int = 1,
+        seed: int = 0,
+        lock: bool = True,
+        progress: Callable[[float], None] = lambda done: None,
+    ) -> list[Motion]:
+        """``n`` new takes in one pass; ``progress`` hears the share done."""
+        total = sum(len(x) for x in exemplar.full)
+        seconds = 2 * total * exemplar.frame_time if edit.seconds is None else edit.seconds
+        frames = max(round(seconds / exemplar.frame_time), 1)
+        edit.check(exemplar.features.skeleton, exemplar.frame_time, frames)
+        length = -(-frames // exemplar.stride)
+        if edit.loop and length * exemplar.stride != frames:
+            frames = length * exemplar.stride
+        axes = self._axes(exemplar, edit)
+        places = self._match(exemplar, edit, axes, n, length, seed, progress)
+        table = torch.cat((torch.cat(exemplar.full), torch.cat(exemplar.slides)), -1)
+        x = torch.stack([_vote(table, p, self._size(exemplar), exemplar.stride, edit.loop) for p in places])
+        return _finish(exemplar, edit, x[:, :frames], lock)
+
+    # --- the levels
+    def _size(self, exemplar: Exemplar) -> int:
+        """Frames of a stretch: ``patch``, less on a clip that is shorter."""
+        return min(self.patch, min(len(x) for x in exemplar.fine))
+
+    def _axes(self, exemplar: Exemplar, edit: Edit) -> _Axes:
+        """Principal axes of the exemplar's weighted features that keep ``variance`` of their variance."""
+        scale = exemplar.features.weights(edit.weights)
+        x = torch.cat(exemplar.fine) * scale
+        centre = x.mean(0)
+        values, vectors = torch.linalg.eigh((x - centre).T.double() @ (x - centre).double())
+        share = values.flip(0).clamp_min(0).cumsum(0) / values.clamp_min(0).sum().clamp_min(1e-12)
+        kept = min(int((share < self.variance).sum()) + 1, 64, len(share))
+        return _Axes(scale, centre, vectors.flip(1)[:, :kept].to(x.dtype))
+
+    def _match(
+        self, exemplar: Exemplar, edit: Edit, axes: _Axes, n: int, length: int, seed: int, progress: Callable[[float], None]
+    ) -> Int[Tensor, "n q"]:
+        """For each stretch of each take at the finest level, the exemplar's stretch that it comes from."""
+        fine = [axes.project(x) for x in exemplar.fine]
+        size = self._size(exemplar)
+        total, shortest = sum(map(len, fine)), min(map(len, fine))
+        slowest = exemplar.rate * min(max(self.coarsest * size / total, 1.5 * size / shortest), 1.0)
+        rates = pyramid.rates(exemplar.rate, slowest)
+        guides = [_guide(exemplar, axes, keep, length) for keep in edit.kept]
+        x = places = None
+        work = [rate * rate for rate in rates]
+        for level, rate in enumerate(rates):
+            y = [pyramid.resize(f, max(round(len(f) * rate / exemplar.rate), size)) for f in fine]
+            count = max(round(length * rate / exemplar.rate), size)
+            if x is None:
+                x = torch.stack([self._shuffled(torch.cat(y), count, size, seed, k) for k in range(n)])
+            x = pyramid.resize(x, count)
+            bank = torch.cat(y)
+            within = _within_clips([len(f) for f in y], size)
+            scale, alpha = None, self._alpha(rate / exemplar.rate)
+            for _ in range(self.rounds):
+                for guide in guides:
+                    x = guide.impose(x)
+                scale = _mean_distance(x, bank) if scale is None else scale
+                found = [_nearest(one, bank, size, within, alpha * scale, edit.loop) for one in x]
+                places = torch.stack(found)
+                x = _average(bank, places, size, count, edit.loop)
+            progress(sum(work[: level + 1]) / sum(work))
+        assert places is not None
+        return places
+
+    def _alpha(self, fineness: float) -> float:
+        """GenMM's alpha as a share of the mean distance; a small one makes every exemplar stretch claim a place.
+
+        It grows from level to level: what is shown is settled while stretches are long, and finer levels may take
+        what fits best. With one alpha for all levels the same coverage costs precision (docs/LOG.md, 2026-11-21).
+        """
+        return 0.003 / max(self.completeness, 1e-3) ** 4 * (1 + (fineness / 0.1) ** 2)
+
+    def _shuffled(
+        self, bank: Float[Tensor, "m k"], count: int, size: int, seed: int, take: int
+    ) -> Float[Tensor, "count k"]:
+        """The coarsest start: the exemplar cut into pieces, in a new order, each piece once before any comes twice."""
+        random = torch.Generator().manual_seed((seed * 0x9E3779B1 + take * 0x85EBCA77) % (1 << 62))
+        m = len(bank)
+        piece = max(round(m ** (1 - self.variety) * (size / 2) ** self.variety), 2)
+        parts: list[Tensor] = []
+        while sum(map(len, parts)) < count:
+            first = int(torch.randint(piece, (1,), generator=random))
+            cuts = sorted({0, *range(first, m, piece), m})
+            pieces = [bank[a:b] for a, b in zip(cuts, cuts[1:])]
+            order = torch.randperm(len(pieces), generator=random).tolist() if self.variety > 0 else range(len(pieces))
+            parts += [pieces[i] for i in order]
+        return torch.cat(parts)[:count]
+
+
+# --- matching --------------------------------------------------------------------------------------------------------
+def diagonal_sums(d: Float[Tensor, "n m"], size: int) -> Float[Tensor, "p q"]:
+    """``out[i, j] = sum of d[i + s, j + s] for s < size``, by doubling: about log2(size) additions an entry."""
+    rows, columns = d.shape[0] - size + 1, d.shape[1] - size + 1
+    total, power, width, offset = None, d, 1, 0
+    while width <= size:
+        if size & width:
+            part = power[offset : offset + rows, offset : offset + columns]
+            total = part.clone() if total is None else total.add_(part)
+            offset += width
+        if 2 * width <= size:
+            power = power[:-width, :-width] + power[width:, width:]
+        width *= 2
+    assert total is not None
+    return total
+
+
+def _within_clips(lengths: list[int], size: int) -> Bool[Tensor, "q"]:
+    """Which stretches of the clips laid end to end lie within one clip."""
+    ok = torch.ones(sum(lengths) - size + 1, dtype=torch.bool)
+    end = 0
+    for length in lengths[:-1]:
+        end += length
+        ok[end - size + 1 : end] = False
+    return ok
+
+
+def _mean_distance(x: Float[Tensor, "n t k"], bank: Float[Tensor, "m k"]) -> float:
+    """Mean squared distance between frames of takes and bank, from their moments."""
+    a, b = x.flatten(0, 1), bank
+    squares = (a * a).sum(-1).mean() + (b * b).sum(-1).mean()
+    return max(float(squares - 2 * a.mean(0) @ b.mean(0)), 1e-12)
+
+
+def _nearest(
+    x: Float[Tensor, "t k"], bank: Float[Tensor, "m k"], size: int, within: Bool[Tensor, "q"], alpha: float, loop: bool
+) -> Int[Tensor, "p"]:
+    """For each stretch of the take the bank's stretch of least normalised distance D_ij / (alpha + min_i D_ij)."""
+    if loop:
+        x = torch.cat((x, x[: size - 1]))
+    rows = len(x) - size + 1
+    step = max(BLOCK // len(bank), size)
+    square = (bank * bank).sum(-1)
+    outside = ~within
+
+    def block(start: int) -> Tensor:
+        part = x[start : min(start + step, rows) + size - 1]
+        frames = torch.addmm(square, part, bank.T, alpha=-2).add_((part * part).sum(-1, keepdim=True))
+        return diagonal_sums(frames, size).div_(size).clamp_(min=0)
+
+    starts = list(range(0, rows, step))
+    whole = [block(0)] if len(starts) == 1 else None
+    least = torch.full((len(within),), torch.inf)
+    for start in starts:
+        least = torch.minimum(least, (whole[0] if whole else block(start)).amin(0))
+    divide = 1 / (alpha + least)
+    divide[outside] = torch.nan
+    ones = torch.where(outside, torch.inf, divide)
+    found = []
+    for start in starts:
+        distance = whole[0] if whole else block(start)
+        found.append((distance + 1e-9).mul_(ones).argmin(-1))
+    return torch.cat(found)
+
+
+def _average(
+    bank: Float[Tensor, "m k"], places: Int[Tensor, "n q"], size: int, count: int, loop: bool
+) -> Float[Tensor, "n t k"]:
+    """Each frame the plain mean of the stretches that cover it."""
+    n, q = places.shape
+    total, cover = bank.new_zeros(n, q + size - 1, bank.shape[1]), bank.new_zeros(q + size - 1, 1)
+    for s in range(size):
+        total[:, s : s + q] += bank[places + s]
+        cover[s : s + q] += 1
+    if loop:
+        total[:, : size - 1] += total[:, q:]
+        cover[: size - 1] += cover[q:]
+    return (total / cover)[:, :count]
+
+
+def _vote(
+    table: Float[Tensor, "f d"], places: Int[Tensor, "q"], size: int, stride: int, loop: bool
+) -> Float[Tensor, "t d"]:
+    """The take at the clips' own rate: each frame the Hann-weighted mean of the exemplar frames its stretches bring."""
+    q = len(places)
+    count = q if loop else q + size - 1
+    frame = torch.arange(count * stride)
+    level, rest = frame // stride, frame % stride
+    shift = torch.arange(size)
+    source = level[:, None] - shift
+    inside = torch.ones_like(source, dtype=torch.bool) if loop else (source >= 0) & (source < q)
+    source = source % q if loop else source.clamp(0, q - 1)
+    index = (places[source] + shift) * stride + rest[:, None]
+    phase = (shift * stride + rest[:, None] + 0.5) / (size * stride)
+    weight = torch.sin(math.pi * phase).square() * inside
+    weight = (weight / weight.sum(1, keepdim=True)).to(table.dtype)
+    return torch.nn.functional.embedding_bag(index, table, per_sample_weights=weight, mode="sum")
+
+
+# --- kept pieces -----------------------------------------------------------------------------------------------------
+def _channels(features: Features, joints: Sequence[int]) -> Bool[Tensor, "d"]:
+    """The channels that describe these joints."""
+    s, at = features.skeleton, features.slices
+    mine = set(joints)
+    mask = torch.zeros(features.width, dtype=torch.bool)
+    for name, owners, width in (
+        ("rotations", features.rotating, 6),
+        ("positions", features.sliding, 3),
+        ("contacts", s.contacts, 1),
+    ):
+        mask[at[name]] = torch.tensor([j in mine for j in owners], dtype=torch.bool).repeat_interleave(width)
+    if s.root in mine:
+        mask[: at["root_tilt"].stop] = True
+    return mask
+
+
+def _guide(exemplar: Exemplar, axes: _Axes, keep: Keep, length: int) -> _Guide:
+    """A kept piece laid on the finest level of a take."""
+    features, stride = exemplar.features, exemplar.stride
+    mask = _channels(features, features.skeleton.select(keep.joints)).to(axes.basis.dtype)
+    target, when = torch.zeros(length * stride, features.width), torch.zeros(length * stride, 1)
+    target[keep.start : keep.stop], when[keep.start : keep.stop] = features.encode(keep.motion), 1
+    share = when.unflatten(0, (-1, stride)).mean(1)
+    target = target.unflatten(0, (-1, stride)).sum(1) / (share * stride).clamp_min(1)
+    masked = axes.basis * mask[:, None]
+    return _Guide(share, (target * axes.scale - axes.centre) @ masked, axes.basis.T @ masked)
+
+
+def _impose(features: Features, edit: Edit, x: Float[Tensor, "n t d"], fade: int) -> Float[Tensor, "n t d"]:
+    """Kept channels set; what stands before and after in time leans towards them over ``fade`` frames."""
+    x = x.clone()
+    for keep in edit.kept:
+        mask = _channels(features, features.skeleton.select(keep.joints)).to(x.dtype)
+        target = features.encode(keep.motion)
+        lean = torch.cos(torch.linspace(0, math.pi, fade + 2))[1:-1, None] / 2 + 0.5
+        before, after = min(fade, keep.start), min(fade, x.shape[1] - keep.stop)
+        first, last = target[0] - x[:, keep.start], target[-1] - x[:, keep.stop - 1]
+        x[:, keep.start - before : keep.start] += (lean.flip(0)[fade - before :] * mask) * first[:, None]
+        x[:, keep.stop : keep.stop + after] += (lean[:after] * mask) * last[:, None]
+        x[:, keep.start : keep.stop] += mask * (target - x[:, keep.start : keep.stop])
+    return x
+
+
+def _meet(
+    features: Features, edit: Edit, x: Float[Tensor, "n t d"], dt: float, start: Start
+) -> tuple[Float[Tensor, "n t d"], Start]:
+    """Turns and steps between kept stretches of root path bent so that each is met where it stands, facing as it does."""
+    s, at = features.skeleton, features.slices
+    pins = sorted((k for k in edit.kept if s.root in s.select(k.joints)), key=lambda k: k.start)
+    if not pins:
+        return x, start
+    x = x.clone()
+    begin = features.start(pins[0].motion)
+    facing, _ = features.trajectory(x, dt)
+    start = replace(start, heading=begin.heading - facing[:, pins[0].start])
+    for before, pin in zip(pins, pins[1:]):
+        facing, _ = features.trajectory(x, dt, start)
+        missing = _turn(features.start(pin.motion).heading - facing[:, pin.start])
+        x[:, before.stop : pin.start + 1, at["root_turn"]] += (missing[:, None] * _bump(before.stop, pin.start) / dt)[..., None]
+    _, path = features.trajectory(x, dt, start)
+    at_first = path[:, pins[0].start]
+    start = replace(start, x=begin.x - at_first[:, 0] + start.x, z=begin.z - at_first[:, 2] + start.z)
+    for before, pin in zip(pins, pins[1:]):
+        facing, path = features.trajectory(x, dt, start)
+        goal = features.start(pin.motion)
+        missing = torch.tensor([goal.x, 0.0, goal.z]).double() - path[:, pin.start]
+        missing[:, 1] = 0
+        steps = missing[:, None] * _bump(before.stop, pin.start)[:, None] / dt
+        local = rotation.rotate(rotation.about("y", -facing[:, before.stop - 1 : pin.start]), steps)
+        x[:, before.stop : pin.start + 1, at["root_velocity"]] += local[..., (0, 2)].to(x.dtype)
+    return x, start
+
+
+def _turn(angle: Float[Tensor, "n"]) -> Float[Tensor, "n"]:
+    """The same turn the short way round."""
+    return torch.remainder(angle + math.pi, 2 * math.pi) - math.pi
+
+
+def _bump(first: int, last: int) -> Float[Tensor, "t"]:
+    """Weights over frames ``first`` to ``last`` (included) that rise and fall smoothly and sum to one."""
+    count = last - first + 1
+    weight = torch.sin(math.pi * (torch.arange(count) + 1) / (count + 1)).square()
+    return weight / weight.sum()
+
+
+def _finish(exemplar: Exemplar, edit: Edit, x: Float[Tensor, "n t d"], lock: bool) -> list[Motion]:
+    """Takes from features and slides: what stands steadied, kept pieces imposed and met, feet locked."""
+    features, dt, first = exemplar.features, exemplar.frame_time, exemplar.clips[0]
+    s = features.skeleton
+    x, slide = x.split((features.width, 2), -1)
+    if lock and s.contacts:
+        x = x.clone()
+        x[..., features.slices["root_velocity"]] += slide - _slide(features, x, dt)
+    x = _impose(features, edit, x, max(round(0.25 / dt), 1))
+    x, start = _meet(features, edit, x, dt, features.start(first))
+    rotations, positions = features.decode(x, dt, start)
+    if lock and s.contacts:
+        rotations = _locked(features, edit, x, dt, rotations, positions)
+    for keep in edit.kept:
+        joints = list(s.select(keep.joints))
+        rotations[:, keep.start : keep.stop, joints] = keep.motion.rotations[:, joints]
+        positions[:, keep.start : keep.stop, joints] = keep.motion.positions[:, joints]
+    return [
+        Motion(s, q, p, dt, f"{first.name}-take-{k + 1:02d}", features.style)
+        for k, (q, p) in enumerate(zip(rotations, positions))
+    ]
+
+
+def _slide(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[Tensor, "*b t 2"]:
+    """How fast what stands slides, x and z in the heading frame of the frame before, m/s.
+
+    Averages of stretches agree on poses better than on the path, so takes slide more than their exemplar does; the
+    difference, taken off the root's velocity, is most of what a foot lock would otherwise have to bend legs for.
+    """
+    s, at = features.skeleton, features.slices
+    if not s.contacts:
+        return torch.zeros_like(x[..., at["root_velocity"]])
+    facing, _ = features.trajectory(x, dt)
+    on = contact.without_short(x[..., at["contacts"]] > 0.5, round(contact.SHORTEST / dt))
+    world = contact.drift(s.fk(*features.decode(x, dt))[1], on, s, dt)
+    before = torch.cat((facing[..., :1], facing[..., :-1]), -1).to(x.dtype)
+    return rotation.rotate(rotation.about("y", -before), world)[..., (0, 2)]
+
+
+def _locked(
+    features: Features,
+    edit: Edit,
+    x: Float[Tensor, "n t d"],
+    dt: float,
+    rotations: Float[Tensor, "n t j 4"],
+    positions: Float[Tensor, "n t j 3"],
+) -> Float[Tensor, "n t j 4"]:
+    """Feet locked where the matched contact labels say so; a loop is locked with its neighbouring rounds around it."""
+    s, frames = features.skeleton, x.shape[1]
+    around = min(round(2 / dt), frames) if edit.loop else 0
+    index = torch.arange(-around, frames + around) % frames
+    q, p = features.decode(x[:, index], dt) if around else (rotations, positions)
+    on = contact.without_short(x[:, index, features.slices["contacts"]] > 0.5, round(contact.SHORTEST / dt))
+    fixed = edit.mask(s, frames)[index].expand(len(x), -1, -1)
+    locked = contact.lock(s, q, p, on, dt, fixed=fixed)[:, around : around + frames]
+    above = list(s.ancestors(s.root))
+    locked[:, :, above] = rotations[:, :, above]
+    return locked
