@@ -110,7 +110,7 @@ class _Limb:
 
 
 def limbs(skeleton: Skeleton) -> list[_Limb]:
-    """One entry for each limb that stands on the ground; contacts of the trunk have nothing to bend and are left out."""
+    """One entry for each limb that stands on the ground; the trunk has nothing to bend and is left out."""
     found: dict[int, list[int]] = {}
     for place, joint in enumerate(skeleton.contacts):
         top = skeleton.limb_of(joint)
@@ -211,7 +211,8 @@ def _place(path: Float[Tensor, "t 3"], anchored: Bool[Tensor, "t"], start: int, 
     if left is None and right is None:
         return path[start:stop].mean(0).expand(stop - start, 3)
     left, right = (right if left is None else left), (left if right is None else right)
-    assert left is not None and right is not None
+    assert left is not None
+    assert right is not None
     return torch.lerp(left, right, torch.linspace(0, 1, stop - start)[:, None])
 
 

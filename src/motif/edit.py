@@ -42,10 +42,12 @@ class Edit:
 
     @staticmethod
     def keep(motion: Motion, joints: Iterable[str] | None = None, frames: slice | None = None, **options) -> "Edit":
-        """Takes as long as ``motion`` that hold these joints (all by default) of it during these frames (all of them)."""
+        """Takes as long as ``motion`` that hold these joints of it (by default all) during these frames (all)."""
         span = range(len(motion))[frames or slice(None)]
         if not span:
-            raise MotifError(f"Edit.keep: frames {frames} leave none of the {len(motion)} of {motion.name!r}; widen the slice")
+            raise MotifError(
+                f"Edit.keep: frames {frames} leave none of the {len(motion)} of {motion.name!r}; widen the slice"
+            )
         piece = Keep(motion.crop(span.start, span.stop), tuple(joints) if joints is not None else ("all",), span.start)
         return Edit(**{"seconds": motion.seconds, "kept": (piece,)} | options)
 
@@ -73,7 +75,9 @@ class Edit:
             if not joints:
                 raise MotifError(f"Edit.kept[{i}]: no joints named; give at least one")
             if held[keep.start : keep.stop, joints].any():
-                raise MotifError(f"Edit.kept[{i}] overlaps an earlier one in the same joints; keep each joint once a frame")
+                raise MotifError(
+                    f"Edit.kept[{i}] overlaps an earlier one in the same joints; keep each joint once a frame"
+                )
             held[keep.start : keep.stop, joints] = True
 
     def mask(self, skeleton: Skeleton, frames: int) -> Bool[Tensor, "t j"]:

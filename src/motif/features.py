@@ -48,7 +48,7 @@ class Features:
     base_rotations: Float[Tensor, "j 4"]
     """What the other joints hold."""
     base_positions: Float[Tensor, "j 3"]
-    style: FileStyle = FileStyle()
+    style: FileStyle = FileStyle()  # noqa: RUF009  (frozen)
 
     @staticmethod
     def of(motions: Sequence[Motion]) -> "Features":
@@ -58,7 +58,9 @@ class Features:
         for other in motions[1:]:
             difference = s.same_rig(other.skeleton)
             if difference:
-                raise MotifError(f"{first.name!r} and {other.name!r} are not the same rig: {difference}; give clips of one rig")
+                raise MotifError(
+                    f"{first.name!r} and {other.name!r} are not the same rig: {difference}; give clips of one rig"
+                )
         base_q, base_p = first.rotations[0], first.positions[0]
         turning = torch.zeros(len(s), dtype=torch.bool)
         moving = torch.zeros(len(s), dtype=torch.bool)
@@ -229,8 +231,8 @@ class PaperFeatures:
             if (rig or known) == known and set(wanted) | set(contacts) <= set(plain):
                 return PaperFeatures._reduce(skeleton, [plain.index(n) for n in wanted], contacts)
         raise MotifError(
-            f"the papers' features exist for {', '.join(PAPER_RIGS)} only, and this rig of {len(skeleton)} joints has not "
-            f"all of their joints; use motif's own features"
+            f"the papers' features exist for {', '.join(PAPER_RIGS)} only, and this rig of {len(skeleton)} joints lacks "
+            f"some of their joints; use motif's own features"
         )
 
     @staticmethod

@@ -157,7 +157,7 @@ class Motion:
         return replace(self, rotations=self.rotations[frames], positions=self.positions[frames])
 
     def resample(self, fps: float) -> "Motion":
-        """The same motion at another rate: whole frames where the rates divide (within 0.1 %), else slerp between two."""
+        """The same motion at another rate: whole frames where the rates divide (within 0.1 %), else slerp."""
         if not (math.isfinite(fps) and fps > 0):
             raise MotifError(f"cannot resample to {fps} frames a second; give a positive number")
         ratio = self.fps / fps
@@ -177,14 +177,16 @@ class Motion:
         after = (before + 1).clamp(max=len(self) - 1)
         t = (when - before).to(self.positions.dtype)
         q = rotation.slerp(self.rotations[before], self.rotations[after], t[:, None].expand(-1, len(self.skeleton)))
-        return replace(self, rotations=q, positions=torch.lerp(self.positions[before], self.positions[after], t[:, None, None]))
+        return replace(
+            self, rotations=q, positions=torch.lerp(self.positions[before], self.positions[after], t[:, None, None])
+        )
 
     def mirror(self) -> "Motion":
         """Left and right exchanged, across the plane x = 0; refused on a rig without left/right pairs."""
         s = self.skeleton
         if not s.left:
             raise MotifError(
-                f"{self.name!r} has no left/right pairs to mirror; name them with skeleton.edit(pairs=[(left, right), ...])"
+                f"{self.name!r} has no left/right pairs to mirror; name them with skeleton.edit(pairs=...)"
             )
         partner = list(s.mirror)
         frames = _mirror_frames(s, self)
@@ -317,7 +319,11 @@ def _settle(before: Motion, after: Motion, seconds: float) -> Motion:
 
     q = after.rotations
     last = before.rotations[-1]
-    speed = rotation.log(rotation.mul(last, rotation.inv(before.rotations[-2]))) if len(before) > 1 else torch.zeros_like(p[0])
+    speed = (
+        rotation.log(rotation.mul(last, rotation.inv(before.rotations[-2])))
+        if len(before) > 1
+        else torch.zeros_like(p[0])
+    )
     here = rotation.log(rotation.mul(q[min(1, n - 1)], rotation.inv(q[0])))
     jump = rotation.log(rotation.mul(rotation.mul(rotation.exp(speed), last), rotation.inv(q[0])))
     bend = weights[:, 0, None, None] * jump + weights[:, 1, None, None] * (speed - here)
@@ -362,7 +368,7 @@ def _body_root(s: Skeleton, moves: list[bool]) -> int:
     while any(moves) and not moves[root]:
         heir = max(s.children[root], key=lambda c: len(s.subtree(c)), default=root)
         if heir == root or 2 * len(s.subtree(heir)) <= len(s.subtree(root)) or not s.children[heir]:
-                return root
+            return root
         root = heir
     return root
 

@@ -206,7 +206,7 @@ def to_euler(q: Float[Tensor, "*b 4"], order: str) -> Float[Tensor, "*b 3"]:
 
 
 def _gimbal(first: Tensor, third: Tensor, locked: Tensor, low: Tensor, sign: float, proper: bool):
-    """At gimbal lock only the sum or difference of the outer angles is known: give it all to the first intrinsic one."""
+    """At gimbal lock only the sum or difference of the outer angles is known: the first intrinsic one gets it."""
     moved = torch.where(low, first, -first) * (1.0 if proper else sign)
     return torch.where(locked, torch.zeros_like(first), first), torch.where(locked, moved, third)
 
@@ -250,7 +250,7 @@ def twist(q: Float[Tensor, "*b 4"], axis: str) -> Float[Tensor, "*b"]:
 
 
 def between(u: Float[Tensor, "*b 3"], v: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 4"]:
-    """The smallest rotation that takes direction ``u`` to direction ``v``; opposite directions turn about any normal."""
+    """The smallest rotation that takes direction ``u`` to direction ``v``; opposite ones turn about any normal."""
     zero = torch.zeros_like(u)
     u, v = unit(u, zero), unit(v, zero)
     weakest = u.detach().abs().argmin(-1, keepdim=True)

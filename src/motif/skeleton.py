@@ -100,7 +100,9 @@ class Skeleton:
             if not getattr(self, field) and j:
                 object.__setattr__(self, field, value)
         if j == 0 or self.parents[:1] != (-1,):
-            raise MotifError(f"a skeleton needs a joint 0 without a parent, found {j} joints, parents {self.parents[:3]}")
+            raise MotifError(
+                f"a skeleton needs a joint 0 without a parent, found {j} joints, parents {self.parents[:3]}"
+            )
         for field in ("parents", "offsets", "end", "rest", "mirror"):
             if len(getattr(self, field)) != j:
                 raise MotifError(f"skeleton: {j} names but {len(getattr(self, field))} {field}; give one per joint")
@@ -135,12 +137,16 @@ class Skeleton:
         chosen: set[int] = set()
         for name in names:
             if self.parts.get(name) == ():
-                raise MotifError(f"this rig has no {name!r} part: none of its limbs stands on the ground; name joints instead")
+                raise MotifError(
+                    f"this rig has no {name!r} part: none of its limbs stands on the ground; name joints instead"
+                )
             chosen.update(self.parts[name] if name in self.parts else (self.index(name),))
         chosen.update(j for j, p in enumerate(self.parents) if self.end[j] and p in chosen)
         return tuple(sorted(chosen))
 
-    def edit(self, *, contacts: Iterable[str] | None = None, pairs: Iterable[tuple[str, str]] | None = None) -> "Skeleton":
+    def edit(
+        self, *, contacts: Iterable[str] | None = None, pairs: Iterable[tuple[str, str]] | None = None
+    ) -> "Skeleton":
         """The same rig with the ground contacts or the (left, right) pairs that the user names."""
         changes: dict[str, object] = {}
         if contacts is not None:
@@ -425,7 +431,7 @@ def _pairs_by_shape(s: Skeleton) -> list[int]:
             image = spot.clone()
             image[:, axis] *= -1
             near = (spot[:, None] - image).abs().amax(-1) < 0.03 * s.height  # before the dearer look at whole subtrees
-            below = [s.subtree(j) for j in siblings] if len(siblings) > 1 else []
+            below = [s.subtree(j) for j in siblings]
             for i, k in near.triu(1).nonzero().tolist():
                 a, b = siblings[i], siblings[k]
                 if mirror[a] != a or mirror[b] != b:

@@ -17,7 +17,9 @@ def score(takes: Sequence[Motion], against: Sequence[Motion]) -> dict[str, float
         touches the ground.
     """
     if not takes or not against:
-        raise MotifError(f"nothing to score: {len(takes)} takes against {len(against)} exemplar clips; give at least one of each")
+        raise MotifError(
+            f"nothing to score: {len(takes)} takes against {len(against)} exemplar clips; give at least one of each"
+        )
     first = against[0]
     for other in [*takes, *against[1:]]:
         difference = first.skeleton.same_rig(other.skeleton)
@@ -25,7 +27,7 @@ def score(takes: Sequence[Motion], against: Sequence[Motion]) -> dict[str, float
             raise MotifError(f"{other.name!r} cannot be scored against {first.name!r}: {difference}")
         if abs(other.frame_time / first.frame_time - 1) > 1e-3:
             raise MotifError(
-                f"{other.name!r} runs at {other.fps:.3f} fps and {first.name!r} at {first.fps:.3f}; resample one of them"
+                f"{other.name!r} runs at {other.fps:.3f} fps and {first.name!r} at {first.fps:.3f}; resample one"
             )
     windows = realism.windows(takes, against)
     slip = float("nan")

@@ -35,7 +35,7 @@ def mean_slip(motions: Sequence[Motion], level: Float[Tensor, "c"]) -> float:
 
 
 def jerk(motion: Motion) -> Float[Tensor, "t"]:
-    """Mean over joints of the size of the third derivative of world position, m/s^3, per frame (the last 3 left out)."""
+    """Mean over joints of the size of the third derivative of world position, m/s^3, per frame (3 fewer)."""
     return motion.world()[1].diff(n=3, dim=0).norm(dim=-1).mean(-1) / motion.frame_time**3
 
 

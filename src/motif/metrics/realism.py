@@ -24,7 +24,9 @@ RATE = 30.0
 
 def body_joints(s: Skeleton) -> list[int]:
     """The joints whose place is worth comparing: not tips, not fingers (what moves less than 3 % of the height)."""
-    return [j for j in s.subtree(s.root) if not s.end[j] and (s.reach[j] > 0.03 * s.height or j in s.contacts)] or [s.root]
+    return [j for j in s.subtree(s.root) if not s.end[j] and (s.reach[j] > 0.03 * s.height or j in s.contacts)] or [
+        s.root
+    ]
 
 
 def poses(motion: Motion, floor: float, joints: list[int]) -> Float[Tensor, "t k 3"]:
@@ -78,7 +80,7 @@ class Windows:
 
 
 def windows(takes: Sequence[Motion], reference: Sequence[Motion], tolerance: float = TOLERANCE) -> Windows:
-    """Coverage, precision and novelty of takes against the exemplar clips; NaN where clips are shorter than a window."""
+    """Coverage, precision and novelty of takes against exemplar clips; NaN where clips are shorter than a window."""
     s = reference[0].skeleton
     joints = body_joints(s)
     limit = tolerance * s.height
@@ -94,9 +96,7 @@ def windows(takes: Sequence[Motion], reference: Sequence[Motion], tolerance: flo
         covered.append(torch.cat([e.amin(0) < limit for e in single if e.numel()] or [torch.zeros(0)]).float().mean())
         precise.append(_nearest(single, limit).float())
         novel.append(1 - _nearest(double, limit).float())
-    return Windows(
-        float(torch.stack(covered).mean()), float(torch.cat(precise).mean()), float(torch.cat(novel).mean())
-    )
+    return Windows(float(torch.stack(covered).mean()), float(torch.cat(precise).mean()), float(torch.cat(novel).mean()))
 
 
 def _nearest(errors: Sequence[Float[Tensor, "p q"]], limit: float) -> Tensor:

@@ -1,0 +1,1 @@
+"""One file per family: data, features, sampling. Families do not import one another."""

@@ -2,12 +2,12 @@
 
 Coarse to fine, every stretch of a take is replaced by the most similar stretch of the exemplar and overlapping
 stretches are averaged, a few rounds a level; bidirectional normalisation makes each exemplar stretch claim a place.
-What is different here, with the same result as the plain form where the two can be compared (see benchmarks/matcher.py):
+What is different here (benchmarks/matcher.py holds the plain form, and where the two can be compared they agree):
 
-- features are heading-free, weighted into metres and rotated into their principal axes, of which a few dozen hold
-  99.5 % of the variance; averages commute with that projection, so the levels never see the full features;
+- features are heading-free, weighted into metres and rotated into their principal axes, of which a few dozen
+  hold 99.5 % of the variance; averages commute with that projection, so the levels never see the full features;
 - a distance between stretches is a sum along a diagonal of the frame-to-frame matrix: p times fewer products;
-- levels are low-passed instead of point-sampled, and start from the exemplar's own pieces in a new order instead of noise;
+- levels are low-passed instead of point-sampled, and start from the exemplar's own pieces in a new order, not noise;
 - the last average is taken over the clip's own frames at its own rate, all joints included, under a Hann window;
 - standing feet are locked.
 """
@@ -140,7 +140,7 @@ class ClipMatch:
     def sample(
         self,
         exemplar: Exemplar,
-        edit: Edit = Edit(),
+        edit: Edit,
         n: int = 1,
         seed: int = 0,
         lock: bool = True,
@@ -176,7 +176,14 @@ class ClipMatch:
         return _Axes(scale, centre, vectors.flip(1)[:, :kept].to(x.dtype))
 
     def _match(
-        self, exemplar: Exemplar, edit: Edit, axes: _Axes, n: int, length: int, seed: int, progress: Callable[[float], None]
+        self,
+        exemplar: Exemplar,
+        edit: Edit,
+        axes: _Axes,
+        n: int,
+        length: int,
+        seed: int,
+        progress: Callable[[float], None],
     ) -> Int[Tensor, "n q"]:
         """For each stretch of each take at the finest level, the exemplar's stretch that it comes from."""
         fine = [axes.project(x) for x in exemplar.fine]
@@ -378,7 +385,7 @@ def _impose(features: Features, edit: Edit, x: Float[Tensor, "n t d"], fade: int
 def _meet(
     features: Features, edit: Edit, x: Float[Tensor, "n t d"], dt: float, start: Start
 ) -> tuple[Float[Tensor, "n t d"], Start]:
-    """Turns and steps between kept stretches of root path bent so that each is met where it stands, facing as it does."""
+    """Turns and steps between kept stretches of root path bent so that each is met where and as it stands."""
     s, at = features.skeleton, features.slices
     pins = sorted((k for k in edit.kept if s.root in s.select(k.joints)), key=lambda k: k.start)
     if not pins:
@@ -390,7 +397,9 @@ def _meet(
     for before, pin in zip(pins, pins[1:]):
         facing, _ = features.trajectory(x, dt, start)
         missing = _turn(features.start(pin.motion).heading - facing[:, pin.start])
-        x[:, before.stop : pin.start + 1, at["root_turn"]] += (missing[:, None] * _bump(before.stop, pin.start) / dt)[..., None]
+        x[:, before.stop : pin.start + 1, at["root_turn"]] += (missing[:, None] * _bump(before.stop, pin.start) / dt)[
+            ..., None
+        ]
     _, path = features.trajectory(x, dt, start)
     at_first = path[:, pins[0].start]
     start = replace(start, x=begin.x - at_first[:, 0] + start.x, z=begin.z - at_first[:, 2] + start.z)

@@ -1,0 +1,5 @@
+"""``python -m motif``."""
+
+from .cli import main
+
+main()

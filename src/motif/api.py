@@ -1,0 +1,114 @@
+"""What people call: the command line's verbs, as functions."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from . import contact, draw, metrics, shelf
+from .edit import Edit
+from .errors import MotifError
+from .io import load
+from .motion import Motion
+from .recipes.clip_match import ClipMatch, Exemplar
+
+__all__ = ["Model", "demo_clip", "fit", "info", "load", "score", "show", "vary"]
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """An engine that has seen its clips; what takes are sampled from."""
+
+    recipe: ClipMatch
+    state: Exemplar
+
+    def sample(
+        self,
+        n: int = 1,
+        seconds: float | None = None,
+        seed: int = 0,
+        edit: Edit | None = None,
+        lock: bool = True,
+        progress: Callable[[float], None] = lambda done: None,
+    ) -> list[Motion]:
+        """``n`` new takes.
+
+        Args:
+            n: how many.
+            seconds: length of each; what ``edit`` says, or else twice the clips, if not given.
+            seed: same seed, same takes.
+            edit: what to keep, loop and weigh.
+            lock: whether standing feet are held still.
+            progress: hears the share of the work done.
+        """
+        if n < 1:
+            raise MotifError(f"{n} takes asked for; ask for at least 1")
+        edit = edit or Edit()
+        if seconds is not None:
+            edit = replace(edit, seconds=seconds)
+        return self.recipe.sample(self.state, edit, n, seed, lock, progress)
+
+
+def fit(engine: str, clips: Sequence[Motion], **dials: float | None) -> Model:
+    """Teach an engine some clips of one rig and rate; ``clip-match`` needs no training."""
+    recipe = shelf.engine(engine, **dials)
+    return Model(recipe, recipe.fit(clips))
+
+
+def vary(
+    clips: Sequence[Motion] | Motion, n: int = 4, engine: str = "clip-match", dials: dict | None = None, **request
+):
+    """New takes of clips of one rig: :func:`fit`, then :meth:`Model.sample` with the rest of the arguments."""
+    clips = [clips] if isinstance(clips, Motion) else clips
+    return fit(engine, clips, **(dials or {})).sample(n, **request)
+
+
+def score(takes: Sequence[Motion], against: Sequence[Motion]) -> dict[str, float]:
+    """Headline numbers of takes against their exemplar clips, see :func:`motif.metrics.score`."""
+    return metrics.score(takes, against)
+
+
+def show(motions: Sequence[Motion], path: str | Path, **options: Any) -> Path:
+    """A contact sheet (.png) or an animation (.gif, .mp4) of motions, see :func:`motif.draw.show`."""
+    return draw.show(motions, path, **options)
+
+
+def demo_clip() -> Motion:
+    """The clip that ships with motif: CMU 01_01, jumps and turns, 22.9 s at 30 fps, metres (see assets/NOTICE.txt)."""
+    with resources.as_file(resources.files("motif") / "assets" / "cmu_01_01.bvh") as path:
+        return load(path)
+
+
+def info(motion: Motion) -> dict[str, Any]:
+    """What motif sees in a clip, as plain values: rig, rate, length, unit, contacts, parts, problems."""
+    s = motion.skeleton
+    world = motion.world()[1]
+    stands = contact.labels(world, s, motion.frame_time).float().mean(0).tolist() if s.contacts else []
+    problems = []
+    if not s.contacts:
+        problems.append("no ground contacts found: feet cannot be locked; name them with skeleton.edit(contacts=...)")
+    elif not any(stands):
+        problems.append("nothing ever stands: is the unit right, and is Y up?")
+    if not s.left:
+        problems.append("no left/right pairs found: the clip cannot be mirrored")
+    if motion.seconds < 2:
+        problems.append(f"only {motion.seconds:.1f} s long: takes will repeat themselves")
+    travel = world[-1, s.root] - world[0, s.root]
+    return {
+        "name": motion.name,
+        "joints": sum(not tip for tip in s.end),
+        "end_sites": sum(s.end),
+        "frames": len(motion),
+        "fps": round(motion.fps, 4),
+        "seconds": round(motion.seconds, 4),
+        "metres_per_unit": motion.style.unit,
+        "height": round(s.height, 4),
+        "floor": round(motion.floor(), 4),
+        "travel": round(float(travel[[0, 2]].norm()), 4),
+        "root": s.names[s.root],
+        "contacts": {s.names[j]: round(share, 3) for j, share in zip(s.contacts, stands)},
+        "pairs": len(s.left),
+        "parts": {name: len(joints) for name, joints in s.parts.items()},
+        "problems": problems,
+    }

@@ -1,0 +1,349 @@
+"""The command line: ``motif <verb>``, the same verbs as in Python.
+
+Nothing heavy is imported until a verb runs, so that ``--help`` answers at once. Results go to standard output, notes,
+progress and errors to standard error; exit code 0 is success, 2 a mistake in what was asked or given, 130 Ctrl-C.
+"""
+
+import contextlib
+import json
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+from . import __version__
+from .errors import MotifError, MotifWarning
+
+if TYPE_CHECKING:
+    from .motion import Motion
+
+app = App(
+    name="motif",
+    help="One clip in, endless motion out: new takes of a motion clip in seconds, on any skeleton.",
+    help_epilogue="Add --debug to any command to see where an error was raised.",
+    version=__version__,
+)
+
+UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "in": 0.0254, "cmu": 0.056444}
+Units = Annotated[
+    str | None, Parameter(help="Unit of the file: m, cm, mm, in, cmu, or metres per unit. Guessed if not given.")
+]
+Fps = Annotated[float | None, Parameter(help="Resample the clips to this rate first.")]
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object, for programs.")]
+RootOffset = Annotated[
+    Literal["replace", "add"], Parameter(help="Whether root channels replace its OFFSET or add to it.")
+]
+
+
+@app.command
+def vary(
+    clips: list[Path],
+    /,
+    *,
+    n: Annotated[int, Parameter(name=["-n", "--number"])] = 4,
+    seconds: float | None = None,
+    seed: int = 0,
+    out: Annotated[Path | None, Parameter(name=["-o", "--out"])] = None,
+    variety: float | None = None,
+    completeness: float | None = None,
+    loop: Annotated[bool, Parameter(negative="")] = False,
+    weight: Annotated[list[str] | None, Parameter(name=["-w", "--weight"], negative="")] = None,
+    foot_lock: bool = True,
+    engine: str = "clip-match",
+    fps: Fps = None,
+    units: Units = None,
+    root_offset: RootOffset = "replace",
+    as_json: Json = False,
+) -> None:
+    """Make new takes of one or more clips of the same rig and write them as BVH.
+
+    Parameters
+    ----------
+    clips
+        Motion files (.bvh, .glb) to learn from, all of one rig.
+    n
+        How many takes.
+    seconds
+        Length of each take; twice the clips if not given.
+    seed
+        The same seed gives the same files, byte for byte.
+    out
+        Folder for the takes; out/NAME of the first clip if not given.
+    variety
+        0 to 1: from the clip's own order in long stretches to many short ones [default: 0.4].
+    completeness
+        0 to 1: how hard each take tries to show every part of the clip [default: 0.75].
+    loop
+        Make takes whose last frame flows into their first.
+    weight
+        How much a joint or body part counts when motion is compared, e.g. -w upper=2 -w LeftArm=0.5.
+    foot_lock
+        Hold standing feet still.
+    engine
+        What makes the takes.
+    """
+    from . import api
+
+    motions = _load(clips, units, root_offset, fps)
+    folder = out or Path("out") / motions[0].name
+    edit = api.Edit(loop=loop, weights=_weights(weight))
+    with _progress("matching") as progress:
+        model = api.fit(engine, motions, variety=variety, completeness=completeness)
+        takes = model.sample(n, seconds, seed, edit, foot_lock, progress)
+    files = _write(takes, folder, clips)
+    if as_json:
+        _print_json({"files": files, "frames": len(takes[0]), "fps": takes[0].fps, "seconds": takes[0].seconds})
+        return
+    print(f"{len(takes)} takes of {takes[0].seconds:.1f} s at {takes[0].fps:g} fps:")
+    for file in files:
+        print(f"  {file}")
+
+
+@app.command
+def show(
+    clips: list[Path],
+    /,
+    *,
+    out: Annotated[Path, Parameter(name=["-o", "--out"])],
+    seconds: float | None = None,
+    units: Units = None,
+    root_offset: RootOffset = "replace",
+) -> None:
+    """Draw clips: a contact sheet (.png) or an animation with ground, foot trails and contacts (.gif, .mp4).
+
+    Parameters
+    ----------
+    clips
+        Motion files to draw, side by side.
+    out
+        The picture to write; its ending says which kind.
+    seconds
+        Draw only this much from the beginning.
+    """
+    from . import api
+
+    motions = [
+        m if seconds is None else m.crop(0, max(round(seconds * m.fps), 1)) for m in _load(clips, units, root_offset)
+    ]
+    print(api.show(motions, out))
+
+
+@app.command
+def info(
+    clips: list[Path], /, *, units: Units = None, root_offset: RootOffset = "replace", as_json: Json = False
+) -> None:
+    """Say what motif sees in clips: rig, rate, length, unit, contacts, problems.
+
+    Parameters
+    ----------
+    clips
+        Motion files to look at.
+    """
+    from . import api
+
+    facts = [api.info(m) for m in _load(clips, units, root_offset, quiet=True)]
+    if as_json:
+        _print_json(facts[0] if len(facts) == 1 else facts)
+        return
+    for f in facts:
+        rig = f"{f['joints']} joints and {f['end_sites']} end sites"
+        print(f"{f['name']}: {rig}, {f['frames']} frames at {f['fps']:g} fps, {f['seconds']:.2f} s")
+        print(f"  unit      {_unit_words(f['metres_per_unit'], units)}; body height {f['height']:.2f} m")
+        print(
+            f"  path      root {f['root']}, ends {f['travel']:.2f} m from where it began, floor at {f['floor']:.3f} m"
+        )
+        stands = ", ".join(f"{name} {share:.0%}" for name, share in f["contacts"].items())
+        print(f"  contacts  {stands or 'none'}")
+        print(f"  parts     {', '.join(f'{k} {v}' for k, v in f['parts'].items())}; {f['pairs']} left/right pairs")
+        for problem in f["problems"]:
+            print(f"  problem   {problem}")
+
+
+@app.command
+def score(
+    takes: list[Path],
+    /,
+    *,
+    against: Annotated[list[Path], Parameter(name=["-a", "--against"], consume_multiple=True, negative="")],
+    units: Units = None,
+    root_offset: RootOffset = "replace",
+    as_json: Json = False,
+) -> None:
+    """Score takes against the clips they were made from.
+
+    Parameters
+    ----------
+    takes
+        Motion files to score, together.
+    against
+        The exemplar clips.
+    """
+    from . import api
+
+    numbers = api.score(_load(takes, units, root_offset), _load(against, units, root_offset))
+    if as_json:
+        _print_json({k: (None if v != v else v) for k, v in numbers.items()})
+    else:
+        _print_scores(numbers)
+
+
+@app.command
+def demo(*, out: Annotated[Path, Parameter(name=["-o", "--out"])] = Path("out/demo"), seed: int = 1) -> None:
+    """Make four new takes of the clip that ships with motif, score them and draw them: a first look in seconds.
+
+    Parameters
+    ----------
+    out
+        Folder for what is made.
+    seed
+        Another seed, other takes.
+    """
+    from . import api
+
+    clip = api.demo_clip()
+    print(
+        f"The clip: CMU 01_01, jumps and turns, {clip.seconds:.1f} s at {clip.fps:g} fps, {len(clip.skeleton)} joints."
+    )
+    with _progress("matching") as progress:
+        takes = api.vary(clip, n=4, seed=seed, progress=progress)
+    files = _write(takes, out, [])
+    with _progress("drawing") as progress:
+        sheet = api.show([clip, *takes], out / "sheet.png")
+        preview = api.show([t.crop(0, round(10 * t.fps)) for t in takes], out / "preview.gif", progress=progress)
+    print(f"Four new takes of {takes[0].seconds:.1f} s each:")
+    for file in files:
+        print(f"  {file}")
+    print(f"To look at: {sheet} and {preview}")
+    _print_scores(api.score(takes, [clip]))
+
+
+# --- in and out ------------------------------------------------------------------------------------------------------
+def _load(
+    paths: Sequence[Path], units: str | None, root_offset: str, fps: float | None = None, quiet: bool = False
+) -> "list[Motion]":
+    """The clips, with a line on standard error about what each one is taken for."""
+    from . import io
+
+    unit = _unit(units)
+    motions = []
+    for path in paths:
+        options = {} if path.suffix.lower() in (".glb", ".gltf") else {"unit": unit, "root_offset": root_offset}
+        motion = io.load(path, **options)  # type: ignore[arg-type]
+        if not quiet:
+            _note(
+                f"{path.name}: {len(motion)} frames at {motion.fps:g} fps, {motion.seconds:.1f} s, "
+                f"{_unit_words(motion.style.unit, units)}"
+            )
+        motions.append(motion if fps is None else motion.resample(fps))
+    return motions
+
+
+def _unit(units: str | None) -> float | None:
+    if units is None or units in UNITS:
+        return UNITS.get(units or "")
+    with contextlib.suppress(ValueError):
+        if float(units) > 0:
+            return float(units)
+    raise MotifError(f"--units {units!r}; expected one of {', '.join(UNITS)}, or metres per unit such as 0.01")
+
+
+def _unit_words(unit: float, asked: str | None) -> str:
+    from .io.bvh import CMU_UNIT
+
+    names = {1.0: "metres", 0.01: "centimetres", 0.001: "millimetres", CMU_UNIT: "CMU units (0.056 m)"}
+    words = names.get(unit, f"units of {unit:g} m")
+    return f"{words}, as asked" if asked else f"looks like {words}"
+
+
+def _weights(given: Sequence[str] | None) -> dict[str, float]:
+    weights = {}
+    for item in given or ():
+        name, _, number = item.rpartition("=")
+        try:
+            weights[name] = float(number)
+        except ValueError:
+            name = ""
+        if not name:
+            raise MotifError(f"--weight {item!r}; expected NAME=NUMBER, e.g. upper=2")
+    return weights
+
+
+def _write(takes: "Sequence[Motion]", folder: Path, inputs: Sequence[Path]) -> list[str]:
+    """Write takes into a folder, never over a clip that they were made from."""
+    files = [folder / f"{take.name}.bvh" for take in takes]
+    taken = {path.resolve() for path in inputs}
+    for file in files:
+        if file.resolve() in taken:
+            raise MotifError(f"{file} is one of the clips given; choose another folder with --out")
+    return [str(take.save(file)) for take, file in zip(takes, files)]
+
+
+def _print_scores(numbers: dict[str, float]) -> None:
+    meaning = {
+        "slip_ratio": "standing feet slide, 1 = as in the clip",
+        "jerk_ratio": "shake, 1 = as in the clip",
+        "coverage": "of the clip's seconds are in every take",
+        "precision": "of the takes' seconds are as in the clip",
+        "novelty": "of the takes' 2 s stretches are nowhere in the clip",
+    }
+    for key, value in numbers.items():
+        number = "  n/a" if value != value else f"{value:5.2f}" if key.endswith("ratio") else f"{value:5.0%}"
+        print(f"  {key:<11}{number}  {meaning[key]}")
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, allow_nan=False))
+
+
+def _note(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _progress(title: str) -> "Iterator[Callable[[float], None]]":
+    """A bar with the time left on a terminal; silent otherwise."""
+    if not sys.stderr.isatty():
+        yield lambda done: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=1.0)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    arguments = [a for a in sys.argv[1:] if a != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1
+    show_warning = warnings.showwarning
+
+    def showwarning(message, category, *rest, **named):
+        if issubclass(category, MotifWarning):
+            _note(f"note: {message}")
+        else:
+            show_warning(message, category, *rest, **named)
+
+    warnings.showwarning = showwarning
+    warnings.simplefilter("always", MotifWarning)
+    try:
+        app(arguments, exit_on_error=False)
+    except CycloptsError:  # already explained by the parser
+        sys.exit(2)
+    except MotifError as error:
+        if debug:
+            raise
+        _note(f"motif: {error}")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        _note("stopped")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

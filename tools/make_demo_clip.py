@@ -1,0 +1,15 @@
+"""Make the demo clip that ships in the package from CMU 01_01.
+
+Its source is ``/usr/share/assimp/models/BVH/01_01.bvh`` of Debian's package ``assimp-testmodels``:
+``python tools/make_demo_clip.py 01_01.bvh``. Frame 0 is a T-pose and is dropped; 120 frames a second become 30.
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from motif.motion import FileStyle, Motion
+
+clip = Motion.load(sys.argv[1]).crop(1).resample(30)
+clip = replace(clip, frame_time=1 / 30, style=FileStyle(clip.style.channels, 1.0))
+clip.save(Path(__file__).parents[1] / "src" / "motif" / "assets" / "cmu_01_01.bvh")
