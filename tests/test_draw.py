@@ -170,7 +170,7 @@ def test_filler_tips_are_not_drawn():
 @pytest.mark.parametrize("fps", [15, 12.5, 24, 30, 50])
 @pytest.mark.parametrize("seconds", [0.5, 1.234])
 def test_gif_plays_at_true_speed(fps, seconds, tmp_path):
-    path = draw.animate([biped(), biped()], tmp_path / "a.gif", fps=fps, seconds=seconds, size=100)
+    path = draw.animate([biped(frames=90, fps=60.0), biped()], tmp_path / "a.gif", fps=fps, seconds=seconds, size=100)
     waits = durations(path)
     assert sum(waits) == pytest.approx(1000 * seconds, abs=10.1)
     assert min(waits) >= 20

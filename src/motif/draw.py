@@ -188,7 +188,7 @@ def _figure(
         if take.head and take.head[1] == j:  # the ball ends at the top of a bone as long as a head, else stands on it
             neck, radius = np.array(spots[take.head[0]]), 0.06 * take.size * scale
             way, length = np.array(spots[j]) - neck, take.size * scale * 0.09
-            shift = -radius if np.linalg.norm(way) > length else 0.6 * radius
+            shift = (-0.75 if np.linalg.norm(way) > length else 0.6) * radius
             _dot(pen, spots[j] + way / max(np.linalg.norm(way), 1.0) * shift, radius, ink, PAPER)
     if not bones:
         _dot(pen, spots[take.root], 0.03 * take.size * scale, TRUNK)

@@ -282,25 +282,25 @@ def _nearest(
     rows = len(x) - size + 1
     step = max(BLOCK // len(bank), size)
     square = (bank * bank).sum(-1)
-    outside = ~within
 
-    def block(start: int) -> Tensor:
+    def sums(start: int) -> Tensor:
+        """Squared distances summed over each two stretches, for the rows of one block."""
         part = x[start : min(start + step, rows) + size - 1]
         frames = torch.addmm(square, part, bank.T, alpha=-2).add_((part * part).sum(-1, keepdim=True))
-        return diagonal_sums(frames, size).div_(size).clamp_(min=0)
+        return diagonal_sums(frames, size)
 
     starts = list(range(0, rows, step))
-    whole = [block(0)] if len(starts) == 1 else None
+    whole = sums(0) if len(starts) == 1 else None
     least = torch.full((len(within),), torch.inf)
     for start in starts:
-        least = torch.minimum(least, (whole[0] if whole else block(start)).amin(0))
-    divide = 1 / (alpha + least)
-    divide[outside] = torch.nan
-    ones = torch.where(outside, torch.inf, divide)
+        least = torch.minimum(least, (sums(start) if whole is None else whole).amin(0))
+    ease = 1 / (alpha * size + least.clamp_min(0))
     found = []
     for start in starts:
-        distance = whole[0] if whole else block(start)
-        found.append((distance + 1e-9).mul_(ones).argmin(-1))
+        distance = (sums(start) if whole is None else whole).mul_(ease)
+        if not bool(within.all()):
+            distance[:, ~within] = torch.inf
+        found.append(distance.argmin(-1))
     return torch.cat(found)
 
 
