@@ -9,7 +9,6 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
@@ -33,9 +32,8 @@ def nearest(x: np.ndarray, bank: np.ndarray, size: int, alpha: float) -> np.ndar
     return (d / (alpha + d.min(0))).argmin(1)
 
 
-def plain(recipe: ClipMatch, exemplar: Exemplar, axes: Any, length: int, seed: int) -> np.ndarray:
+def plain(recipe: ClipMatch, exemplar: Exemplar, fine: np.ndarray, length: int, seed: int) -> np.ndarray:
     """One take's places at the finest level, in NumPy."""
-    fine = axes.project(exemplar.fine[0]).numpy()
     size = recipe._size(exemplar)
     slowest = exemplar.rate * min(max(recipe.coarsest * size / len(fine), 1.5 * size / len(fine)), 1.0)
     x = places = None
@@ -78,12 +76,11 @@ def main() -> None:
     exemplar = recipe.fit([clip])
     frames = len(exemplar.fine[0])
     length = 2 * frames
-    ours = recipe._axes(exemplar, Edit())
-    scale = exemplar.features.weights()
-    full = clip_match._Axes(scale, torch.zeros_like(scale), torch.eye(len(scale)))
+    ours = recipe._space(exemplar, Edit(), length, 1.0).clips[0].numpy()
+    full = (exemplar.fine[0] * exemplar.features.weights()).numpy()
 
     def batch(n: int) -> Callable[[], object]:
-        return lambda: recipe._match(exemplar, Edit(), ours, n, length, 1, lambda done: None)
+        return lambda: recipe._match(exemplar, Edit(), n, length, 1, lambda done: None)
 
     tasks = {
         "motif, 1 take": (batch(1), 1),
@@ -96,8 +93,8 @@ def main() -> None:
     for _ in range(options.rounds):
         for name, (task, takes) in tasks.items():
             times[name].append(seconds(task) / takes)
-    print(f"{clip.name}: {frames} frames at {exemplar.rate:g} Hz, {length} made; {len(scale)} channels, ", end="")
-    print(f"{ours.basis.shape[1]} axes; torch {torch.__version__}, {torch.get_num_threads()} threads")
+    print(f"{clip.name}: {frames} frames at {exemplar.rate:g} Hz, {length} made; {full.shape[1]} channels, ", end="")
+    print(f"{ours.shape[1]} axes; torch {torch.__version__}, {torch.get_num_threads()} threads")
     base = statistics.median(times["motif, 4 takes in one pass"])
     for name, values in times.items():
         middle = statistics.median(values)
@@ -105,10 +102,12 @@ def main() -> None:
     same = np.mean(plain(recipe, exemplar, ours, length, 1) == batch(1)()[0].numpy())  # type: ignore[index]
     print(f"  same places as the plain form in the same axes: {same:.2%}")
     share = sum((r / exemplar.rate) ** 2 for r in pyramid.rates(exemplar.rate, exemplar.rate * 55 / frames))
-    flops = 2.0 * recipe.rounds * share * length * frames * ours.basis.shape[1]
+    flops = 2.0 * recipe.rounds * share * length * frames * ours.shape[1]
     a, b = torch.randn(length, 1024), torch.randn(1024, frames)
     speed = 2.0 * length * frames * 1024 / min(seconds(lambda: a @ b) for _ in range(10))
-    print(f"  floor, products alone: {flops / 1e9:.2f} GFLOP, {flops / speed * 1e3:.1f} ms at {speed / 1e9:.0f} GFLOP/s")
+    print(
+        f"  floor, products alone: {flops / 1e9:.2f} GFLOP, {flops / speed * 1e3:.1f} ms at {speed / 1e9:.0f} GFLOP/s"
+    )
 
 
 if __name__ == "__main__":

@@ -1,12 +1,26 @@
 """One thread, every shape annotation of motif checked at run time, and the folders of real data where they are here."""
 
+import typing
 from pathlib import Path
 
+import beartype
 import pytest
 import torch
-from jaxtyping import install_import_hook
+from jaxtyping import AbstractArray, install_import_hook
 
-install_import_hook("motif", "beartype.beartype")  # before anything imports motif
+
+def _has_shape(annotation: object) -> bool:
+    array = isinstance(annotation, type) and issubclass(annotation, AbstractArray)
+    return array or any(map(_has_shape, typing.get_args(annotation)))
+
+
+def checked(function):
+    """Beartype for shapes alone: what a user passes by mistake, motif itself has to answer."""
+    function.__annotations__ = {name: a for name, a in function.__annotations__.items() if _has_shape(a)}
+    return beartype.beartype(function)
+
+
+install_import_hook("motif", f"{__name__}.checked")  # before anything imports motif
 torch.set_num_threads(1)
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -231,7 +231,7 @@ class PaperFeatures:
             if (rig or known) == known and set(wanted) | set(contacts) <= set(plain):
                 return PaperFeatures._reduce(skeleton, [plain.index(n) for n in wanted], contacts)
         raise MotifError(
-            f"the papers' features exist for {', '.join(PAPER_RIGS)} only, and this rig of {len(skeleton)} joints lacks "
+            f"the papers' features exist for {', '.join(PAPER_RIGS)}; this rig of {len(skeleton)} joints lacks "
             f"some of their joints; use motif's own features"
         )
 

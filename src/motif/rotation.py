@@ -1,4 +1,4 @@
-"""Rotations as pure torch functions on any leading dimensions.
+"""Rotations as pure torch functions on any leading dimensions; those of two arguments broadcast (``*#b``).
 
 Quaternions are ``[..., 4]`` in the order (w, x, y, z), unit length, acting as ``v' = q v q*``.
 Matrices are ``[..., 3, 3]`` and act on columns. 6D is the first two *columns* of the matrix, one after
@@ -23,7 +23,7 @@ def _tiny(x: Tensor) -> float:
     return 1e-24 if x.dtype == torch.float64 else 1e-12
 
 
-def unit(v: Float[Tensor, "*b n"], fallback: Float[Tensor, "*b n"]) -> Float[Tensor, "*b n"]:
+def unit(v: Float[Tensor, "*#b n"], fallback: Float[Tensor, "*#b n"]) -> Float[Tensor, "*b n"]:
     """``v`` scaled to length one; where ``v`` vanishes, the (unit) ``fallback`` with zero gradient."""
     squared = (v * v).sum(-1, keepdim=True)
     small = squared < _tiny(v)
@@ -50,7 +50,7 @@ def normalise(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 4"]:
     return unit(q, identity(*q.shape[:-1], like=q))
 
 
-def mul(a: Float[Tensor, "*a 4"], b: Float[Tensor, "*b 4"]) -> Float[Tensor, "*c 4"]:
+def mul(a: Float[Tensor, "*#b 4"], b: Float[Tensor, "*#b 4"]) -> Float[Tensor, "*b 4"]:
     """Hamilton product: first ``b``, then ``a``."""
     aw, ax, ay, az = a.unbind(-1)
     bw, bx, by, bz = b.unbind(-1)
@@ -70,7 +70,7 @@ def inv(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 4"]:
     return q * q.new_tensor([1.0, -1.0, -1.0, -1.0])
 
 
-def rotate(q: Float[Tensor, "*a 4"], v: Float[Tensor, "*b 3"]) -> Float[Tensor, "*c 3"]:
+def rotate(q: Float[Tensor, "*#b 4"], v: Float[Tensor, "*#b 3"]) -> Float[Tensor, "*b 3"]:
     """Rotate vectors by unit quaternions."""
     w, x, y, z = q.unbind(-1)
     vx, vy, vz = v.unbind(-1)
@@ -158,7 +158,7 @@ def log(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3"]:
     return v * scale
 
 
-def from_axis_angle(axis: Float[Tensor, "*b 3"], angle: Float[Tensor, "*b"]) -> Float[Tensor, "*b 4"]:
+def from_axis_angle(axis: Float[Tensor, "*#b 3"], angle: Float[Tensor, "*#b"]) -> Float[Tensor, "*b 4"]:
     """Quaternion turning by ``angle`` about ``axis``; a zero axis gives the identity."""
     return exp(unit(axis, torch.zeros_like(axis)) * angle[..., None])
 
@@ -222,7 +222,7 @@ def _wrap(angle: Tensor) -> Tensor:
     return angle - 2 * math.pi * torch.ceil((angle - math.pi) / (2 * math.pi))
 
 
-def geodesic(a: Float[Tensor, "*b 4"], b: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b"]:
+def geodesic(a: Float[Tensor, "*#b 4"], b: Float[Tensor, "*#b 4"]) -> Float[Tensor, "*b"]:
     """Angle between two rotations, in [0, pi]; q and -q are the same rotation."""
     relative = mul(inv(a), b)
     return 2 * torch.atan2(length(relative[..., 1:]), _abs(relative[..., 0]))
@@ -232,7 +232,7 @@ def _abs(x: Tensor) -> Tensor:
     return torch.where(x < 0, -x, x)
 
 
-def slerp(a: Float[Tensor, "*b 4"], b: Float[Tensor, "*b 4"], t: Float[Tensor, "*b"]) -> Float[Tensor, "*b 4"]:
+def slerp(a: Float[Tensor, "*#b 4"], b: Float[Tensor, "*#b 4"], t: Float[Tensor, "*#b"]) -> Float[Tensor, "*b 4"]:
     """Constant-speed interpolation from ``a`` (t=0) to ``b`` (t=1) along the shorter arc."""
     b = torch.where((a * b).sum(-1, keepdim=True) < 0, -b, b)
     half = 2 * torch.atan2(length(a - b), length(a + b))[..., None]  # angle in four dimensions, stable near 0
@@ -249,7 +249,7 @@ def twist(q: Float[Tensor, "*b 4"], axis: str) -> Float[Tensor, "*b"]:
     return _wrap(2 * _angle(q[..., 1 + _AXES[axis]], q[..., 0]))
 
 
-def between(u: Float[Tensor, "*b 3"], v: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 4"]:
+def between(u: Float[Tensor, "*#b 3"], v: Float[Tensor, "*#b 3"]) -> Float[Tensor, "*b 4"]:
     """The smallest rotation that takes direction ``u`` to direction ``v``; opposite ones turn about any normal."""
     zero = torch.zeros_like(u)
     u, v = unit(u, zero), unit(v, zero)

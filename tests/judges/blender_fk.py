@@ -22,12 +22,12 @@ def main(path: str, seconds: list[float]) -> None:
         frame = round(when * fps)
         scene.frame_set(scene.frame_start + frame)
         for bone in armature.pose.bones:
-            heads[bone.name].append(_unturned(armature.matrix_world @ bone.head))
-            if bone.name in tails:
-                tails[bone.name].append(_unturned(armature.matrix_world @ bone.tail))
-    frames = scene.frame_end - scene.frame_start + 1
+            for where, ends in ((heads, bone.head), (tails, bone.tail)):
+                if bone.name in where:
+                    where[bone.name].append(_unturned(armature.matrix_world @ ends))
+    first, last = armature.animation_data.action.frame_range
     print()
-    print(json.dumps({"fps": fps, "frames": frames, "heads": heads, "tails": tails}))
+    print(json.dumps({"fps": fps, "frames": round(last - first) + 1, "heads": heads, "tails": tails}))
 
 
 def _unturned(p) -> list[float]:

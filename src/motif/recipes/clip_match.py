@@ -27,8 +27,17 @@ from ..errors import MotifError
 from ..features import Features, Start
 from ..motion import Motion
 
-BLOCK = 1 << 22
-"""Entries of a distance matrix held at a time; longer clips are worked through in blocks of rows."""
+BLOCK = 1 << 18
+"""Entries of a distance matrix worked on at a time, so that they stay in the processor's cache."""
+KEPT = 1 << 26
+"""Entries kept between the two looks at a distance matrix; those of longer clips are computed twice."""
+COUPLING = 0.3
+"""How much joints that are kept throughout a take count when stretches are compared. With their full weight the best
+match of kept legs is where they came from, and nothing is renewed; without any, arms and legs do not know each other.
+"""
+COUPLED = 0.3
+"""Share of the finest rate up to which they count at all: finer levels make the renewed joints one smooth motion.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,20 +70,8 @@ class Exemplar:
 
 
 @dataclass(frozen=True, eq=False)
-class _Axes:
-    """Principal axes of the weighted features."""
-
-    scale: Float[Tensor, "d"]
-    centre: Float[Tensor, "d"]
-    basis: Float[Tensor, "d k"]
-
-    def project(self, x: Float[Tensor, "*b d"]) -> Float[Tensor, "*b k"]:
-        return (x * self.scale - self.centre) @ self.basis
-
-
-@dataclass(frozen=True, eq=False)
 class _Guide:
-    """A kept piece in the levels' coordinates: ``x + when (target - x @ part)`` has it imposed."""
+    """A kept piece in a space's coordinates: ``x + when (target - x @ part)`` has it imposed."""
 
     when: Float[Tensor, "t 1"]
     target: Float[Tensor, "t k"]
@@ -84,6 +81,19 @@ class _Guide:
         frames = x.shape[1]
         when, target = pyramid.resize(self.when, frames), pyramid.resize(self.target * self.when, frames)
         return x + target - when * (x @ self.part)
+
+
+@dataclass(frozen=True, eq=False)
+class _Space:
+    """Where stretches are compared: principal axes of the weighted features, the clips and the kept pieces in them."""
+
+    clips: list[Float[Tensor, "s k"]]
+    guides: list[_Guide]
+
+    def bank(self, share: float, size: int) -> tuple[Float[Tensor, "m k"], list[int]]:
+        """The clips end to end at a share of the finest rate, and their lengths there."""
+        level = [pyramid.resize(c, max(round(len(c) * share), size)) for c in self.clips]
+        return torch.cat(level), [len(c) for c in level]
 
 
 @dataclass(frozen=True)
@@ -154,8 +164,7 @@ class ClipMatch:
         length = -(-frames // exemplar.stride)
         if edit.loop and length * exemplar.stride != frames:
             frames = length * exemplar.stride
-        axes = self._axes(exemplar, edit)
-        places = self._match(exemplar, edit, axes, n, length, seed, progress)
+        places = self._match(exemplar, edit, n, length, seed, progress)
         table = torch.cat((torch.cat(exemplar.full), torch.cat(exemplar.slides)), -1)
         x = torch.stack([_vote(table, p, self._size(exemplar), exemplar.stride, edit.loop) for p in places])
         return _finish(exemplar, edit, x[:, :frames], lock)
@@ -165,52 +174,54 @@ class ClipMatch:
         """Frames of a stretch: ``patch``, less on a clip that is shorter."""
         return min(self.patch, min(len(x) for x in exemplar.fine))
 
-    def _axes(self, exemplar: Exemplar, edit: Edit) -> _Axes:
-        """Principal axes of the exemplar's weighted features that keep ``variance`` of their variance."""
-        scale = exemplar.features.weights(edit.weights)
+    def _space(self, exemplar: Exemplar, edit: Edit, length: int, coupling: float) -> _Space:
+        """Principal axes that keep ``variance`` of the weighted features' variance, and everything in them.
+
+        Joints kept throughout a take weigh ``coupling`` of what the others do.
+        """
+        features, s = exemplar.features, exemplar.features.skeleton
+        scale = features.weights(edit.weights)
+        always = [j for keep in edit.kept if len(keep.motion) >= length * exemplar.stride - exemplar.stride + 1
+                  for j in s.select(keep.joints)]  # fmt: skip
+        scale = torch.where(_channels(features, always), coupling * scale, scale)
         x = torch.cat(exemplar.fine) * scale
         centre = x.mean(0)
         values, vectors = torch.linalg.eigh((x - centre).T.double() @ (x - centre).double())
         share = values.flip(0).clamp_min(0).cumsum(0) / values.clamp_min(0).sum().clamp_min(1e-12)
         kept = min(int((share < self.variance).sum()) + 1, 64, len(share))
-        return _Axes(scale, centre, vectors.flip(1)[:, :kept].to(x.dtype))
+        basis = vectors.flip(1)[:, :kept].to(x.dtype)
+        guides = [_guide(exemplar, keep, length, scale, centre, basis) for keep in edit.kept]
+        return _Space([(c * scale - centre) @ basis for c in exemplar.fine], guides)
 
     def _match(
-        self,
-        exemplar: Exemplar,
-        edit: Edit,
-        axes: _Axes,
-        n: int,
-        length: int,
-        seed: int,
-        progress: Callable[[float], None],
+        self, exemplar: Exemplar, edit: Edit, n: int, length: int, seed: int, progress: Callable[[float], None]
     ) -> Int[Tensor, "n q"]:
         """For each stretch of each take at the finest level, the exemplar's stretch that it comes from."""
-        fine = [axes.project(x) for x in exemplar.fine]
+        coarse = self._space(exemplar, edit, length, COUPLING)
+        fine = self._space(exemplar, edit, length, 0.0) if edit.kept else coarse
         size = self._size(exemplar)
-        total, shortest = sum(map(len, fine)), min(map(len, fine))
+        total, shortest = sum(map(len, exemplar.fine)), min(map(len, exemplar.fine))
         slowest = exemplar.rate * min(max(self.coarsest * size / total, 1.5 * size / shortest), 1.0)
-        rates = pyramid.rates(exemplar.rate, slowest)
-        guides = [_guide(exemplar, axes, keep, length) for keep in edit.kept]
+        shares = [rate / exemplar.rate for rate in pyramid.rates(exemplar.rate, slowest)]
         x = places = None
-        work = [rate * rate for rate in rates]
-        for level, rate in enumerate(rates):
-            y = [pyramid.resize(f, max(round(len(f) * rate / exemplar.rate), size)) for f in fine]
-            count = max(round(length * rate / exemplar.rate), size)
-            if x is None:
-                x = torch.stack([self._shuffled(torch.cat(y), count, size, seed, k) for k in range(n)])
-            x = pyramid.resize(x, count)
-            bank = torch.cat(y)
-            within = _within_clips([len(f) for f in y], size)
-            scale, alpha = None, self._alpha(rate / exemplar.rate)
+        for level, share in enumerate(shares):
+            space = coarse if share < COUPLED else fine
+            bank, lengths = space.bank(share, size)
+            count = max(round(length * share), size)
+            if places is None:
+                x = torch.stack([self._shuffled(bank, count, size, seed, k) for k in range(n)])
+            else:
+                before = max(round(length * shares[level - 1]), size)
+                x = _average(space.bank(shares[level - 1], size)[0], places, size, before, edit.loop)
+                x = pyramid.resize(x, count)
+            within = _within_clips(lengths, size)
+            alpha = self._alpha(share) * _mean_distance(x, bank)
             for _ in range(self.rounds):
-                for guide in guides:
+                for guide in space.guides:
                     x = guide.impose(x)
-                scale = _mean_distance(x, bank) if scale is None else scale
-                found = [_nearest(one, bank, size, within, alpha * scale, edit.loop) for one in x]
-                places = torch.stack(found)
+                places = torch.stack([_nearest(one, bank, size, within, alpha, edit.loop) for one in x])
                 x = _average(bank, places, size, count, edit.loop)
-            progress(sum(work[: level + 1]) / sum(work))
+            progress(sum(s * s for s in shares[: level + 1]) / sum(s * s for s in shares))
         assert places is not None
         return places
 
@@ -289,18 +300,17 @@ def _nearest(
         frames = torch.addmm(square, part, bank.T, alpha=-2).add_((part * part).sum(-1, keepdim=True))
         return diagonal_sums(frames, size)
 
-    starts = list(range(0, rows, step))
-    whole = sums(0) if len(starts) == 1 else None
+    starts = range(0, rows, step)
+    blocks = [sums(start) for start in starts] if rows * len(bank) <= KEPT else None
     least = torch.full((len(within),), torch.inf)
-    for start in starts:
-        least = torch.minimum(least, (sums(start) if whole is None else whole).amin(0))
+    for block in blocks or map(sums, starts):
+        least = torch.minimum(least, block.amin(0))
     ease = 1 / (alpha * size + least.clamp_min(0))
+    outside = None if bool(within.all()) else torch.zeros(len(within)).masked_fill_(~within, torch.inf)
     found = []
-    for start in starts:
-        distance = (sums(start) if whole is None else whole).mul_(ease)
-        if not bool(within.all()):
-            distance[:, ~within] = torch.inf
-        found.append(distance.argmin(-1))
+    for block in blocks or map(sums, starts):
+        ratio = block.mul_(ease)
+        found.append((ratio if outside is None else ratio.add_(outside)).argmin(-1))
     return torch.cat(found)
 
 
@@ -355,16 +365,23 @@ def _channels(features: Features, joints: Sequence[int]) -> Bool[Tensor, "d"]:
     return mask
 
 
-def _guide(exemplar: Exemplar, axes: _Axes, keep: Keep, length: int) -> _Guide:
-    """A kept piece laid on the finest level of a take."""
+def _guide(
+    exemplar: Exemplar,
+    keep: Keep,
+    length: int,
+    scale: Float[Tensor, "d"],
+    centre: Float[Tensor, "d"],
+    basis: Float[Tensor, "d k"],
+) -> _Guide:
+    """A kept piece laid on the finest level of a take, in principal axes."""
     features, stride = exemplar.features, exemplar.stride
-    mask = _channels(features, features.skeleton.select(keep.joints)).to(axes.basis.dtype)
+    mask = _channels(features, features.skeleton.select(keep.joints)).to(basis.dtype)
     target, when = torch.zeros(length * stride, features.width), torch.zeros(length * stride, 1)
     target[keep.start : keep.stop], when[keep.start : keep.stop] = features.encode(keep.motion), 1
     share = when.unflatten(0, (-1, stride)).mean(1)
     target = target.unflatten(0, (-1, stride)).sum(1) / (share * stride).clamp_min(1)
-    masked = axes.basis * mask[:, None]
-    return _Guide(share, (target * axes.scale - axes.centre) @ masked, axes.basis.T @ masked)
+    masked = basis * mask[:, None]
+    return _Guide(share, (target * scale - centre) @ masked, basis.T @ masked)
 
 
 def _impose(features: Features, edit: Edit, x: Float[Tensor, "n t d"], fade: int) -> Float[Tensor, "n t d"]:

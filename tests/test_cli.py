@@ -1,0 +1,141 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from motif import api
+from motif.motion import Motion
+
+
+def run(*arguments, cwd=None):
+    """Run the command line as a user does: its exit code, output and errors."""
+    done = subprocess.run([sys.executable, "-m", "motif", *map(str, arguments)], capture_output=True, text=True, cwd=cwd)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    """The first 8 s of the demo clip as a file."""
+    return api.demo_clip().crop(0, 240).save(tmp_path_factory.mktemp("clip") / "jump.bvh")
+
+
+def test_help_does_not_import_torch():
+    code = "import sys; sys.argv = ['motif', '--help']\ntry:\n    from motif.cli import main; main()\n"
+    code += "except SystemExit:\n    pass\nassert 'torch' not in sys.modules and 'numpy' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize("verb", ["vary", "show", "info", "score", "demo"])
+def test_every_verb_has_help(verb):
+    code, out, _ = run(verb, "--help")
+    assert code == 0
+    assert f"motif {verb}" in out
+
+
+def test_vary_writes_takes_and_repeats_byte_for_byte(clip, tmp_path):
+    code, out, err = run("vary", clip, "-n", 2, "--seconds", 6, "--seed", 1, "-o", tmp_path / "a")
+    assert code == 0, err
+    assert "looks like metres" in err
+    files = sorted((tmp_path / "a").iterdir())
+    assert [f.name for f in files] == ["jump-take-01.bvh", "jump-take-02.bvh"]
+    assert all(str(f) in out for f in files)
+    assert len(Motion.load(files[0])) == 180
+    run("vary", clip, "-n", 2, "--seconds", 6, "--seed", 1, "-o", tmp_path / "b")
+    run("vary", clip, "-n", 2, "--seconds", 6, "--seed", 2, "-o", tmp_path / "c")
+    same = [(tmp_path / "b" / f.name).read_bytes() == f.read_bytes() for f in files]
+    other = [(tmp_path / "c" / f.name).read_bytes() == f.read_bytes() for f in files]
+    assert same == [True, True]
+    assert other == [False, False]
+    assert files[0].read_bytes() != files[1].read_bytes()
+
+
+def test_json_for_machines(clip, tmp_path):
+    _, out, _ = run("vary", clip, "-n", 1, "--seconds", 4, "-o", tmp_path, "--json")
+    made = json.loads(out)
+    assert made["frames"] == 120
+    code, out, _ = run("score", *made["files"], "--against", clip, "--json")
+    assert code == 0
+    assert set(json.loads(out)) == {"slip_ratio", "jerk_ratio", "coverage", "precision", "novelty"}
+    code, out, _ = run("info", clip, "--json")
+    facts = json.loads(out)
+    assert facts["joints"] == 31
+    assert facts["fps"] == 30
+    assert facts["metres_per_unit"] == 1
+
+
+def test_info_in_words(clip):
+    code, out, _ = run("info", clip)
+    assert code == 0
+    assert "31 joints and 7 end sites, 240 frames at 30 fps" in out
+    assert "looks like metres" in out
+    assert "LeftToeBase" in out
+
+
+def test_show_by_suffix(clip, tmp_path):
+    for name in ("a.png", "a.gif"):
+        code, out, err = run("show", clip, "-o", tmp_path / name, "--seconds", 2)
+        assert code == 0, err
+        assert (tmp_path / name).stat().st_size > 1000
+        assert out.strip() == str(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["vay"], 'Did you mean "vary"'),
+        (["vary", "CLIP", "--secnds", "3"], "Did you mean --seconds"),
+        (["vary", "missing.bvh"], "missing.bvh"),
+        (["vary", "CLIP", "--variety", "3"], "from 0 to 1"),
+        (["vary", "CLIP", "--seconds", "-1"], "positive length"),
+        (["vary", "CLIP", "-n", "0"], "at least 1"),
+        (["vary", "CLIP", "-w", "LeftLegg=2"], "did you mean 'LeftLeg'"),
+        (["vary", "CLIP", "-w", "upper"], "NAME=NUMBER"),
+        (["vary", "CLIP", "--engine", "clip-mach"], "'clip-match'"),
+        (["vary", "CLIP", "--units", "inches"], "one of m, cm"),
+        (["vary", "CLIP", "--fps", "0"], "positive number"),
+        (["show", "CLIP", "-o", "x.xyz"], ".png"),
+        (["info", "README.md"], ".bvh"),
+        (["vary"], "CLIPS"),
+    ],
+)
+def test_mistakes_exit_2_with_a_remedy_and_no_traceback(clip, tmp_path, arguments, says):
+    code, out, err = run(*[clip if a == "CLIP" else a for a in arguments], cwd=tmp_path)
+    assert code == 2
+    assert says.lower() in (out + err).lower().replace("\n│ ", " ")
+    assert "Traceback" not in err
+
+
+def test_debug_shows_where(tmp_path):
+    code, _, err = run("info", "missing.bvh", "--debug", cwd=tmp_path)
+    assert code != 0
+    assert "Traceback" in err
+
+
+def test_never_writes_over_the_clip(tmp_path):
+    source = api.demo_clip().crop(0, 90).save(tmp_path / "walk-take-01.bvh")
+    original = source.read_bytes()
+    code, _, err = run("vary", source, "-n", 1, "-o", tmp_path)
+    assert code == 0, err  # the take is called walk-take-01-take-01
+    assert source.read_bytes() == original
+    other = source.rename(tmp_path / "walk.bvh")
+    link = tmp_path / "walk-take-01.bvh"
+    link.symlink_to(other)
+    code, _, err = run("vary", other, "-n", 1, "-o", tmp_path)
+    assert code == 2
+    assert "one of the clips given" in err
+    assert other.read_bytes() == original
+
+
+def test_demo(tmp_path):
+    code, out, err = run("demo", "-o", tmp_path / "demo")
+    assert code == 0, err
+    names = sorted(p.name for p in (tmp_path / "demo").iterdir())
+    assert names == [*(f"cmu_01_01-take-0{i}.bvh" for i in range(1, 5)), "preview.gif", "sheet.png"]
+    assert "slip_ratio" in out
+
+
+def test_installed_script_answers():
+    script = Path(sys.executable).parent / "motif"
+    assert subprocess.run([script, "--version"], capture_output=True, text=True).stdout.strip() == "0.1.0"
