@@ -17,15 +17,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from motif import api, rotation
+from motif import api
 from motif.io import bvh
+from motif.io.bvh_text import POSITIONS, ROTATIONS
 from motif.motion import FileStyle, Motion
-from motif.skeleton import Skeleton
 
 JUDGES = Path(__file__).parent / "judges"
 SALSA = Path(__file__).resolve().parents[2] / "shared" / "data" / "clips" / "Salsa-Dancing-6.bvh"
 TOLERANCE = 1e-4
-"""Share of the body height. Measured: at most 6e-6, which the six decimals of an angle in the file account for."""
+"""Share of the body height. Measured with bpy 4.5.15 and three r187: at most 8e-7, and 3e-6 on a dragon."""
 
 Judge = Callable[[Path, list[float]], dict]
 
@@ -128,11 +128,10 @@ def differences(motion: Motion, path: Path, judge: Judge) -> tuple[dict[str, flo
     for j, name in enumerate(s.names):
         mine = answer["heads"].get(name)
         if s.end[j] and not s.children[j]:
-            only = s.children[s.parents[j]] == (j,)
+            if s.children[s.parents[j]] != (j,) or s.reach[s.parents[j]] < 0.002 * motion.style.unit:
+                continue  # Blender has one tail a bone, and gives bones of no length some
             name = s.names[s.parents[j]]
-            mine = answer["tails"].get(name) if only else None
-            if mine is None:
-                continue
+            mine = answer["tails"].get(name)
             name += " tip"
         assert mine is not None, f"{name} is not there: {sorted(answer['heads'])}"
         gap = (torch.tensor(mine, dtype=torch.float64) - truth[:, j]).norm(dim=-1)
@@ -188,16 +187,103 @@ def test_own_channels(judge: Judge, tmp_path: Path):
     assert_plays(motion, motion.save(tmp_path / "own.bvh"), judge)
 
 
-# --- known differences, so that we hear when they go ------------------------------------------------------------------
+# --- rigs on which programs differ -----------------------------------------------------------------------------------
 def plain_names(motion: Motion) -> Motion:
-    """Without the namespace: three.js cannot bind tracks to names with ``[ ] . : /`` in them."""
+    """Without the namespace before the names."""
     names = tuple(n.rsplit(":", 1)[-1] for n in motion.skeleton.names)
     return replace(motion, skeleton=replace(motion.skeleton, names=names))
 
 
-def all_positions(text: str) -> str:
-    """Position channels on every joint, as in the Bandai Namco sets; all hold the joint's OFFSET."""
+def without(text: str, *channels: tuple[str, str]) -> str:
+    """A BVH text with some (joint, channel) columns taken out."""
     motion = bvh.read(text.encode())
+    s, rows = motion.skeleton, [list(c) for c in motion.style.channels]
+    head, _, data = text.partition("MOTION")
+    numbers = [line.split() for line in data.strip().splitlines()[2:]]
+    columns = [(j, c) for j, names in enumerate(rows) for c in names]
+    gone = [(s.index(joint), channel) for joint, channel in channels]
+    for j, channel in gone:
+        old = f"CHANNELS {len(rows[j])} {' '.join(rows[j])}"
+        rows[j].remove(channel)
+        at = head.index(old, head.index(s.names[j]))
+        head = head[:at] + f"CHANNELS {len(rows[j])} {' '.join(rows[j])}" + head[at + len(old) :]
+    lines = [" ".join(x for x, c in zip(line, columns, strict=True) if c not in gone) for line in numbers]
+    return head + "\n".join(["MOTION", *data.strip().splitlines()[:2], *lines]) + "\n"
+
+
+def on_static_node() -> Motion:
+    """The odd rig under a node that never moves, as many GLB and Bandai Namco files have it."""
+    body = bvh.read(odd_rig().encode())
+    s = body.skeleton
+    raised = replace(
+        s,
+        names=("Armature", *s.names),
+        parents=(-1, *(p + 1 for p in s.parents)),
+        offsets=((0.0, 0.0, 0.0), *s.offsets),
+        end=(False, *s.end),
+        rest=((1.0, 0.0, 0.0, 0.0), *s.rest),
+        mirror=(),
+        left=(),
+        contacts=(),
+    )
+    still = torch.tensor([1.0, 0, 0, 0]).expand(len(body), 1, 4)
+    rotations = torch.cat((still, body.rotations), 1)
+    positions = torch.cat((torch.zeros(len(body), 1, 3), body.positions), 1)
+    return Motion(raised, rotations, positions, body.frame_time, "raised").rigged()
+
+
+def test_body_on_a_static_node(judge: Judge, tmp_path: Path, request: pytest.FixtureRequest):
+    if judge is ask_three:
+        reason = "bvh.write gives the body's root an OFFSET unless it is joint 0, and three.js adds it"
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True, raises=AssertionError))
+    motion = on_static_node()
+    assert motion.skeleton.names[motion.skeleton.root] == "Hips"
+    assert_plays(motion, motion.save(tmp_path / "raised.bvh"), judge)
+
+
+def test_some_position_channels(judge: Judge, tmp_path: Path, request: pytest.FixtureRequest):
+    if judge is ask_blender:
+        reason = "to Blender a missing position channel is 0, not OFFSET; bvh.write should write all three or none"
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True, raises=AssertionError))
+    motion = bvh.read(without(odd_rig(), ("Hips", "Xposition"), ("Hips", "Zposition")).encode())
+    assert_plays(motion, motion.save(tmp_path / "some.bvh"), judge)
+
+
+def test_some_rotation_channels(judge: Judge, tmp_path: Path, request: pytest.FixtureRequest):
+    if judge is ask_blender:
+        reason = "Blender refuses one or two rotation channels (KeyError); bvh.write should write all three or none"
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True, raises=AssertionError))
+    motion = bvh.read(without(odd_rig(), ("LeftHand", "Yrotation")).encode())
+    assert_plays(motion, motion.save(tmp_path / "some.bvh"), judge)
+
+
+def test_positions_on_every_joint(judge: Judge, tmp_path: Path):
+    """As in the Bandai Namco sets. Blender replaces OFFSET by them, three.js adds it: there all bones are doubled."""
+    motion = bvh.read(odd_rig().encode())
     s = motion.skeleton
-    rows = [() if s.end[j] else (*POSITIONS, *ROTATIONS) for j in range(len(s))]
-    return bvh.write(motion, Path(os.devnull).parent / "x", channels=rows).read_text()
+    rows = [() if tip else (*POSITIONS, *ROTATIONS) for tip in s.end]
+    path = motion.save(tmp_path / "all.bvh", channels=rows)
+    if judge is ask_blender:
+        assert_plays(motion, path, judge)
+        return
+    far, _ = differences(motion, path, judge)
+    assert far["Hips"] < TOLERANCE
+    assert far["LeftFoot"] > 0.1
+
+
+def test_names_with_colons(tmp_path: Path):
+    """three.js binds no track to a name with a colon: the body stands in its rest pose. Blender plays it."""
+    motion = bvh.read(odd_rig().replace("ROOT ", "ROOT mixamorig7:").replace("JOINT ", "JOINT mixamorig7:").encode())
+    path = motion.save(tmp_path / "colons.bvh")
+    far, answer = differences(motion, path, ask_three)
+    joints = sum(not tip for tip in motion.skeleton.end)
+    assert len(answer["complaints"]) == 2 * joints
+    assert all("No target node found" in c for c in answer["complaints"])
+    assert min(far.values()) > 0.01
+    plain = plain_names(motion)
+    assert_plays(plain, plain.save(tmp_path / "plain.bvh"), ask_three)
+
+
+def test_names_with_colons_in_blender(tmp_path: Path):
+    motion = bvh.read(odd_rig().replace("ROOT ", "ROOT a:").replace("JOINT ", "JOINT a:").encode())
+    assert_plays(motion, motion.save(tmp_path / "colons.bvh"), ask_blender)

@@ -33,6 +33,9 @@ Units = Annotated[
 ]
 Fps = Annotated[float | None, Parameter(help="Resample the clips to this rate first.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object, for programs.")]
+Clip = Annotated[
+    str | None, Parameter(help="Which animation of a glTF file: its name or number; the longest if not given.")
+]
 RootOffset = Annotated[
     Literal["replace", "add"], Parameter(help="Whether root channels replace its OFFSET or add to it.")
 ]
@@ -56,6 +59,7 @@ def vary(
     fps: Fps = None,
     units: Units = None,
     root_offset: RootOffset = "replace",
+    clip: Clip = None,
     as_json: Json = False,
 ) -> None:
     """Make new takes of one or more clips of the same rig and write them as BVH.
@@ -87,7 +91,7 @@ def vary(
     """
     from . import api
 
-    motions = _load(clips, units, root_offset, fps)
+    motions = _load(clips, units, root_offset, clip, fps)
     folder = out or Path("out") / motions[0].name
     edit = api.Edit(loop=loop, weights=_weights(weight))
     with _progress("matching") as progress:
@@ -111,6 +115,7 @@ def show(
     seconds: float | None = None,
     units: Units = None,
     root_offset: RootOffset = "replace",
+    clip: Clip = None,
 ) -> None:
     """Draw clips: a contact sheet (.png) or an animation with ground, foot trails and contacts (.gif, .mp4).
 
@@ -126,14 +131,21 @@ def show(
     from . import api
 
     motions = [
-        m if seconds is None else m.crop(0, max(round(seconds * m.fps), 1)) for m in _load(clips, units, root_offset)
+        m if seconds is None else m.crop(0, max(round(seconds * m.fps), 1))
+        for m in _load(clips, units, root_offset, clip)
     ]
     print(api.show(motions, out))
 
 
 @app.command
 def info(
-    clips: list[Path], /, *, units: Units = None, root_offset: RootOffset = "replace", as_json: Json = False
+    clips: list[Path],
+    /,
+    *,
+    units: Units = None,
+    root_offset: RootOffset = "replace",
+    clip: Clip = None,
+    as_json: Json = False,
 ) -> None:
     """Say what motif sees in clips: rig, rate, length, unit, contacts, problems.
 
@@ -144,14 +156,15 @@ def info(
     """
     from . import api
 
-    facts = [api.info(m) for m in _load(clips, units, root_offset, quiet=True)]
+    motions = _load(clips, units, root_offset, clip, quiet=True)
+    facts = [api.info(m) for m in motions]
     if as_json:
         _print_json(facts[0] if len(facts) == 1 else facts)
         return
-    for f in facts:
+    for f, path in zip(facts, clips):
         rig = f"{f['joints']} joints and {f['end_sites']} end sites"
         print(f"{f['name']}: {rig}, {f['frames']} frames at {f['fps']:g} fps, {f['seconds']:.2f} s")
-        print(f"  unit      {_unit_words(f['metres_per_unit'], units)}; body height {f['height']:.2f} m")
+        print(f"  unit      {_unit_words(f['metres_per_unit'], units, path)}; body height {f['height']:.2f} m")
         print(
             f"  path      root {f['root']}, ends {f['travel']:.2f} m from where it began, floor at {f['floor']:.3f} m"
         )
@@ -222,20 +235,23 @@ def demo(*, out: Annotated[Path, Parameter(name=["-o", "--out"])] = Path("out/de
 
 # --- in and out ------------------------------------------------------------------------------------------------------
 def _load(
-    paths: Sequence[Path], units: str | None, root_offset: str, fps: float | None = None, quiet: bool = False
+    paths: Sequence[Path],
+    units: str | None,
+    root_offset: Literal["replace", "add"],
+    clip: str | None = None,
+    fps: float | None = None,
+    quiet: bool = False,
 ) -> "list[Motion]":
     """The clips, with a line on standard error about what each one is taken for."""
     from . import io
 
-    unit = _unit(units)
-    motions = []
+    unit, motions = _unit(units), []
     for path in paths:
-        options = {} if path.suffix.lower() in (".glb", ".gltf") else {"unit": unit, "root_offset": root_offset}
-        motion = io.load(path, **options)  # type: ignore[arg-type]
+        motion = io.load(path, unit=unit, root_offset=root_offset, clip=int(clip) if clip and clip.isdigit() else clip)
         if not quiet:
             _note(
                 f"{path.name}: {len(motion)} frames at {motion.fps:g} fps, {motion.seconds:.1f} s, "
-                f"{_unit_words(motion.style.unit, units)}"
+                f"{_unit_words(motion.style.unit, units, path)}"
             )
         motions.append(motion if fps is None else motion.resample(fps))
     return motions
@@ -250,7 +266,9 @@ def _unit(units: str | None) -> float | None:
     raise MotifError(f"--units {units!r}; expected one of {', '.join(UNITS)}, or metres per unit such as 0.01")
 
 
-def _unit_words(unit: float, asked: str | None) -> str:
+def _unit_words(unit: float, asked: str | None, path: Path) -> str:
+    if path.suffix.lower() != ".bvh":
+        return "metres, as glTF always is"
     from .io.bvh import CMU_UNIT
 
     names = {1.0: "metres", 0.01: "centimetres", 0.001: "millimetres", CMU_UNIT: "CMU units (0.056 m)"}
