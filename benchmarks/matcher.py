@@ -42,7 +42,7 @@ def plain(recipe: ClipMatch, exemplar: Exemplar, fine: np.ndarray, length: int, 
         bank = pyramid.resize(torch.from_numpy(fine), max(round(len(fine) * share), size))
         count = max(round(length * share), size)
         if x is None:
-            x = recipe._shuffled(bank, count, size, seed, 0).numpy()
+            x = recipe._shuffled(bank, count, size, round(clip_match.SHORTEST * rate), seed, 0).numpy()
         x = pyramid.resize(torch.from_numpy(x), count).numpy()
         scale = clip_match._mean_distance(torch.from_numpy(x)[None], bank)
         bank = bank.numpy()

@@ -26,9 +26,15 @@ SMOOTH = 0.04
 
 
 def floors(world: Float[Tensor, "*b t j 3"], skeleton: Skeleton) -> Float[Tensor, "c"]:
-    """Resting level of each contact joint in metres: an ankle comes to rest higher than a toe."""
-    heights = world[..., list(skeleton.contacts), 1]
-    return heights.reshape(-1, len(skeleton.contacts)).quantile(0.05, dim=0)
+    """Resting level of each contact joint in metres: an ankle comes to rest higher than a toe.
+
+    The level a joint comes down to in the clip, but no higher above the lowest one than in the natural pose: a joint
+    that is held up the whole time (a raised paw, a snake's head) does not stand.
+    """
+    joints = list(skeleton.contacts)
+    seen = world[..., joints, 1].reshape(-1, len(joints)).quantile(0.05, dim=0)
+    rest = skeleton.rest_positions[joints, 1].to(seen)
+    return torch.minimum(seen, seen.min() + rest - rest.min() + HEIGHT * skeleton.height)
 
 
 def speeds(world: Float[Tensor, "*b t j 3"], skeleton: Skeleton, frame_time: float) -> Float[Tensor, "*b t c"]:

@@ -463,8 +463,7 @@ def _guess_contacts(s: Skeleton, pose: Float[Tensor, "j 3"]) -> tuple[int, ...]:
     named = [j for j in low if not s.end[j] and _FOOT.search(short_name(s.names[j])) and above[j] < 0.2]
     if named:
         tips = [j for j in low if not s.children[j] and s.parents[j] in named and _bone(s, j) > 0.01 * s.height]
-        tips = [j for j in tips if sum(k in named for k in s.ancestors(j)) < 3]
-        return tuple(sorted({*named, *tips}))
+        return tuple(sorted({j for ankle in named for j in _sole(s, ankle, [*named, *tips])}))
     if not s.left:
         return tuple(j for j in low if float(up[j]) < 0.06 * s.height)
     found: set[int] = set()
@@ -477,6 +476,15 @@ def _guess_contacts(s: Skeleton, pose: Float[Tensor, "j 3"]) -> tuple[int, ...]:
         if above[joint] < 0.1 and drop > 0.1:
             found |= {joint, s.mirror[joint]}
     return tuple(sorted(found))
+
+
+def _sole(s: Skeleton, ankle: int, candidates: list[int]) -> list[int]:
+    """An ankle and what it stands on: at most two more joints, on the way to the tip that is farthest from it."""
+    if any(k in candidates for k in s.ancestors(ankle)[1:]):
+        return []
+    far = max(candidates, key=lambda j: float(s.hops[ankle, j]) if ankle in s.ancestors(j) else -1.0)
+    way = [j for j in reversed(s.ancestors(far)) if j in candidates and ankle in s.ancestors(j)]
+    return way[:3]
 
 
 def _bone(s: Skeleton, joint: int) -> float:

@@ -23,7 +23,7 @@ def load(
         path: a ``.bvh``, ``.glb`` or ``.gltf`` file.
         unit: BVH only: metres per unit of length in the file; guessed from the size of the body if not given.
         root_offset: BVH only: whether the root's position channels replace its OFFSET or are added to it.
-        clip: glTF only: which of the file's animations, by name or number; the first if not given.
+        clip: glTF only: which of the file's animations, by name or number; the longest if not given.
     """
     suffix = Path(path).suffix.lower()
     if suffix == ".bvh":

@@ -51,7 +51,9 @@ def read(
     raw = Skeleton(file.names, file.parents, _triples(file.offsets), file.end)
     some = torch.linspace(0, len(positions) - 1, min(len(positions), 100)).long()
     world = raw.fk(rotations[some], positions[some])[1]
-    size = float((world.amax(1) - world.amin(1)).amax(-1).median())
+    root = Motion(raw, rotations, positions, file.frame_time).rigged().skeleton.root
+    body = list(raw.subtree(root))  # a static node above the hips stays where the body left it
+    size = float((world[:, body].amax(1) - world[:, body].amin(1)).amax(-1).median())
     if root_offset == "replace" and _looks_relative(file, world, size):
         offset = " ".join(f"{x:g}" for x in file.offsets[0])
         warn(
@@ -74,9 +76,9 @@ def guess_unit(size: float) -> tuple[float, str]:
     """Metres per unit, and its name, for a body whose largest extent (about its height) is ``size`` units."""
     if size < 6:
         return 1.0, "metres"
-    if size < 40:
+    if size < 55:
         return CMU_UNIT, "CMU units"
-    return (0.01, "centimetres") if size < 500 else (0.001, "millimetres")
+    return (0.01, "centimetres") if size < 1000 else (0.001, "millimetres")
 
 
 def _check_unit(unit: float) -> None:
@@ -162,6 +164,7 @@ def write(
             raise MotifError(
                 f"{path}: {what} of {motion.skeleton.names[joint]!r} at frame {frame} is not finite; not written"
             )
+    motion = _settled(motion)
     plan, angles = _plan(motion, _wanted(motion, channels))
     positions = motion.positions.detach().cpu().double().numpy() / unit
     order = _depth_first(motion.skeleton)
@@ -175,6 +178,16 @@ def write(
     head = f"MOTION\nFrames: {len(motion)}\nFrame Time: {float(motion.frame_time)!r}\n"
     body = "".join([row % tuple(numbers) for numbers in (np.round(values, 6) + 0.0).tolist()])
     return _replace_file(Path(path), _hierarchy_text(motion.skeleton, plan, order, unit) + head + body)
+
+
+def _settled(motion: Motion) -> Motion:
+    """The same motion, the OFFSET of each joint that stays in one place (the roots apart) set to that place."""
+    s = motion.skeleton
+    still = (motion.positions - motion.positions[:1]).abs().amax((0, 2)) <= 1e-5 * s.height
+    place = motion.positions[0].tolist()
+    fixed = [bool(still[j]) and j not in (0, s.root) for j in range(len(s))]
+    offsets = tuple((*place[j],) if fixed[j] else s.offsets[j] for j in range(len(s)))
+    return replace(motion, skeleton=replace(s, offsets=offsets))
 
 
 def _wanted(motion: Motion, channels: Sequence[Sequence[str]] | None) -> list[tuple[str, ...]] | None:
@@ -270,8 +283,9 @@ def _hierarchy_text(s: Skeleton, plan: Sequence[Sequence[str]], order: list[int]
         tip = s.end[j] and not s.children[j] and not plan[j]
         lines.append(tab + ("End Site" if tip else f"{'ROOT' if j == 0 else 'JOINT'} {names[j]}"))
         lines.append(tab + "{")
-        # Channels hold the position of the root: with OFFSET 0 readers that add agree with those that replace.
-        offset = [0.0 if j == 0 and p in plan[0] else x / unit for p, x in zip(POSITIONS, s.offsets[j], strict=True)]
+        # Channels hold the place of the roots: with OFFSET 0 readers that add agree with those that replace.
+        held = plan[j] if j in (0, s.root) else ()
+        offset = [0.0 if p in held else x / unit for p, x in zip(POSITIONS, s.offsets[j], strict=True)]
         lines.append(f"{tab}\tOFFSET %.6f %.6f %.6f" % tuple(offset))
         if not tip:
             lines.append(f"{tab}\tCHANNELS {len(plan[j])} {' '.join(plan[j])}".rstrip())

@@ -31,6 +31,8 @@ BLOCK = 1 << 18
 """Entries of a distance matrix worked on at a time, so that they stay in the processor's cache."""
 KEPT = 1 << 26
 """Entries kept between the two looks at a distance matrix; those of longer clips are computed twice."""
+SHORTEST = 2.0
+"""Seconds that a piece of the exemplar lasts at least when a take is begun."""
 COUPLING = 0.3
 """How much joints that are kept throughout a take count when stretches are compared. With their full weight the best
 match of kept legs is where they came from, and nothing is renewed; without any, arms and legs do not know each other.
@@ -209,7 +211,12 @@ class ClipMatch:
             bank, lengths = space.bank(share, size)
             count = max(round(length * share), size)
             if places is None:
-                x = torch.stack([self._shuffled(bank, count, size, seed, k) for k in range(n)])
+                x = torch.stack(
+                    [
+                        self._shuffled(bank, count, size, round(SHORTEST * exemplar.rate * share), seed, k)
+                        for k in range(n)
+                    ]
+                )
             else:
                 before = max(round(length * shares[level - 1]), size)
                 x = _average(space.bank(shares[level - 1], size)[0], places, size, before, edit.loop)
@@ -234,12 +241,12 @@ class ClipMatch:
         return 0.003 / max(self.completeness, 1e-3) ** 4 * (1 + (fineness / 0.1) ** 2)
 
     def _shuffled(
-        self, bank: Float[Tensor, "m k"], count: int, size: int, seed: int, take: int
+        self, bank: Float[Tensor, "m k"], count: int, size: int, least: int, seed: int, take: int
     ) -> Float[Tensor, "count k"]:
         """The coarsest start: the exemplar cut into pieces, in a new order, each piece once before any comes twice."""
         random = torch.Generator().manual_seed((seed * 0x9E3779B1 + take * 0x85EBCA77) % (1 << 62))
         m = len(bank)
-        piece = max(round(m ** (1 - self.variety) * (size / 2) ** self.variety), 2)
+        piece = max(round(m ** (1 - self.variety) * (size / 2) ** self.variety), least, 2)
         parts: list[Tensor] = []
         while sum(map(len, parts)) < count:
             first = int(torch.randint(piece, (1,), generator=random))
@@ -473,7 +480,7 @@ def _slide(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[T
     difference, taken off the root's velocity, is most of what a foot lock would otherwise have to bend legs for.
     """
     s, at = features.skeleton, features.slices
-    if not s.contacts:
+    if not contact.limbs(s):
         return torch.zeros_like(x[..., at["root_velocity"]])
     facing, _ = features.trajectory(x, dt)
     on = contact.without_short(x[..., at["contacts"]] > 0.5, round(contact.SHORTEST / dt))
@@ -495,7 +502,9 @@ def _locked(
     around = min(round(2 / dt), frames) if edit.loop else 0
     index = torch.arange(-around, frames + around) % frames
     q, p = features.decode(x[:, index], dt) if around else (rotations, positions)
-    on = contact.without_short(x[:, index, features.slices["contacts"]] > 0.5, round(contact.SHORTEST / dt))
+    slow = contact.speeds(s.fk(q, p)[1], s, dt) < 1.5 * contact.SPEED * s.height  # what still moves is not to be held
+    on = (x[:, index, features.slices["contacts"]] > 0.5) & slow
+    on = contact.without_short(on, round(contact.SHORTEST / dt))
     fixed = edit.mask(s, frames)[index].expand(len(x), -1, -1)
     locked = contact.lock(s, q, p, on, dt, fixed=fixed)[:, around : around + frames]
     above = list(s.ancestors(s.root))
