@@ -57,7 +57,9 @@ def test_functions_are_short():
 
 
 def test_import_motif_loads_nothing_heavy():
-    code = "import sys, motif; assert 'torch' not in sys.modules and 'numpy' not in sys.modules; motif.Motion; motif.vary"
+    code = (
+        "import sys, motif; assert 'torch' not in sys.modules and 'numpy' not in sys.modules; motif.Motion; motif.vary"
+    )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

@@ -11,7 +11,9 @@ from motif.motion import Motion
 
 def run(*arguments, cwd=None):
     """Run the command line as a user does: its exit code, output and errors."""
-    done = subprocess.run([sys.executable, "-m", "motif", *map(str, arguments)], capture_output=True, text=True, cwd=cwd)
+    done = subprocess.run(
+        [sys.executable, "-m", "motif", *map(str, arguments)], capture_output=True, text=True, cwd=cwd
+    )
     return done.returncode, done.stdout, done.stderr
 
 

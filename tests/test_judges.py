@@ -232,10 +232,7 @@ def on_static_node() -> Motion:
     return Motion(raised, rotations, positions, body.frame_time, "raised").rigged()
 
 
-def test_body_on_a_static_node(judge: Judge, tmp_path: Path, request: pytest.FixtureRequest):
-    if judge is ask_three:
-        reason = "bvh.write gives the body's root an OFFSET unless it is joint 0, and three.js adds it"
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True, raises=AssertionError))
+def test_body_on_a_static_node(judge: Judge, tmp_path: Path):
     motion = on_static_node()
     assert motion.skeleton.names[motion.skeleton.root] == "Hips"
     assert_plays(motion, motion.save(tmp_path / "raised.bvh"), judge)

@@ -57,11 +57,19 @@ def fit(engine: str, clips: Sequence[Motion], **dials: float | None) -> Model:
 
 
 def vary(
-    clips: Sequence[Motion] | Motion, n: int = 4, engine: str = "clip-match", dials: dict | None = None, **request
-):
-    """New takes of clips of one rig: :func:`fit`, then :meth:`Model.sample` with the rest of the arguments."""
+    clips: Sequence[Motion] | Motion,
+    n: int = 4,
+    seconds: float | None = None,
+    seed: int = 0,
+    edit: Edit | None = None,
+    lock: bool = True,
+    engine: str = "clip-match",
+    progress: Callable[[float], None] = lambda done: None,
+    **dials: float | None,
+) -> list[Motion]:
+    """New takes of clips of one rig: :func:`fit` with the dials (variety, completeness), then :meth:`Model.sample`."""
     clips = [clips] if isinstance(clips, Motion) else clips
-    return fit(engine, clips, **(dials or {})).sample(n, **request)
+    return fit(engine, clips, **dials).sample(n, seconds, seed, edit, lock, progress)
 
 
 def score(takes: Sequence[Motion], against: Sequence[Motion]) -> dict[str, float]:

@@ -32,6 +32,8 @@ def floors(world: Float[Tensor, "*b t j 3"], skeleton: Skeleton) -> Float[Tensor
     that is held up the whole time (a raised paw, a snake's head) does not stand.
     """
     joints = list(skeleton.contacts)
+    if not joints:
+        return world.new_zeros(0)
     seen = world[..., joints, 1].reshape(-1, len(joints)).quantile(0.05, dim=0)
     rest = skeleton.rest_positions[joints, 1].to(seen)
     return torch.minimum(seen, seen.min() + rest - rest.min() + HEIGHT * skeleton.height)
@@ -58,6 +60,8 @@ def labels(
         frame_time: seconds a frame.
         level: resting levels (:func:`floors`) of a clip that ``world`` is judged by; its own if not given.
     """
+    if not skeleton.contacts:
+        return torch.zeros(*world.shape[:-2], 0, dtype=torch.bool)
     level = floors(world, skeleton) if level is None else level
     low = world[..., list(skeleton.contacts), 1] - level < HEIGHT * skeleton.height
     slow = speeds(world, skeleton, frame_time) < SPEED * skeleton.height

@@ -1,0 +1,111 @@
+"""Odd rigs and smooth motions for them, built in code: nothing may be tested on one skeleton only."""
+
+import math
+
+import torch
+
+from motif import rotation
+from motif.motion import Motion
+from motif.skeleton import Skeleton, build
+
+
+def chain(n: int = 4) -> Skeleton:
+    """A hanging chain."""
+    return build([f"link{i}" for i in range(n)], range(-1, n - 1), [(0, 1, 0)] + [(0, -0.3, 0)] * (n - 1))
+
+
+def star() -> Skeleton:
+    """Six bones on one joint."""
+    arms = [(math.cos(a), 0.0, math.sin(a)) for a in torch.arange(6).mul(math.pi / 3).tolist()]
+    return build(["hub", *(f"ray{i}" for i in range(6))], [-1] + [0] * 6, [(0, 0.5, 0), *arms])
+
+
+def two() -> Skeleton:
+    """One bone."""
+    return build(["base", "lever"], [-1, 0], [(0, 0, 0), (0, 1, 0)])
+
+
+def tree() -> Skeleton:
+    """A biped of 24 joints."""
+    names, parents, offsets = ["Hips"], [-1], [(0.0, 1.0, 0.0)]
+
+    def add(name, parent, offset):
+        names.append(name)
+        parents.append(names.index(parent))
+        offsets.append(offset)
+
+    for side, x in (("Left", 1), ("Right", -1)):
+        add(f"{side}UpLeg", "Hips", (0.1 * x, 0, 0))
+        add(f"{side}Leg", f"{side}UpLeg", (0, -0.45, 0))
+        add(f"{side}Foot", f"{side}Leg", (0, -0.45, 0))
+        add(f"{side}ToeBase", f"{side}Foot", (0, -0.08, 0.12))
+        add(f"{side}Toe_End", f"{side}ToeBase", (0, 0, 0.08))
+    for name, parent in (
+        ("Spine", "Hips"),
+        ("Spine1", "Spine"),
+        ("Spine2", "Spine1"),
+        ("Neck", "Spine2"),
+        ("Head", "Neck"),
+    ):
+        add(name, parent, (0, 0.12, 0))
+    for side, x in (("Left", 1), ("Right", -1)):
+        add(f"{side}Shoulder", "Spine2", (0.06 * x, 0.08, 0))
+        add(f"{side}Arm", f"{side}Shoulder", (0.12 * x, 0, 0))
+        add(f"{side}ForeArm", f"{side}Arm", (0.28 * x, 0, 0))
+        add(f"{side}Hand", f"{side}ForeArm", (0.25 * x, 0, 0))
+    return build(names, parents, offsets)
+
+
+def quadruped() -> Skeleton:
+    """Four legs, spine, head and tail."""
+    names, parents = ["pelvis", "chest", "head", "tail"], [-1, 0, 1, 0]
+    offsets = [(0.0, 0.7, 0.0), (0.0, 0.0, 0.6), (0.0, 0.2, 0.25), (0.0, 0.0, -0.3)]
+    for end, root in (("front", 1), ("back", 0)):
+        for side, x in (("L", 0.12), ("R", -0.12)):
+            for bone, offset in (("thigh", (x, 0, 0)), ("shin", (0, -0.33, -0.02)), ("paw", (0, -0.33, 0.02))):
+                parents.append(root if bone == "thigh" else len(names) - 1)
+                names.append(f"{end}_{bone}_{side}")
+                offsets.append(offset)
+    return build(names, parents, offsets)
+
+
+def bird() -> Skeleton:
+    """Two wings, two feet."""
+    names, parents = ["body", "neck", "head", "tail"], [-1, 0, 1, 0]
+    offsets = [(0.0, 0.4, 0.0), (0.0, 0.1, 0.1), (0.0, 0.1, 0.05), (0.0, 0.0, -0.2)]
+    for side, x in ((".L", 1), (".R", -1)):
+        for bone, parent, offset in (
+            ("wing", 0, (0.05 * x, 0.05, 0)), ("wing_mid", -1, (0.3 * x, 0, 0)), ("wing_tip", -1, (0.3 * x, 0, 0)),
+            ("thigh", 0, (0.05 * x, -0.05, 0)), ("foot", -1, (0, -0.3, 0)), ("toes", -1, (0, -0.04, 0.08)),
+        ):  # fmt: skip
+            parents.append(parent if parent == 0 else len(names) - 1)
+            names.append(bone + side)
+            offsets.append(offset)
+    return build(names, parents, offsets)
+
+
+def snake(n: int = 12) -> Skeleton:
+    """A chain along the ground."""
+    return build([f"bone{i}" for i in range(n)], range(-1, n - 1), [(0, 0.05, 0)] + [(0, 0, -0.2)] * (n - 1))
+
+
+RIGS = {f.__name__: f for f in (chain, star, two, tree, quadruped, bird, snake)}
+
+
+def walk(rig: Skeleton, frames: int, fps: float, seed: int) -> Motion:
+    """A smooth seeded motion: every joint swings at a few frequencies, the root goes forward and turns."""
+    random = torch.Generator().manual_seed(seed)
+    j = len(rig)
+    t = torch.arange(frames)[:, None, None] / fps
+    speed = 0.5 + 1.5 * torch.rand(3, 1, j, 3, generator=random)
+    phase = 2 * math.pi * torch.rand(3, 1, j, 3, generator=random)
+    swing = torch.sin(2 * math.pi * speed[:, :] * t + phase).mean(0) * 0.5
+    turn = 0.3 * torch.sin(0.7 * t[:, 0, 0]) + 0.2 * t[:, 0, 0]
+    swing[:, 0] *= 0.2
+    rotations = rotation.exp(swing)
+    rotations[:, 0] = rotation.mul(rotation.about("y", turn), rotations[:, 0])
+    positions = rig.offset_tensor().expand(frames, -1, -1).clone()
+    forward = rotation.rotate(rotation.about("y", turn), torch.tensor([0.0, 0.0, 1.0]).expand(frames, 3))
+    positions[:, 0] += (forward * (0.8 * rig.height / fps)).cumsum(0)
+    positions[:, 0, 1] += 0.03 * rig.height * torch.sin(5 * t[:, 0, 0])
+    return Motion(rig, rotations, positions, 1 / fps, "walk")

@@ -1,0 +1,202 @@
+"""Every engine on the shelf, on every rig. Only the demo clip is real here: it is all that every machine has."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from motif import api, metrics, rotation, shelf
+from motif.edit import Edit, Keep
+from motif.errors import MotifError
+from motif.motion import Motion
+from motif.recipes import clip_match
+from rigs import RIGS, walk
+
+ENGINES = list(shelf.ENGINES)
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return api.demo_clip()
+
+
+def jerk(motion):
+    return motion.world()[1].diff(n=3, dim=0).norm(dim=-1).mean(-1)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("rig", RIGS)
+def test_takes_of_any_rig(engine, rig):
+    exemplar = walk(RIGS[rig](), frames=150, fps=30, seed=0)
+    takes = api.vary(exemplar, n=2, seconds=7.3, seed=1, engine=engine)
+    assert [len(t) for t in takes] == [219, 219]
+    for take in takes:
+        assert take.skeleton is exemplar.skeleton
+        assert bool(take.rotations.isfinite().all())
+        assert bool(take.positions.isfinite().all())
+        assert torch.allclose(take.rotations.norm(dim=-1), torch.ones(()), atol=1e-4)
+        assert take.frame_time == exemplar.frame_time
+        bones = (take.positions - exemplar.positions[0])[
+            :, [j for j in range(len(take.skeleton)) if j != take.skeleton.root]
+        ]
+        assert float(bones.abs().max()) < 1e-3 * take.skeleton.height
+        assert float(jerk(take).mean()) < 3 * float(jerk(exemplar).mean()) + 1e-4
+    assert float((takes[0].rotations - takes[1].rotations).abs().max()) > 1e-3
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("rig", RIGS)
+def test_kept_joints_and_frames_are_exact_on_any_rig(engine, rig):
+    exemplar = walk(RIGS[rig](), frames=150, fps=30, seed=0)
+    piece = exemplar.crop(30, 60)
+    edit = Edit(seconds=6, kept=(Keep(piece, start=20), Keep(exemplar.crop(80, 110), start=110)))
+    for take in api.vary(exemplar, n=2, edit=edit, seed=3, engine=engine):
+        world, truth = take.world()[1], exemplar.world()[1]
+        assert float((world[20:50] - truth[30:60]).abs().max()) < 1e-4 * take.skeleton.height
+        assert float((world[110:140] - truth[80:110]).abs().max()) < 1e-4 * take.skeleton.height
+        assert torch.equal(take.rotations[20:50], piece.rotations)
+        assert float(world.diff(dim=0).norm(dim=-1).max()) < 4 * float(truth.diff(dim=0).norm(dim=-1).max()) + 0.02
+    last = exemplar.skeleton.names[-1]
+    for take in api.vary(exemplar, n=1, edit=Edit.keep(exemplar, joints=[last]), seed=3, engine=engine):
+        assert torch.equal(take.rotations[:, -1], exemplar.rotations[:, -1])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_demo_clip_as_it_ships(engine, clip):
+    takes = api.vary(clip, n=4, seed=1, engine=engine)
+    numbers = metrics.score(takes, [clip])
+    assert numbers["coverage"] > 0.98
+    assert numbers["precision"] > 0.9
+    assert 0.8 < numbers["jerk_ratio"] < 1.15
+    assert numbers["slip_ratio"] < 1.25
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_seeds(engine, clip):
+    short = clip.crop(0, 200)
+    a, b, c = (api.vary(short, n=2, seconds=5, seed=s, engine=engine) for s in (1, 1, 2))
+    assert all(torch.equal(x.rotations, y.rotations) and torch.equal(x.positions, y.positions) for x, y in zip(a, b))
+    assert not torch.equal(a[0].rotations, c[0].rotations)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_loop_has_no_seam(engine, clip):
+    for take in api.vary(clip, n=2, seconds=8, seed=2, edit=Edit(loop=True), engine=engine):
+        twice = take.continued(2 * len(take))
+        seam = slice(len(take) - 4, len(take) + 2)
+        assert float(jerk(twice)[seam].max()) < float(jerk(clip).quantile(0.99))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_several_clips_are_mixed_and_their_borders_are_not(engine, clip):
+    first, second = clip.crop(0, 200), clip.crop(400, 600)
+    takes = api.vary([first, second], n=2, seed=1, engine=engine)
+    assert len(takes[0]) == 800
+    assert metrics.score(takes, [first, second])["coverage"] > 0.9
+    with pytest.raises(MotifError, match="resample"):
+        api.vary([first, second.resample(24)], engine=engine)
+    other = replace(second, skeleton=replace(second.skeleton, names=tuple(f"x{n}" for n in second.skeleton.names)))
+    with pytest.raises(MotifError, match="not the same rig"):
+        api.vary([first, other], engine=engine)
+
+
+def test_dials_do_what_they_say(clip):
+    calm = metrics.score(api.vary(clip, n=3, seed=1, variety=0.0), [clip])
+    wild = metrics.score(api.vary(clip, n=3, seed=1, variety=0.5), [clip])
+    assert wild["novelty"] > calm["novelty"] + 0.05
+    part = metrics.score(api.vary(clip, n=3, seconds=11, seed=1, completeness=0.0, variety=0.9), [clip])
+    whole = metrics.score(api.vary(clip, n=3, seconds=11, seed=1, completeness=1.0, variety=0.9), [clip])
+    assert whole["coverage"] > part["coverage"]
+
+
+def test_the_foot_lock_takes_slip_away(clip):
+    locked = metrics.score(api.vary(clip, n=2, seed=1, variety=0.9), [clip])["slip_ratio"]
+    free = metrics.score(api.vary(clip, n=2, seed=1, variety=0.9, lock=False), [clip])["slip_ratio"]
+    assert locked < free
+
+
+def test_legs_kept_throughout_leave_arms_new(clip):
+    edit = Edit.keep(clip, joints=["lower"])
+    one, two = api.vary(clip, n=2, seed=1, edit=edit)
+    lower, upper = list(clip.skeleton.parts["lower"]), list(clip.skeleton.parts["upper"])
+    assert torch.equal(one.world()[1][:, lower], clip.world()[1][:, lower])
+    assert float(rotation.geodesic(one.rotations[:, upper], clip.rotations[:, upper]).mean()) > 0.02
+    assert float(rotation.geodesic(one.rotations[:, upper], two.rotations[:, upper]).mean()) > 0.02
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        (lambda m: Edit(seconds=-1), "Edit.seconds is -1"),
+        (lambda m: Edit(weights={"tail": 1}), "no joint 'tail'"),
+        (lambda m: Edit(weights={"upper": -1}), "at least 0"),
+        (lambda m: Edit(seconds=1, kept=(Keep(m),)), r"Edit.kept\[0\]: frames 0 to 688"),
+        (lambda m: Edit(kept=(Keep(m.resample(24)),)), r"Edit.kept\[0\].*resample"),
+        (lambda m: Edit(kept=(Keep(m.crop(0, 9), ()),)), r"Edit.kept\[0\]: no joints"),
+        (lambda m: Edit(kept=(Keep(m.crop(0, 9)), Keep(m.crop(0, 9), start=5))), r"Edit.kept\[1\] overlaps"),
+        (lambda m: Edit(kept=(Keep(walk(RIGS["chain"](), 30, 30, 0)),)), r"Edit.kept\[0\]: .*another rig"),
+    ],
+)
+def test_edits_that_cannot_be_met_name_the_field(clip, edit, says):
+    with pytest.raises(MotifError, match=says):
+        api.vary(clip, edit=edit(clip))
+
+
+def test_too_short_a_clip_says_how_long(clip):
+    with pytest.raises(MotifError, match=r"too short.*at least 3 frames"):
+        api.vary(clip.crop(0, 2))
+    assert len(api.vary(clip.crop(0, 3), n=1)[0]) == 6
+
+
+# --- the matcher's parts against their definitions -------------------------------------------------------------------
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 8, 11])
+def test_diagonal_sums(size):
+    d = torch.rand(20, 17, generator=torch.Generator().manual_seed(0))
+    slow = torch.stack(
+        [torch.stack([sum(d[i + s, j + s] for s in range(size)) for j in range(18 - size)]) for i in range(21 - size)]
+    )
+    assert torch.allclose(clip_match.diagonal_sums(d, size), slow, atol=1e-5)
+
+
+@pytest.mark.parametrize("block", [1 << 18, 300])
+@pytest.mark.parametrize("kept", [1 << 26, 0])
+@pytest.mark.parametrize("loop", [False, True])
+def test_nearest_is_the_definition(monkeypatch, block, kept, loop):
+    monkeypatch.setattr(clip_match, "BLOCK", block)
+    monkeypatch.setattr(clip_match, "KEPT", kept)
+    random = torch.Generator().manual_seed(1)
+    x, bank = torch.randn(40, 5, generator=random), torch.randn(30, 5, generator=random)
+    within = clip_match._within_clips([18, 12], 4)
+    found = clip_match._nearest(x, bank, 4, within, 0.1, loop)
+    rows = [[(i + s) % 40 for s in range(4)] for i in range(40 if loop else 37)]
+    columns = [j for j in range(27) if not 15 <= j < 18]
+    assert within.nonzero().flatten().tolist() == columns
+    d = torch.tensor([[float(((x[r] - bank[j : j + 4]) ** 2).sum() / 4) for j in columns] for r in rows])
+    slow = (d / (0.1 + d.amin(0))).argmin(1)
+    assert found.tolist() == [columns[k] for k in slow]
+
+
+@pytest.mark.parametrize("loop", [False, True])
+def test_average_and_vote_of_an_unbroken_run_are_the_exemplar(loop):
+    random = torch.Generator().manual_seed(0)
+    table = torch.randn(60, 3, generator=random)
+    places = torch.arange(20) if not loop else torch.cat((torch.arange(10), torch.arange(10)))
+    voted = clip_match._vote(table, places, 5, 2, loop)
+    if not loop:
+        assert torch.allclose(voted, table[:48], atol=1e-5)
+        bank = table[::2]
+        assert torch.allclose(clip_match._average(bank, places[None], 5, 24, False)[0], bank[:24], atol=1e-5)
+    else:
+        assert voted.shape == (40, 3)
+        assert torch.allclose(voted[8:20], table[8:20], atol=1e-5)
+
+
+def test_unevenly_long_takes_end_where_asked(clip):
+    at_60 = clip.at(torch.arange(2 * len(clip) - 1) / 2)
+    at_60 = replace(at_60, frame_time=clip.frame_time / 2)
+    for seconds in (3.0, 3.02, 3.05):
+        (take,) = api.vary(at_60, n=1, seconds=seconds)
+        assert len(take) == round(seconds * 60)
+    assert isinstance(take, Motion)
+    assert math.isclose(take.fps, 60, rel_tol=1e-6)
