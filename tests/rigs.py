@@ -109,3 +109,52 @@ def walk(rig: Skeleton, frames: int, fps: float, seed: int) -> Motion:
     positions[:, 0] += (forward * (0.8 * rig.height / fps)).cumsum(0)
     positions[:, 0, 1] += 0.03 * rig.height * torch.sin(5 * t[:, 0, 0])
     return Motion(rig, rotations, positions, 1 / fps, "walk")
+
+
+# --- the same motion, spelled another way ----------------------------------------------------------------------------
+def under_a_node(motion: Motion) -> Motion:
+    """With a turned, shifted joint above the hips that never moves."""
+    s, t = motion.skeleton, len(motion)
+    node = rotation.exp(torch.tensor([0.0, 0.7, 0.0]))
+    q, p = motion.rotations.clone(), motion.positions.clone()
+    q[:, 0] = rotation.mul(rotation.inv(node), q[:, 0])
+    p[:, 0] = rotation.rotate(rotation.inv(node), p[:, 0] - torch.tensor([0.1, 0.0, -0.2]))
+    q = torch.cat((node.expand(t, 1, 4), q), 1)
+    p = torch.cat((torch.tensor([0.1, 0.0, -0.2]).expand(t, 1, 3), p), 1)
+    offsets = ((0.1, 0.0, -0.2), *s.offsets)
+    raw = Skeleton(("Armature", *s.names), (-1, *(j + 1 for j in s.parents)), offsets)
+    return Motion(raw, q, p, motion.frame_time, motion.name).rigged()
+
+
+def along_x(motion: Motion) -> Motion:
+    """All bones along x at zero rotation, left ones forwards, right ones backwards: a zero pose without meaning."""
+    s = motion.skeleton
+    axes = torch.eye(3).repeat(len(s), 1, 1)
+    for j in range(len(s)):
+        sign = -1.0 if s.mirror[j] in s.left else 1.0
+        if s.children[j]:
+            bone = torch.tensor(s.offsets[s.children[j][0]])
+            x = sign * bone / bone.norm()
+            side = torch.tensor([0.0, 0.0, 1.0]) if float(x[0].abs()) > 0.9 else torch.tensor([sign, 0.0, 0.0])
+            z = side - (side * x).sum() * x
+            z = z / z.norm() * (sign if float(x[0].abs()) > 0.9 else 1.0)
+            axes[j] = torch.stack((x, torch.linalg.cross(z, x), z), -1)
+        else:
+            axes[j] = axes[s.parents[j]]
+    axes[0] = torch.eye(3)
+    a = rotation.from_matrix(axes)
+    back = rotation.inv(torch.cat((rotation.identity(1), a[list(s.parents[1:])])))
+    q = rotation.mul(rotation.mul(back, motion.rotations), a)
+    p = rotation.rotate(back, motion.positions)
+    offsets = rotation.rotate(back, torch.tensor(s.offsets)).tolist()
+    raw = Skeleton(s.names, s.parents, tuple(tuple(o) for o in offsets))
+    return Motion(raw, q, p, motion.frame_time, motion.name).rigged()
+
+
+def sliding(motion: Motion, joint: int = -1) -> Motion:
+    """With one joint that moves along its bone."""
+    wave = 0.05 * motion.skeleton.height * torch.sin(torch.arange(len(motion)) * 5.0 * motion.frame_time)
+    p = motion.positions.clone()
+    p[:, joint] *= 1 + wave[:, None]
+    p[:, joint, 1] += wave
+    return Motion(motion.skeleton, motion.rotations, p, motion.frame_time, motion.name)

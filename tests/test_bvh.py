@@ -523,3 +523,20 @@ def test_a_motion_without_any_channel_still_has_frames(tmp_path):
     still = replace(motion, rotations=rotation.identity(4, 1), positions=motion.positions[:1].expand(4, 1, 3).clone())
     again = bvh.read(bvh.write(still, tmp_path / "a.bvh", channels=[()]), unit=motion.style.unit)
     torch.testing.assert_close(again.positions, still.positions)
+
+
+def test_a_z_up_file_is_noticed_and_turned(tmp_path):
+    from rigs import tree, walk
+
+    upright = walk(tree(), 60, 30, 0)
+    q = rotation.about("x", torch.tensor(math.pi / 2))
+    rotations, positions = upright.rotations.clone(), upright.positions.clone()
+    rotations[:, 0], positions[:, 0] = rotation.mul(q, rotations[:, 0]), rotation.rotate(q, positions[:, 0])
+    path = replace(upright, rotations=rotations, positions=positions).save(tmp_path / "lying.bvh")
+    with pytest.warns(MotifWarning, match="--up z"):
+        bvh.read(path)
+    back = bvh.read(path, up="z")
+    assert float((back.world()[1] - upright.world()[1]).abs().max()) < 1e-4
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        bvh.read(upright.save(tmp_path / "upright.bvh"))

@@ -36,6 +36,7 @@ Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSO
 Clip = Annotated[
     str | None, Parameter(help="Which animation of a glTF file: its name or number; the longest if not given.")
 ]
+Up = Annotated[Literal["y", "z"], Parameter(help="Axis that points up in the file.")]
 RootOffset = Annotated[
     Literal["replace", "add"], Parameter(help="Whether root channels replace its OFFSET or add to it.")
 ]
@@ -59,6 +60,7 @@ def vary(
     fps: Fps = None,
     units: Units = None,
     root_offset: RootOffset = "replace",
+    up: Up = "y",
     clip: Clip = None,
     as_json: Json = False,
 ) -> None:
@@ -91,7 +93,7 @@ def vary(
     """
     from . import api
 
-    motions = _load(clips, units, root_offset, clip, fps)
+    motions = _load(clips, units, root_offset, up, clip, fps)
     folder = out or Path("out") / motions[0].name
     edit = api.Edit(loop=loop, weights=_weights(weight))
     with _progress("matching") as progress:
@@ -115,6 +117,7 @@ def show(
     seconds: float | None = None,
     units: Units = None,
     root_offset: RootOffset = "replace",
+    up: Up = "y",
     clip: Clip = None,
 ) -> None:
     """Draw clips: a contact sheet (.png) or an animation with ground, foot trails and contacts (.gif, .mp4).
@@ -132,7 +135,7 @@ def show(
 
     motions = [
         m if seconds is None else m.crop(0, max(round(seconds * m.fps), 1))
-        for m in _load(clips, units, root_offset, clip)
+        for m in _load(clips, units, root_offset, up, clip)
     ]
     print(api.show(motions, out))
 
@@ -144,6 +147,7 @@ def info(
     *,
     units: Units = None,
     root_offset: RootOffset = "replace",
+    up: Up = "y",
     clip: Clip = None,
     as_json: Json = False,
 ) -> None:
@@ -156,7 +160,7 @@ def info(
     """
     from . import api
 
-    motions = _load(clips, units, root_offset, clip, quiet=True)
+    motions = _load(clips, units, root_offset, up, clip, quiet=True)
     facts = [api.info(m) for m in motions]
     if as_json:
         _print_json(facts[0] if len(facts) == 1 else facts)
@@ -183,6 +187,7 @@ def score(
     against: Annotated[list[Path], Parameter(name=["-a", "--against"], consume_multiple=True, negative="")],
     units: Units = None,
     root_offset: RootOffset = "replace",
+    up: Up = "y",
     as_json: Json = False,
 ) -> None:
     """Score takes against the clips they were made from.
@@ -196,7 +201,7 @@ def score(
     """
     from . import api
 
-    numbers = api.score(_load(takes, units, root_offset), _load(against, units, root_offset))
+    numbers = api.score(_load(takes, units, root_offset, up), _load(against, units, root_offset, up))
     if as_json:
         _print_json({k: (None if v != v else v) for k, v in numbers.items()})
     else:
@@ -238,6 +243,7 @@ def _load(
     paths: Sequence[Path],
     units: str | None,
     root_offset: Literal["replace", "add"],
+    up: Literal["y", "z"],
     clip: str | None = None,
     fps: float | None = None,
     quiet: bool = False,
@@ -247,7 +253,9 @@ def _load(
 
     unit, motions = _unit(units), []
     for path in paths:
-        motion = io.load(path, unit=unit, root_offset=root_offset, clip=int(clip) if clip and clip.isdigit() else clip)
+        motion = io.load(
+            path, unit=unit, root_offset=root_offset, up=up, clip=int(clip) if clip and clip.isdigit() else clip
+        )
         if not quiet:
             _note(
                 f"{path.name}: {len(motion)} frames at {motion.fps:g} fps, {motion.seconds:.1f} s, "

@@ -478,6 +478,16 @@ def _guess_contacts(s: Skeleton, pose: Float[Tensor, "j 3"]) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
+def stands_along_z(s: Skeleton, pose: Float[Tensor, "j 3"]) -> bool:
+    """Whether foot-like joints are at the bottom of a pose along Z but not along Y: the file has Z up."""
+    feet = [j for j in range(len(s)) if _FOOT.search(short_name(s.names[j])) and not _CONTROL.search(s.names[j])]
+    if not feet:
+        return False
+    low = (pose - pose.amin(0)) / (pose.amax(0) - pose.amin(0)).clamp_min(1e-9)
+    share = (low[feet] < 0.2).float().mean(0).tolist()
+    return share[2] > 0.9 and share[1] < 0.6
+
+
 def _sole(s: Skeleton, ankle: int, candidates: list[int]) -> list[int]:
     """An ankle and what it stands on: at most two more joints, on the way to the tip that is farthest from it."""
     if any(k in candidates for k in s.ancestors(ankle)[1:]):

@@ -15,6 +15,7 @@ def load(
     path: str | Path,
     unit: float | None = None,
     root_offset: Literal["replace", "add"] = "replace",
+    up: Literal["y", "z"] = "y",
     clip: str | int | None = None,
 ) -> Motion:
     """Read a motion file.
@@ -23,6 +24,7 @@ def load(
         path: a ``.bvh``, ``.glb`` or ``.gltf`` file.
         unit: BVH only: metres per unit of length in the file; guessed from the size of the body if not given.
         root_offset: BVH only: whether the root's position channels replace its OFFSET or are added to it.
+        up: BVH only: the axis that points up in the file.
         clip: glTF only: which of the file's animations, by name or number; the longest if not given.
     """
     suffix = Path(path).suffix.lower()
@@ -31,10 +33,10 @@ def load(
             raise MotifError(f"{path}: a BVH file holds one clip, so clip {clip!r} cannot be chosen; leave it out")
         from . import bvh
 
-        return bvh.read(path, unit=unit, root_offset=root_offset)
+        return bvh.read(path, unit=unit, root_offset=root_offset, up=up)
     if suffix in READS:
-        if unit is not None or root_offset != "replace":
-            raise MotifError(f"{path}: glTF is in metres and has no OFFSET; leave out unit and root offset")
+        if unit is not None or root_offset != "replace" or up != "y":
+            raise MotifError(f"{path}: glTF is in metres, Y-up and has no OFFSET; leave out unit, root offset and up")
         from . import glb
 
         return glb.read(path, clip=clip)

@@ -6,6 +6,7 @@ have no unit in the file; :func:`guess_unit` tells one from the size of the body
 """
 
 import contextlib
+import math
 import os
 import re
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from torch import Tensor
 from .. import rotation
 from ..errors import MotifError
 from ..motion import FileStyle, Motion
-from ..skeleton import Skeleton
+from ..skeleton import Skeleton, stands_along_z
 from .bvh_text import POSITIONS, ROTATIONS, BvhFile, parse, warn
 
 __all__ = ["CMU_UNIT", "BvhFile", "guess_unit", "parse", "read", "write"]
@@ -32,7 +33,10 @@ CMU_UNIT = 0.056444
 
 # --- reading motion --------------------------------------------------------------------------------------------------
 def read(
-    path: str | Path | bytes, unit: float | None = None, root_offset: Literal["replace", "add"] = "replace"
+    path: str | Path | bytes,
+    unit: float | None = None,
+    root_offset: Literal["replace", "add"] = "replace",
+    up: Literal["y", "z"] = "y",
 ) -> Motion:
     """Read a BVH file as a motion in metres and quaternions.
 
@@ -41,6 +45,7 @@ def read(
         unit: metres per unit of length in the file; guessed from the size of the body if not given.
         root_offset: whether the root's position channels replace its OFFSET, as in Blender and most files, or are
             added to it, as in three.js and files that some of its tools write.
+        up: the axis that points up in the file; a Z-up clip is turned to stand along Y.
     """
     if root_offset not in ("replace", "add"):
         raise MotifError(f"root offset {root_offset!r}; expected 'replace' (as Blender) or 'add' (as three.js)")
@@ -48,6 +53,9 @@ def read(
         _check_unit(unit)
     file = parse(path)
     rotations, positions = _quaternions(file), _positions(file, root_offset)
+    if up == "z":
+        turn = rotation.about("x", torch.tensor(-math.pi / 2, dtype=rotations.dtype))
+        rotations[:, 0], positions[:, 0] = rotation.mul(turn, rotations[:, 0]), rotation.rotate(turn, positions[:, 0])
     raw = Skeleton(file.names, file.parents, _triples(file.offsets), file.end)
     some = torch.linspace(0, len(positions) - 1, min(len(positions), 100)).long()
     world = raw.fk(rotations[some], positions[some])[1]
@@ -60,6 +68,8 @@ def read(
             f"{file.path}: the root's OFFSET is {offset} and its position channels look relative to it, so the body "
             f"hangs below the floor; read it with --root-offset add"
         )
+    if up == "y" and stands_along_z(raw, world[:, :].median(0).values):
+        warn(f"{file.path}: the feet are at the bottom along Z, so this file looks Z-up; read it with --up z")
     unit = guess_unit(size)[0] if unit is None else unit
     motion = Motion(
         replace(raw, offsets=_triples(file.offsets * unit)),
