@@ -85,7 +85,7 @@ def vary(
     loop
         Make takes whose last frame flows into their first.
     weight
-        How much a joint or body part counts when motion is compared, e.g. -w upper=2 -w LeftArm=0.5.
+        How much a joint or body part counts when motion is compared, e.g. -w upper=2 -w JOINT=0.5.
     foot_lock
         Hold standing feet still.
     engine

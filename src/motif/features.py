@@ -164,7 +164,7 @@ class Features:
         """Per channel a factor that turns differences into metres, so that distances mean what the eye sees.
 
         A joint's rotation counts by how far it can move what hangs below it; speeds count by the way made in
-        ``STRIDE`` seconds. ``parts`` multiplies joints or body parts by name ("upper", "LeftArm", ...).
+        ``STRIDE`` seconds. ``parts`` multiplies joints or body parts by name.
         """
         s, at = self.skeleton, self.slices
         joint = torch.ones(len(s))

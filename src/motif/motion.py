@@ -374,6 +374,6 @@ def _body_root(s: Skeleton, moves: list[bool]) -> int:
 
 
 def _likeness(a: Float[Tensor, "j"], b: Float[Tensor, "j"]) -> float:
-    """Correlation of two poses' heights over the joints: near 1 when the same joints are up and the same are down."""
+    """Lin's concordance of two poses' heights: near 1 when the same joints are as far up and as far down in both."""
     a, b = a - a.mean(), b - b.mean()
-    return float((a * b).sum() / (a.norm() * b.norm()).clamp_min(1e-9))
+    return float(2 * (a * b).sum() / ((a * a).sum() + (b * b).sum()).clamp_min(1e-9))
