@@ -1,6 +1,6 @@
 """Parse time of motif against pybvh on one file, taking turns in one process.
 
-Run as ``python benchmarks/bvh_parse.py CLIP``.
+Run as ``python benchmarks/bvh_parse.py [CLIP]``; the clip that ships with motif is taken if none is given.
 """
 
 import argparse
@@ -9,6 +9,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 
 import pybvh
@@ -27,7 +28,8 @@ def seconds(task: Callable[[], object]) -> float:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("clip")
+    demo = resources.files("motif") / "assets" / "cmu_01_01.bvh"
+    parser.add_argument("clip", nargs="?", default=str(demo))
     parser.add_argument("--rounds", type=int, default=21)
     options = parser.parse_args()
     warnings.simplefilter("ignore")

@@ -242,12 +242,16 @@ class Skeleton:
         return math.atan2(-z, x)
 
     def _lateral(self) -> tuple[float, float, float] | None:
-        if not self.left:
-            return None
+        """From right to left where the sides part, at hips and shoulders: hands and feet are anywhere in a clip."""
         pose = self.rest_positions
-        gap = (pose[list(self.left)] - pose[[self.mirror[j] for j in self.left]]).mean(0)
-        gap[1] = 0
-        return tuple(gap.tolist()) if float(gap.norm()) > 1e-3 * self.height else None
+        gap = {j: pose[j] - pose[self.mirror[j]] for j in self.left}
+        apart = {j for j in gap if float(gap[j][[0, 2]].norm()) > 1e-3 * self.height}
+        first = [gap[j] for j in apart if not apart & set(self.ancestors(j)[1:])]
+        if not first:
+            return None
+        lateral = torch.stack(first).mean(0)
+        lateral[1] = 0
+        return tuple(lateral.tolist()) if float(lateral.norm()) > 1e-3 * self.height else None
 
     @functools.cached_property
     def parts(self) -> dict[str, tuple[int, ...]]:

@@ -166,10 +166,14 @@ class ClipMatch:
         length = -(-frames // exemplar.stride)
         if edit.loop and length * exemplar.stride != frames:
             frames = length * exemplar.stride
-        places = self._match(exemplar, edit, n, length, seed, progress)
+        places = self._match(exemplar, edit, n, length, seed, lambda done: progress(done / 2))
         table = torch.cat((torch.cat(exemplar.full), torch.cat(exemplar.slides)), -1)
-        x = torch.stack([_vote(table, p, self._size(exemplar), exemplar.stride, edit.loop) for p in places])
-        return _finish(exemplar, edit, x[:, :frames], lock)
+        takes = []
+        for k, place in enumerate(places):  # one by one: full features and poses are large
+            x = _vote(table, place, self._size(exemplar), exemplar.stride, edit.loop)[None, :frames]
+            takes.append(_finish(exemplar, edit, x, lock, f"{exemplar.clips[0].name}-take-{k + 1:02d}"))
+            progress((1 + (k + 1) / n) / 2)
+        return takes
 
     # --- the levels
     def _size(self, exemplar: Exemplar) -> int:
@@ -450,8 +454,8 @@ def _bump(first: int, last: int) -> Float[Tensor, "t"]:
     return weight / weight.sum()
 
 
-def _finish(exemplar: Exemplar, edit: Edit, x: Float[Tensor, "n t d"], lock: bool) -> list[Motion]:
-    """Takes from features and slides: what stands steadied, kept pieces imposed and met, feet locked."""
+def _finish(exemplar: Exemplar, edit: Edit, x: Float[Tensor, "1 t d"], lock: bool, name: str) -> Motion:
+    """A take from features and slides: what stands steadied, kept pieces imposed and met, feet locked."""
     features, dt, first = exemplar.features, exemplar.frame_time, exemplar.clips[0]
     s = features.skeleton
     x, slide = x.split((features.width, 2), -1)
@@ -467,10 +471,7 @@ def _finish(exemplar: Exemplar, edit: Edit, x: Float[Tensor, "n t d"], lock: boo
         joints = list(s.select(keep.joints))
         rotations[:, keep.start : keep.stop, joints] = keep.motion.rotations[:, joints]
         positions[:, keep.start : keep.stop, joints] = keep.motion.positions[:, joints]
-    return [
-        Motion(s, q, p, dt, f"{first.name}-take-{k + 1:02d}", features.style)
-        for k, (q, p) in enumerate(zip(rotations, positions))
-    ]
+    return Motion(s, rotations[0], positions[0], dt, name, features.style)
 
 
 def _slide(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[Tensor, "*b t 2"]:
