@@ -190,7 +190,7 @@ class Motion:
             )
         partner = list(s.mirror)
         frames = _mirror_frames(s, self)
-        world_q = self.world()[0]
+        world_q, world_p = self.world()
         flipped = rotation.to_matrix(world_q)[:, partner]
         flip = torch.diag(flipped.new_tensor([-1.0, 1.0, 1.0]))
         new_q = rotation.from_matrix(flip @ flipped @ frames)
@@ -199,9 +199,13 @@ class Motion:
         local_q[:, 0] = new_q[:, 0]
         local_p = self.positions.clone()
         moved = (local_p - s.offset_tensor(local_p)).abs().amax(0).amax(-1) > 1e-4 * s.height
-        for j in range(len(s)):
+        for j in range(1, len(s)):
             if moved[partner[j]]:
-                local_p[:, j] = self.positions[:, partner[j]] @ (frames[max(s.parents[j], 0)] if j else flip)
+                local_p[:, j] = self.positions[:, partner[j]] @ frames[parents[j]]
+        if moved[s.root]:  # in the world, whatever stands still above it
+            above, place = parents[s.root], world_p[:, s.root] @ flip
+            still_q, still_p = new_q[:, above], world_p[:, above]
+            local_p[:, s.root] = rotation.rotate(rotation.inv(still_q), place - still_p) if s.root else place
         return replace(self, rotations=rotation.unroll(local_q.transpose(0, 1)).transpose(0, 1), positions=local_p)
 
     def loop(self, seconds: float = 0.3) -> "Motion":
@@ -334,18 +338,38 @@ def _mirror_frames(s: Skeleton, motion: Motion) -> Float[Tensor, "j 3 3"]:
     """For each joint the reflection C of its own axes in ``R'_j = M R_partner C``.
 
     Rigs whose local axes are parallel in the natural pose have C = M; rigs made by mirroring behaviour (Maya) negate
-    axes. C is the signed axis permutation nearest to what the natural pose and this clip show on average.
+    axes. C is a signed axis permutation. It must take the joint's bones to its partner's; what that leaves open, a roll
+    about the bone, is settled by the angles to the parent in the natural pose: joint by joint, so that a clip that raises
+    one arm alone does not mislead. Joints above the body root stay as they are.
     """
     flip = torch.diag(torch.tensor([-1.0, 1.0, 1.0]))
-    facing = rotation.about("y", torch.tensor(-s.facing))
-    rest = rotation.to_matrix(rotation.mul(facing, s.fk(torch.tensor(s.rest))[0]))
-    level = rotation.about("y", -motion.heading())[:, None]
-    clip = rotation.to_matrix(rotation.mul(level, motion.world()[0])).mean(0)
-    pose = rest + clip
-    shown = (flip @ pose[list(s.mirror)]).transpose(-1, -2) @ pose
-    choices = _improper_permutations()
-    scores = torch.einsum("jab,nab->jn", shown, choices)
-    return choices[scores.argmax(-1)].to(motion.positions.dtype)
+    world_q, offsets, choices = motion.world()[0], s.offset_tensor(), _improper_permutations()
+    facing = rotation.mul(rotation.about("y", torch.tensor(-s.facing)), s.fk(torch.tensor(s.rest))[0][s.root])
+    level = rotation.mul(rotation.about("y", -motion.heading()), world_q[:, s.root])
+    local = rotation.to_matrix(torch.tensor(s.rest))
+    local[s.root] = rotation.to_matrix(facing)
+    if any(row != s.rest[0] for row in s.rest):  # a natural pose out of the clip is seldom symmetric: average
+        local += rotation.to_matrix(motion.rotations).mean(0)
+        local[s.root] = rotation.to_matrix(facing) + rotation.to_matrix(level).mean(0)
+    frames = torch.zeros(len(s), 3, 3)
+    for j, other in enumerate(s.mirror):
+        if j in s.ancestors(s.root)[1:]:
+            still = rotation.to_matrix(world_q[0, j])
+            frames[j] = still.T @ flip @ still
+        elif other < j:
+            frames[j] = frames[other].T
+        else:
+            shown = local[other].T @ (flip if j == s.root else frames[s.parents[j]]) @ local[j]
+            score = (choices * shown).sum((1, 2))
+            bones = list(s.children[j])
+            if bones:
+                here, there = offsets[bones], offsets[[s.mirror[c] for c in bones]]
+                fit = torch.einsum("nab,cb,ca->n", choices, here, there)
+                score += 10 * fit / (here.norm(dim=-1) * there.norm(dim=-1)).sum().clamp_min(1e-6)
+            if other == j:  # what swaps nothing undoes itself
+                score[(choices != choices.transpose(1, 2)).flatten(1).any(1)] = -torch.inf
+            frames[j] = choices[score.argmax()]
+    return frames.to(motion.positions.dtype)
 
 
 def _improper_permutations() -> Float[Tensor, "24 3 3"]:

@@ -153,7 +153,7 @@ def log(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3"]:
     squared = (v * v).sum(-1, keepdim=True)
     small = squared < 1e-8
     sine = torch.where(small, torch.ones_like(squared), squared).sqrt()
-    cosine = torch.where(small, w.clamp_min(0.5), w)
+    cosine = torch.where(small & (w > 0.5), w, torch.ones_like(w))
     scale = torch.where(small, 2 / cosine - 2 * squared / (3 * cosine**3), 2 * torch.atan2(sine, w) / sine)
     return v * scale
 

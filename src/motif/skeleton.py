@@ -57,12 +57,15 @@ def _mirrored_names(name: str) -> list[str]:
     swap = str.maketrans("LRlr", "RLrl")
     if _SIDE_TOKEN.search(name):
         found.append(_SIDE_TOKEN.sub(lambda m: m[0].translate(swap), name))
+    found.append(name[:1].translate(swap) + name[1:])  # lhand, rhand
     return [other for other in found if other != name]
 
 
 def _is_left(name: str) -> bool:
     token = _SIDE_TOKEN.search(name)
-    return "left" in name.lower() or (token is not None and token[0] in "Ll")
+    if "left" in name.lower() or "right" in name.lower():
+        return "left" in name.lower()
+    return (token[0] if token else name[:1]) in ("L", "l")
 
 
 # --- the value -------------------------------------------------------------------------------------------------------
