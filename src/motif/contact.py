@@ -164,7 +164,7 @@ def lock(
     """
     q = rotations.reshape(-1, *rotations.shape[-3:]).clone()
     p = positions.reshape(-1, *positions.shape[-3:])
-    flags = on.reshape(-1, *on.shape[-2:])
+    flags = on.reshape(len(q), *on.shape[-2:])
     still = torch.zeros(q.shape[:3], dtype=torch.bool) if fixed is None else fixed.reshape(q.shape[:3])
     world_p = skeleton.fk(q, p)[1]
     margin = max(round(ease / frame_time), 1)

@@ -339,8 +339,8 @@ def _mirror_frames(s: Skeleton, motion: Motion) -> Float[Tensor, "j 3 3"]:
 
     Rigs whose local axes are parallel in the natural pose have C = M; rigs made by mirroring behaviour (Maya) negate
     axes. C is a signed axis permutation. It must take the joint's bones to its partner's; what that leaves open, a roll
-    about the bone, is settled by the angles to the parent in the natural pose: joint by joint, so that a clip that raises
-    one arm alone does not mislead. Joints above the body root stay as they are.
+    about the bone, is settled by the angles to the parent in the natural pose: joint by joint, so that a clip that raises one
+    arm alone does not mislead. Joints above the body root stay as they are.
     """
     flip = torch.diag(torch.tensor([-1.0, 1.0, 1.0]))
     world_q, offsets, choices = motion.world()[0], s.offset_tensor(), _improper_permutations()

@@ -1,0 +1,98 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from motif import api, contact, rotation
+from motif.metrics import physical
+from rigs import RIGS, tree, walk
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return api.demo_clip().crop(0, 300)
+
+
+def slid(motion):
+    """The motion with its root drifting to and fro, so that its feet slide."""
+    t = torch.arange(len(motion))[:, None] * motion.frame_time
+    shift = 0.1 * torch.cat((torch.sin(1.3 * t), torch.zeros_like(t), torch.sin(0.9 * t)), -1)
+    positions = motion.positions.clone()
+    positions[:, 0] += shift
+    return replace(motion, positions=positions)
+
+
+def jerk(motion):
+    return motion.world()[1].diff(n=3, dim=0).norm(dim=-1).mean(-1)
+
+
+def test_labels_of_a_foot_that_steps():
+    s = tree()
+    still = walk(s, 60, 30, 0)
+    q, p = rotation.identity(60, len(s)), s.offset_tensor().expand(60, -1, -1).clone()
+    up = torch.zeros(60)
+    up[20:40] = torch.sin(torch.linspace(0, torch.pi, 20)) * 0.3
+    p[:, s.index("LeftLeg"), 1] += up
+    on = contact.labels(s.fk(q, p)[1], s, still.frame_time)
+    left = [i for i, j in enumerate(s.contacts) if "Left" in s.names[j]]
+    assert bool(on[:18, left].all())
+    assert not bool(on[23:37, left].any())
+    right = [i for i in range(len(s.contacts)) if i not in left]
+    assert bool(on[:, right].all())
+
+
+def test_short_runs_and_gaps_are_noise():
+    def flags(text):
+        return torch.tensor([c == "1" for c in text])[:, None]
+
+    assert torch.equal(contact.without_short(flags("00100011111011110000"), 3), flags("00000011111111110000"))
+    assert torch.equal(contact.without_short(flags("1111"), 1), flags("1111"))
+
+
+def test_the_lock_stills_feet_and_pops_nothing(clip):
+    s, bad = clip.skeleton, slid(clip)
+    level = contact.floors(clip.world()[1], s)
+    on = contact.labels(clip.world()[1], s, clip.frame_time)
+    on[130:190] = False
+    fixed = replace(bad, rotations=contact.lock(s, bad.rotations, bad.positions, on, clip.frame_time))
+    before, after = (physical.mean_slip([m], level) for m in (bad, fixed))
+    assert after < 0.7 * before
+    assert float(jerk(fixed).max()) < 1.3 * float(jerk(bad).max())
+    reach = contact.without_short(on.any(1, keepdim=True), 1)[:, 0].float()
+    near = torch.nn.functional.max_pool1d(reach[None, None], 21, 1, 10)[0, 0] > 0
+    assert not bool(near.all())
+    assert torch.equal(fixed.rotations[~near], bad.rotations[~near])
+    legs = {j for limb in contact.limbs(s) for j in limb.chain}
+    others = [j for j in range(len(s)) if j not in legs]
+    assert torch.equal(fixed.rotations[:, others], bad.rotations[:, others])
+
+
+def test_held_limbs_are_not_turned_and_their_neighbours_do_not_jump(clip):
+    s, bad = clip.skeleton, slid(clip)
+    on = contact.labels(clip.world()[1], s, clip.frame_time)
+    held = torch.zeros(len(bad), len(s), dtype=torch.bool)
+    held[100:160] = True
+    fixed = replace(bad, rotations=contact.lock(s, bad.rotations, bad.positions, on, clip.frame_time, fixed=held))
+    assert torch.equal(fixed.rotations[100:160], bad.rotations[100:160])
+    assert float(jerk(fixed)[94:165].max()) < 1.3 * float(jerk(bad).max())
+
+
+@pytest.mark.parametrize("rig", RIGS)
+def test_any_rig_is_labelled_and_locked(rig):
+    motion = walk(RIGS[rig](), 60, 30, 0)
+    s = motion.skeleton
+    on = contact.labels(motion.world()[1], s, motion.frame_time)
+    assert on.shape == (60, len(s.contacts))
+    out = contact.lock(
+        s, motion.rotations.expand(2, -1, -1, -1), motion.positions.expand(2, -1, -1, -1), on.expand(2, -1, -1), 1 / 30
+    )
+    assert out.shape == (2, 60, len(s), 4)
+    assert bool(out.isfinite().all())
+
+
+def test_giants_and_dwarfs_stand_alike(clip):
+    s = clip.skeleton
+    giant = replace(s, offsets=tuple((*(10 * x for x in o),) for o in s.offsets))
+    here = contact.labels(clip.world()[1], s, clip.frame_time)
+    there = contact.labels(giant.fk(clip.rotations, 10 * clip.positions)[1], giant, clip.frame_time)
+    assert float((here == there).float().mean()) > 0.999

@@ -1,0 +1,121 @@
+import pytest
+import torch
+
+from motif import pyramid, rotation
+from motif.errors import MotifError
+from motif.features import Features, PaperFeatures
+from motif.motion import Motion
+from motif.skeleton import MIXAMO_24, PAPER_RIGS, build
+from rigs import RIGS, tree, walk
+
+RIG_NAMES = list(RIGS)
+
+
+def mixamo():
+    """The papers' 24 joints with a finger that they leave out."""
+    s = tree()
+    parents = {n: (s.names[s.parents[s.names.index(n)]] if s.parents[s.names.index(n)] >= 0 else None) for n in s.names}
+    names = [*MIXAMO_24, "LeftHandIndex1"]
+    index = [MIXAMO_24.index(parents[n]) if parents[n] else -1 for n in MIXAMO_24] + [MIXAMO_24.index("LeftHand")]
+    offsets = [s.offsets[s.names.index(n)] for n in MIXAMO_24] + [(0.1, 0, 0)]
+    return build([f"mixamorig:{n}" for n in names], index, offsets)
+
+
+@pytest.mark.parametrize("rig", RIG_NAMES)
+def test_round_trip(rig):
+    motion = walk(RIGS[rig](), 80, 30, 0).place(0.7, (2, 0, 1))
+    features = Features.of([motion])
+    x = features.encode(motion)
+    assert x.shape == (80, features.width)
+    back = features.motion(x, motion.frame_time, features.start(motion))
+    assert torch.allclose(back.world()[1], motion.world()[1], atol=1e-4 * motion.skeleton.height)
+    rotations, positions = features.decode(x.expand(2, 3, -1, -1), motion.frame_time)
+    assert rotations.shape == (2, 3, 80, len(motion.skeleton), 4)
+    assert positions.shape == (2, 3, 80, len(motion.skeleton), 3)
+
+
+@pytest.mark.parametrize("rig", RIG_NAMES)
+def test_place_and_heading_leave_no_trace(rig):
+    motion = walk(RIGS[rig](), 80, 30, 0)
+    features = Features.of([motion])
+    assert torch.allclose(features.encode(motion), features.encode(motion.place(2.1, (5, 0, -4))), atol=2e-3)
+
+
+def test_joints_that_slide_are_kept():
+    motion = walk(tree(), 60, 30, 0)
+    positions = motion.positions.clone()
+    positions[:, 8, 1] += 0.1 * torch.sin(torch.arange(60) / 5)
+    sliding = Motion(motion.skeleton, motion.rotations, positions, motion.frame_time)
+    features = Features.of([sliding])
+    assert features.sliding == (8,)
+    back = features.motion(features.encode(sliding), 1 / 30, features.start(sliding))
+    assert torch.allclose(back.world()[1], sliding.world()[1], atol=1e-4)
+
+
+def test_slices_cover_every_channel_once():
+    features = Features.of([walk(tree(), 60, 30, 0)])
+    covered = [c for part in features.slices.values() for c in range(part.start, part.stop)]
+    assert covered == list(range(features.width))
+    assert features.weights().shape == (features.width,)
+    assert bool((features.weights() >= 0).all())
+    arm = features.weights({"upper": 0.0})
+    assert float(arm.sum()) < float(features.weights().sum())
+
+
+def test_velocities_are_right_at_every_level():
+    motion = walk(tree(), 240, 30, 0)
+    features = Features.of([motion])
+    x = features.encode(motion)
+    truth = motion.world()[1][-1, 0] - motion.world()[1][0, 0]
+    for frames in (160, 120, 60):
+        coarse = pyramid.resize(x, frames)
+        _, path = features.trajectory(coarse, motion.frame_time * 240 / frames, features.start(motion))
+        gone = (path[-1] - path[0]).float()
+        assert float((gone - truth)[[0, 2]].norm()) < 0.05 * float(truth[[0, 2]].norm())
+
+
+def test_rigs_must_be_one():
+    with pytest.raises(MotifError, match="not the same rig"):
+        Features.of([walk(tree(), 30, 30, 0), walk(RIGS["star"](), 30, 30, 0)])
+
+
+# --- the papers' layout ----------------------------------------------------------------------------------------------
+def test_paper_layout_is_the_papers():
+    motion = walk(mixamo(), 50, 30, 0)
+    paper = PaperFeatures.of(motion.skeleton)
+    x = paper.encode(motion)
+    assert x.shape == (50, 174)
+    assert paper.skeleton.names == MIXAMO_24
+    t, j = 7, 13
+    rows = rotation.to_matrix(motion.rotations[t, j])[:2].flatten()
+    assert torch.allclose(x[t, 6 * j : 6 * j + 6], rows)
+    toes = [MIXAMO_24.index(n) for n in PAPER_RIGS["mixamo"][1]]
+    step = (motion.world()[1][t, toes] - motion.world()[1][t - 1, toes]).norm(dim=-1)
+    assert x[t, 144:168:6].tolist() == (step < 0.018).float().tolist()
+    assert float(x[:, [c for c in range(144, 168) if (c - 144) % 6]].abs().max()) == 0
+    path = motion.positions[:, 0]
+    expected = torch.stack((path[t, 0] - path[t - 1, 0], path[t, 1], path[t, 2] - path[t - 1, 2]))
+    assert torch.allclose(x[t, 168:171], expected, atol=1e-6)
+    assert torch.equal(x[0, [168, 170]], x[1, [168, 170]])
+    assert float(x[:, 171:].abs().max()) == 0
+    back = paper.decode(x, float(path[0, 0]), float(path[0, 2]))
+    assert torch.allclose(back.world()[1], motion.world()[1][:, :24], atol=1e-4)
+
+
+def test_paper_layout_refuses_other_rigs():
+    with pytest.raises(MotifError, match="use motif's own features"):
+        PaperFeatures.of(RIGS["quadruped"]())
+
+
+def test_paper_numbers_of_the_salsa(clips):
+    motion = Motion.load(clips / "Salsa-Dancing-6.bvh").resample(30)
+    x = PaperFeatures.of(motion.skeleton).encode(motion)
+    assert x.shape == (648, 174)
+    assert [round(v, 2) for v in x[:, 144:168:6].mean(0).tolist()] == [0.64, 0.58, 0.65, 0.60]
+    amplitudes, before = [], None
+    for frames in pyramid.lengths(648):
+        level = pyramid.resize(x, frames, antialias=False)
+        up = 0 if before is None else pyramid.resize(before, frames, antialias=False)
+        amplitudes.append(float((level - up).square().mean().sqrt()))
+        before = level
+    assert [round(a, 4) for a in amplitudes] == [0.5430, 0.0503, 0.0363, 0.0274, 0.0201, 0.0149, 0.0157]

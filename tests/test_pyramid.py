@@ -1,0 +1,43 @@
+import pytest
+import torch
+
+from motif import pyramid
+
+
+@pytest.mark.parametrize(
+    ("frames", "levels"),
+    [
+        (648, [129, 172, 229, 305, 406, 541, 648]),
+        (1296, [259, 345, 460, 613, 817, 1089, 1296]),
+        (371, [74, 98, 130, 173, 230, 306, 371]),
+        (377, [75, 100, 133, 177, 236, 314, 377]),
+        (384, [76, 101, 134, 178, 237, 316, 384]),
+        (201, [40, 53, 70, 93, 124, 165, 201]),
+        (90, [18, 24, 32, 42, 56, 74, 90]),
+    ],
+)
+def test_lengths_are_the_papers(frames, levels):
+    assert pyramid.lengths(frames) == levels
+
+
+def test_lengths_from_a_thirtieth():
+    assert pyramid.lengths(632, ratio=1 / 30) == [21, 28, 37, 49, 65, 86, 114, 152, 202, 269, 358, 477, 632]
+
+
+def test_rates_end_at_the_finest():
+    levels = pyramid.rates(30, 3)
+    assert levels[-1] == 30
+    assert levels[0] >= 3 > levels[0] * 3 / 4
+    assert all(b / a == pytest.approx(4 / 3) for a, b in zip(levels, levels[1:]))
+
+
+def test_resize():
+    x = torch.randn(2, 3, 40, 5, generator=torch.Generator().manual_seed(0))
+    assert pyramid.resize(x, 40) is x
+    assert pyramid.resize(x, 17).shape == (2, 3, 17, 5)
+    ramp = torch.arange(40.0)[:, None]
+    half = pyramid.resize(ramp, 20)
+    assert torch.allclose(half[2:-2], (ramp[::2] + 0.5)[2:-2], atol=1e-4)
+    fast = torch.cos(torch.pi * torch.arange(40.0))[:, None]  # faster than half the rate can show
+    assert float(pyramid.resize(fast, 14)[2:-2].abs().max()) < 0.4
+    assert float(pyramid.resize(fast, 14, antialias=False).abs().max()) > 0.8
