@@ -1,183 +1,342 @@
+"""The tools every animator expects, on rigs of all kinds."""
+
 import math
 from dataclasses import replace
 
 import pytest
 import torch
 
-from motif import api, rotation
+from motif import rotation
 from motif.errors import MotifError
-from motif.motion import Motion
-from motif.skeleton import Skeleton
-from rigs import RIGS, tree, walk
+from motif.motion import Motion, unwrap
+from motif.skeleton import build
+from rigs import RIGS, along_x, bird, chain, quadruped, sliding, tree, under_a_node, walk
 
-PAIRED = [name for name, rig in RIGS.items() if rig().left]
-
-
-def places(motion):
-    return motion.world()[1]
+FLIP = torch.tensor([-1.0, 1.0, 1.0])
 
 
-def under_a_node(motion):
-    """The same motion below a static node at the origin, as some exporters write it."""
-    s = motion.skeleton
-    raised = Skeleton(
-        ("Node", *s.names), (-1, *(p + 1 for p in s.parents)), ((0.0, 0.0, 0.0), *s.offsets), (False, *s.end)
-    )
-    still = rotation.identity(len(motion), 1)
-    rotations = torch.cat((still, motion.rotations), 1)
-    positions = torch.cat((torch.zeros(len(motion), 1, 3), motion.positions), 1)
-    return Motion(raised, rotations, positions, motion.frame_time).rigged()
+def same(a, b, atol=1e-5):
+    """The same movement of the same joints in the world."""
+    qa, pa = a.world()
+    qb, pb = b.world()
+    close = torch.allclose(pa, pb, atol=atol) and float(rotation.geodesic(qa, qb).max()) < max(10 * atol, 1e-3)
+    return len(a) == len(b) and close
 
 
-def along_x(motion):
-    """The same motion on a rig whose bones all lie along x at zero rotation; right bones point to -x."""
-    s = motion.skeleton
-    rest = s.rest_positions
-    turns = []
-    for j in range(len(s)):
-        child = next(iter(s.children[j]), None)
-        bone = rest[child] - rest[j] if child is not None else torch.tensor([1.0, 0.0, 0.0])
-        side = -1.0 if "Right" in s.names[j] else 1.0
-        turns.append(rotation.between(torch.tensor([side, 0.0, 0.0]), bone))
-    turn = torch.stack(turns)  # world rotation of each joint in the old zero pose
-    above = torch.stack([turn[p] if p >= 0 else rotation.identity() for p in s.parents])
-    rotations = rotation.mul(rotation.inv(above), rotation.mul(motion.rotations, turn))
-    positions = rotation.rotate(rotation.inv(above), motion.positions)
-    offsets = rotation.rotate(rotation.inv(above), s.offset_tensor())
-    odd = Skeleton(s.names, s.parents, tuple((*map(float, o),) for o in offsets))
-    return Motion(odd, rotations, positions, motion.frame_time).rigged()
+def identical(a, b):
+    return torch.equal(a.rotations, b.rotations) and torch.equal(a.positions, b.positions)
 
 
-def test_crop_and_length():
-    m = walk(tree(), 90, 30, 0)
-    assert m.seconds == pytest.approx(3.0)
-    assert torch.equal(places(m.crop(10, 20)), places(m)[10:20])
-    assert len(m.crop(-5)) == 5
-    with pytest.raises(MotifError, match="leaves no frame"):
-        m.crop(95)
+def largest_step(motion):
+    """The largest change of place, m, and of velocity, m a frame, from one frame to the next."""
+    p = motion.world()[1]
+    return float(p.diff(dim=0).norm(dim=-1).max()), float(p.diff(n=2, dim=0).norm(dim=-1).max())
 
 
-def test_resample_takes_whole_frames_where_rates_divide():
-    m = replace(walk(tree(), 121, 120, 0), frame_time=1 / 120)
-    assert torch.equal(m.resample(30).rotations, m.rotations[::4])
-    literal = replace(m, frame_time=0.0166667)
-    assert torch.equal(literal.resample(30).rotations, m.rotations[::2])
-    assert literal.resample(60) is literal
+def seam(motion, frame):
+    """The same two numbers around ``frame``, the first one after the seam."""
+    return largest_step(motion.crop(frame - 2, frame + 2))
 
 
-@pytest.mark.parametrize("rig", RIGS)
-def test_resample_between_frames_follows_the_motion(rig):
-    m = walk(RIGS[rig](), 91, 30, 0)
+@pytest.fixture
+def stroll():
+    return walk(tree(), 90, 30, 0)
+
+
+# --- time
+def test_length(stroll):
+    assert len(stroll) == 90
+    assert stroll.fps == pytest.approx(30)
+    assert stroll.seconds == pytest.approx(3)
+
+
+def test_crop(stroll):
+    assert torch.equal(stroll.crop(10, 20).positions, stroll.positions[10:20])
+    assert len(stroll.crop(-5)) == 5
+    assert len(stroll.crop(0, 1)) == 1
+    assert stroll.crop().frame_time == stroll.frame_time
+    for start, stop in ((90, None), (20, 10), (5, 5)):
+        with pytest.raises(MotifError, match="leaves no frame of the 90"):
+            stroll.crop(start, stop)
+
+
+@pytest.mark.parametrize(
+    ("frame_time", "fps", "step"),
+    [(1 / 120, 30, 4), (0.0083333, 30, 4), (0.0166667, 30, 2), (0.016667, 30, 2), (0.01, 20, 5)],
+)
+def test_whole_frames_are_picked_where_rates_divide(stroll, frame_time, fps, step):
+    fast = replace(stroll, frame_time=frame_time)
+    slow = fast.resample(fps)
+    assert identical(slow, stroll.take(torch.arange(0, 90, step)))
+    assert slow.frame_time == frame_time * step
+
+
+def test_resample_between_frames():
+    m = walk(tree(), 91, 30, 0)
     slow = m.resample(24)
-    assert len(slow) == 73
-    assert slow.fps == pytest.approx(24)
-    t = torch.arange(73) / 24
-    exact = torch.stack([places(m)[round(float(x) * 30)] for x in t[::4]])
-    assert torch.allclose(places(slow)[::4], exact, atol=1e-3)
-    assert torch.allclose(places(m.resample(60))[::2], places(m), atol=1e-4)
+    assert slow.frame_time == 1 / 24
+    assert len(slow) == 73  # both ends: 3 s
+    assert same(slow.crop(0, 1), m.crop(0, 1))
+    assert torch.allclose(slow.rotations[4], m.rotations[5], atol=1e-6)  # 4 / 24 s = 5 / 30 s
+    halfway = rotation.slerp(m.rotations[2], m.rotations[3], torch.full((24,), 0.5))
+    assert torch.allclose(slow.rotations[2], halfway, atol=1e-5)
+    fine = m.resample(300).resample(30)
+    assert same(fine, m)
 
 
-@pytest.mark.parametrize("rig", PAIRED)
-def test_mirror_is_the_world_flipped(rig):
-    m = walk(RIGS[rig](), 40, 30, 0)
-    flipped = places(m)[:, list(m.skeleton.mirror)] * torch.tensor([-1.0, 1.0, 1.0])
-    assert torch.allclose(places(m.mirror()), flipped, atol=1e-4)
-    assert torch.allclose(places(m.mirror().mirror()), places(m), atol=1e-4)
+def test_resample_to_its_own_rate_is_itself(stroll):
+    assert stroll.resample(30) is stroll
+    assert stroll.resample(30.001) is stroll
+    assert len(stroll.resample(7)) == int(89 * 7 / 30) + 1
+    assert len(stroll.crop(0, 1).resample(60)) == 1
 
 
-def test_mirror_on_rigs_with_axes_of_their_own():
-    m = walk(tree(), 60, 30, 0)
-    flipped = places(m)[:, list(m.skeleton.mirror)] * torch.tensor([-1.0, 1.0, 1.0])
-    assert torch.allclose(places(along_x(m)), places(m), atol=1e-4)
-    assert torch.allclose(places(along_x(m).mirror()), flipped, atol=1e-3)
-    assert torch.allclose(places(under_a_node(m).mirror())[:, 1:], flipped, atol=1e-4)
-    with pytest.raises(MotifError, match="no left/right pairs"):
-        walk(RIGS["snake"](), 30, 30, 0).mirror()
+def test_resample_takes_q_and_minus_q_for_the_same(stroll):
+    q = stroll.rotations.clone()
+    q[1::2] *= -1
+    assert same(replace(stroll, rotations=q).resample(24), stroll.resample(24))
 
 
-def test_what_a_clip_tells_about_its_rig():
-    m = walk(tree(), 60, 30, 0)
-    raised = under_a_node(m)
-    assert raised.skeleton.names[raised.skeleton.root] == "Hips"
-    assert raised.skeleton.height == pytest.approx(m.skeleton.height, rel=1e-3)
-    odd = along_x(m)
-    assert {odd.skeleton.names[j] for j in odd.skeleton.contacts} <= {m.skeleton.names[j] for j in m.skeleton.contacts}
-    assert odd.skeleton.contacts
-    assert odd.skeleton.height == pytest.approx(m.skeleton.height, rel=0.25)
+@pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf")])
+def test_resample_to_nonsense(stroll, fps):
+    with pytest.raises(MotifError, match="give a positive number"):
+        stroll.resample(fps)
 
 
-@pytest.mark.parametrize("rig", RIGS)
-def test_turning_the_world_turns_the_heading(rig):
-    m = walk(RIGS[rig](), 60, 30, 0)
-    turned = m.place(1.1, (3, 0, 2))
-    assert torch.allclose(turned.heading() - m.heading(), torch.full((60,), 1.1), atol=1e-3)
+def test_at_holds_the_ends(stroll):
+    held = stroll.at(torch.tensor([-3.0, 0.0, 89.0, 1000.0]))
+    assert same(held.crop(0, 1), held.crop(1, 2))
+    assert same(held.crop(2, 3), stroll.crop(-1))
+    assert same(held.crop(3, 4), stroll.crop(-1))
 
 
-def test_heading_through_a_somersault_stays_calm_and_turns_along():
+# --- left and right
+MIRRORED = {
+    "tree": lambda: walk(tree(), 60, 30, 0),
+    "quadruped": lambda: walk(quadruped(), 60, 30, 0),
+    "bird": lambda: walk(bird(), 60, 30, 0),
+    "sliding": lambda: sliding(walk(tree(), 60, 30, 0), tree().index("LeftHand")),
+    "turned rest": lambda: walk(turned_tree(), 60, 30, 0),
+    "under a node": lambda: under_a_node(walk(tree(), 60, 30, 0)),
+    "along x": lambda: along_x(walk(tree(), 60, 30, 0)),
+    "along x, another": lambda: along_x(walk(tree(), 60, 30, 3)),
+    "along x, under a node": lambda: under_a_node(along_x(walk(tree(), 60, 30, 4))),
+    "along x, one arm raised": lambda: along_x(salute()),
+}
+
+
+def turned_tree():
+    """A biped that looks along +X in its natural pose."""
+    s = tree()
+    return build(
+        s.names,
+        s.parents,
+        rotation.rotate(rotation.about("y", torch.tensor(math.pi / 2)), torch.tensor(s.offsets)).tolist(),
+    )
+
+
+def salute():
+    """Arms down, but the left one is raised the whole time."""
     m = walk(tree(), 60, 30, 0)
     q = m.rotations.clone()
-    q[:, 0] = rotation.exp(torch.linspace(0, 2 * math.pi, 60)[:, None] * torch.tensor([1.0, 0.05, 0.02]))
+    q[:, m.skeleton.index("LeftArm")] = rotation.about("z", torch.tensor(1.4))
+    q[:, m.skeleton.index("RightArm")] = rotation.about("z", torch.tensor(1.4))
+    return replace(m, rotations=q)
+
+
+@pytest.mark.parametrize("name", MIRRORED)
+def test_mirror_is_the_world_flipped(name):
+    m = MIRRORED[name]()
+    s = m.skeleton
+    body = list(s.subtree(s.root))
+    flipped = m.mirror().world()[1][:, list(s.mirror)] * FLIP
+    assert torch.allclose(flipped[:, body], m.world()[1][:, body], atol=2e-5)
+
+
+@pytest.mark.parametrize("name", MIRRORED)
+def test_mirror_twice_is_nothing(name):
+    m = MIRRORED[name]()
+    assert same(m.mirror().mirror(), m)
+
+
+def test_mirror_moves_the_left_foot_to_the_right(stroll):
+    s = stroll.skeleton
+    left, right = s.index("LeftToeBase"), s.index("RightToeBase")
+    p, mirrored = stroll.world()[1], stroll.mirror().world()[1]
+    assert torch.allclose(mirrored[:, right], p[:, left] * FLIP, atol=1e-5)
+    assert not torch.allclose(mirrored[:, right], p[:, right] * FLIP, atol=0.05)
+    assert torch.allclose(stroll.mirror().heading(), -stroll.heading(), atol=1e-4)
+
+
+@pytest.mark.parametrize("folder", ["Bandai-Namco-Research-Motiondataset-1", "Bandai-Namco-Research-Motiondataset-2"])
+def test_mirror_of_real_clips_without_a_zero_pose(corpora, folder):
+    files = sorted((corpora / folder / "data").glob("*.bvh"))
+    if not files:
+        pytest.skip(f"needs {folder}")
+    for path in files[:: len(files) // 6]:
+        m = Motion.load(path).crop(0, 120)
+        flipped = m.mirror().world()[1][:, list(m.skeleton.mirror)] * FLIP
+        assert float((flipped - m.world()[1])[:, 1:].abs().max()) < 0.01 * m.skeleton.height, path.name
+
+
+def test_mirror_needs_pairs():
+    with pytest.raises(MotifError, match="no left/right pairs to mirror"):
+        walk(chain(), 5, 30, 0).mirror()
+
+
+# --- place
+def test_place_turns_then_shifts(stroll):
+    placed = stroll.place(0.7, (1.0, 2.0, 3.0))
+    turn = rotation.about("y", torch.tensor(0.7))
+    expected = rotation.rotate(turn, stroll.world()[1]) + torch.tensor([1.0, 2.0, 3.0])
+    assert torch.allclose(placed.world()[1], expected, atol=1e-5)
+    assert same(placed.place(shift=(-1, -2, -3)).place(-0.7), stroll)
+
+
+@pytest.mark.parametrize("name", [*RIGS, "under a node", "along x"])
+@pytest.mark.parametrize("frame", [0, 31])
+def test_align(name, frame):
+    m = (RIGS[name] and walk(RIGS[name](), 60, 30, 1)) if name in RIGS else MIRRORED[name]()
+    aligned = m.place(2.0, (3.0, 0.5, -1.0)).align(frame)
+    root = aligned.world()[1][frame, aligned.skeleton.root]
+    assert abs(math.remainder(float(aligned.heading()[frame]), 2 * math.pi)) < 1e-3
+    assert float(root[[0, 2]].abs().max()) < 1e-4
+    assert torch.allclose(aligned.world()[1].diff(dim=0).norm(dim=-1), m.world()[1].diff(dim=0).norm(dim=-1), atol=1e-4)
+
+
+def test_floor_and_ground(stroll):
+    s = stroll.skeleton
+    q, p = rotation.identity(40, 24), s.offset_tensor().repeat(40, 1, 1)
+    p[:, 0, 1] += 0.5 + 0.2 * torch.linspace(-1, 1, 40).clamp(min=0)  # stands, then rises
+    standing = Motion(s, q, p, 1 / 30)
+    lowest = float(s.rest_positions[:, 1].min())
+    assert standing.floor() == pytest.approx(lowest + 0.5, abs=1e-5)
+    assert standing.ground().floor() == pytest.approx(0, abs=1e-5)
+    assert same(standing.ground().place(shift=(0, standing.floor(), 0)), standing)
+    assert walk(RIGS["star"](), 20, 30, 0).ground().floor() == pytest.approx(0, abs=1e-5)  # no contacts: any joint
+
+
+# --- heading
+@pytest.mark.parametrize("name", [*RIGS, "under a node", "along x"])
+@pytest.mark.parametrize("turn", [0.3, -2.0, math.pi, 40.0])
+def test_turning_the_world_adds_the_turn(name, turn):
+    m = walk(RIGS[name](), 60, 30, 1) if name in RIGS else MIRRORED[name]()
+    gained = m.place(turn).heading() - m.heading()
+    assert torch.allclose(torch.cos(gained - turn), torch.ones(60), atol=1e-6)
+    assert torch.allclose(gained, gained[:1].expand(60), atol=1e-3)
+
+
+def test_turning_the_world_adds_the_turn_through_a_somersault():
+    m = walk(tree(), 90, 30, 0)
+    q = m.rotations.clone()
+    q[:, 0] = rotation.mul(q[:, 0], rotation.about("x", torch.linspace(0, 2 * math.pi, 90)))
     flip = replace(m, rotations=q)
-    assert bool(flip.heading().isfinite().all())
-    turned = flip.place(0.7).heading() - flip.heading()
-    assert torch.allclose(turned, torch.full((60,), 0.7), atol=1e-3)
+    assert float(flip.heading().diff().abs().max()) < 0.5
+    for turn in (0.5, -2.5):
+        gained = flip.place(turn).heading() - flip.heading() - turn
+        assert float((gained / (2 * math.pi) - (gained / (2 * math.pi)).round()).abs().max()) < 1e-3
 
 
-@pytest.mark.parametrize("rig", RIGS)
-def test_align_and_ground(rig):
-    m = walk(RIGS[rig](), 60, 30, 0).place(2.0, (4, 1, -3))
-    there = m.align(20)
-    assert float(there.heading()[20]) == pytest.approx(0.0, abs=1e-4)
-    assert torch.allclose(places(there)[20, m.skeleton.root, [0, 2]], torch.zeros(2), atol=1e-4)
-    assert m.ground().floor() == pytest.approx(0.0, abs=1e-4)
-
-
-def test_concat_leaves_the_first_alone_and_has_no_jump():
-    clip = api.demo_clip()
-    a, b = clip.crop(0, 150), clip.crop(400, 600)
-    joined = Motion.concat([a, b])
-    assert len(joined) == 350
-    assert torch.equal(joined.rotations[:150], a.rotations)
-    p = places(joined)
-    step, bend = p.diff(dim=0).norm(dim=-1).mean(-1), p.diff(n=2, dim=0).norm(dim=-1).mean(-1)
-    usual = places(clip).diff(n=2, dim=0).norm(dim=-1).mean(-1).quantile(0.99)
-    assert float((step[149] - step[148]).abs()) < float(usual)
-    hard = places(Motion.concat([a, b], blend=0)).diff(n=2, dim=0).norm(dim=-1).mean(-1)
-    assert float(bend[146:152].max()) < 0.5 * float(hard[146:152].max())
-    with pytest.raises(MotifError, match="resample"):
-        Motion.concat([a, b.resample(24)])
-    with pytest.raises(MotifError, match="cannot join"):
-        Motion.concat([a, walk(tree(), 30, 30, 0)])
-    with pytest.raises(MotifError, match="at least one"):
-        Motion.concat([])
-
-
-@pytest.mark.parametrize("rig", RIGS)
-def test_loop_repeats_without_a_jump(rig):
-    m = walk(RIGS[rig](), 90, 30, 0)
-    twice = m.loop().continued(180)
-    p = places(twice)
-    bend = p.diff(n=2, dim=0).norm(dim=-1).mean(-1)
-    assert torch.allclose(twice.rotations[90:, 1:], twice.rotations[:90, 1:], atol=1e-5)
-    hard = places(m.continued(180)).diff(n=2, dim=0).norm(dim=-1).mean(-1)
-    assert float(bend[86:93].max()) < 0.6 * float(hard[86:93].max())
-    assert torch.equal(m.loop(0.3).rotations[:80], m.rotations[:80])
-
-
-def test_nothing_is_changed_silently():
-    clip = api.demo_clip()
-    for made in (clip.crop(5, 50), clip.mirror(), clip.align(), clip.ground(), clip.loop(), clip.place(1.0)):
-        assert made.frame_time == clip.frame_time
-        assert made.skeleton == clip.skeleton
-        assert made.style == clip.style
-
-
-def test_what_is_no_motion_is_refused():
+def test_heading_counts_turns():
     s = tree()
-    q, p = rotation.identity(5, len(s)), torch.zeros(5, len(s), 3)
+    q, p = rotation.identity(200, 24), s.offset_tensor().repeat(200, 1, 1)
+    q[:, 0] = rotation.about("y", torch.linspace(0, 15, 200))
+    assert torch.allclose(Motion(s, q, p, 1 / 30).heading(), torch.linspace(0, 15, 200), atol=1e-3)
+    assert unwrap(torch.tensor([3.0, -3.0, 3.0])).tolist() == pytest.approx([3.0, 2 * math.pi - 3, 3.0])
+
+
+def test_bending_forward_does_not_turn():
+    m = walk(tree(), 60, 30, 0)
+    q = m.rotations.clone()
+    q[:, 0] = rotation.about("x", torch.linspace(0, 1.4, 60))
+    assert float(replace(m, rotations=q).heading().abs().max()) < 1e-4
+
+
+# --- seams
+@pytest.mark.parametrize("rig", RIGS)
+@pytest.mark.parametrize("seconds", [0.3, 1.0])
+def test_loop_has_no_jump(rig, seconds):
+    m = walk(RIGS[rig](), 90, 30, 2)
+    looped = m.loop(seconds)
+    assert len(looped) == 90
+    assert torch.allclose(looped.positions[:60], m.positions[:60], atol=1e-6)  # only the end is bent
+    twice = looped.continued(180)
+    assert len(twice) == 180
+    step, kick = largest_step(looped)
+    assert seam(twice, 90)[0] <= 1.01 * step
+    assert seam(twice, 90)[1] <= 1.01 * kick
+    unbent = seam(m.continued(180), 90)
+    if rig != "two":
+        assert unbent[1] > 2 * seam(twice, 90)[1]  # there was something to mend
+
+
+def test_a_loop_goes_on_as_a_walk(stroll):
+    looped = stroll.loop()
+    path = looped.continued(270).world()[1][:, 0]
+    first, second = path[90] - path[0], path[180] - path[90]
+    assert math.isclose(float(first.norm()), float(second.norm()), rel_tol=1e-3)
+    assert float(path[:, 1].max() - path[:, 1].min()) < 0.2  # height closes, and does not drift
+
+
+@pytest.mark.parametrize("name", [*RIGS, "under a node", "along x"])
+def test_concat(name):
+    a = walk(RIGS[name](), 60, 30, 0) if name in RIGS else MIRRORED[name]()
+    b = replace(a, rotations=a.rotations.flip(0), positions=a.positions.flip(0)).place(1.0, (5.0, 0.0, -3.0))
+    both = Motion.concat([a, b, a], blend=0.4)
+    assert len(both) == 180
+    assert identical(both.crop(0, 60), a)
+    own = max(largest_step(a)[0], largest_step(b)[0])
+    kick = max(largest_step(a)[1], largest_step(b)[1])
+    for frame in (60, 120):
+        assert seam(both, frame)[0] <= 1.1 * own
+        assert seam(both, frame)[1] <= 1.1 * kick
+    root = both.world()[1][:, a.skeleton.root]
+    assert float((root[60] - root[59]).norm()) <= 1.1 * own
+
+
+def test_concat_settles_into_the_later_clip(stroll):
+    other = walk(tree(), 60, 30, 5)
+    both = Motion.concat([stroll, other], blend=0.2)
+    tail = both.crop(90 + 7)
+    assert torch.allclose(tail.rotations[:, 1:].abs(), other.rotations[7:, 1:].abs(), atol=1e-4)
+    assert torch.allclose(tail.heading().diff(), other.crop(7).heading().diff(), atol=1e-4)
+
+
+def test_concat_refuses_what_does_not_fit(stroll):
+    with pytest.raises(MotifError, match="joints differ"):
+        Motion.concat([stroll, walk(quadruped(), 10, 30, 0)])
+    with pytest.raises(MotifError, match=r"at 30.000 fps and 'walk' at 60.000 fps; resample\(\)"):
+        Motion.concat([stroll, walk(tree(), 10, 60, 0)])
+    with pytest.raises(MotifError, match="give at least one"):
+        Motion.concat([])
+    assert Motion.concat([stroll]) is stroll
+
+
+def test_single_frames_join():
+    one = walk(tree(), 1, 30, 0)
+    assert len(Motion.concat([one, one, one])) == 3
+    assert len(one.loop().continued(5)) == 5
+    assert bool(one.loop().rotations.isfinite().all())
+    assert one.heading().shape == (1,)
+
+
+# --- values
+def test_motions_must_fit_their_rig(stroll):
     with pytest.raises(MotifError, match="do not fit a rig of 24 joints"):
-        Motion(s, q[:, :3], p[:, :3], 1 / 30)
-    with pytest.raises(MotifError, match="frame time"):
-        Motion(s, q, p, 0.0)
-    with pytest.raises(MotifError, match="resample to -1"):
-        Motion(s, q, p, 1 / 30).resample(-1)
+        Motion(stroll.skeleton, stroll.rotations[:, :5], stroll.positions[:, :5], 1 / 30)
+    with pytest.raises(MotifError, match="T at least 1"):
+        replace(stroll, rotations=stroll.rotations[:0], positions=stroll.positions[:0])
+    for frame_time in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(MotifError, match="expected a positive number"):
+            replace(stroll, frame_time=frame_time)
+
+
+def test_nothing_changes_in_place(stroll):
+    q, p = stroll.rotations.clone(), stroll.positions.clone()
+    for tool in (
+        lambda: stroll.place(1.0, (1, 1, 1)), stroll.align, stroll.ground, stroll.mirror, stroll.loop,
+        lambda: stroll.resample(24), lambda: stroll.continued(100), lambda: Motion.concat([stroll, stroll]), stroll.rigged,
+    ):  # fmt: skip
+        tool()
+        assert torch.equal(stroll.rotations, q)
+        assert torch.equal(stroll.positions, p)

@@ -1,3 +1,5 @@
+"""Rotations against scipy and roma, and finite where formulas usually break."""
+
 import itertools
 import math
 
@@ -5,149 +7,308 @@ import numpy as np
 import pytest
 import roma
 import torch
-from scipy.spatial.transform import Rotation
+from scipy.spatial.transform import Rotation, Slerp
 
 from motif import rotation
 
 ORDERS = ["".join(o) for o in itertools.product("xyz", repeat=3) if o[0] != o[1] and o[1] != o[2]]
+SINGLE, DOUBLE = torch.float32, torch.float64
+DTYPES = [SINGLE, DOUBLE]
 
 
-def some(n=200, dtype=torch.float64, seed=0):
-    return rotation.normalise(torch.randn(n, 4, dtype=dtype, generator=torch.Generator().manual_seed(seed)))
+def random(*shape, seed=0):
+    q = torch.randn(*shape, 4, generator=torch.Generator().manual_seed(seed), dtype=DOUBLE)
+    return q / q.norm(dim=-1, keepdim=True)
 
 
 def scipy(q):
-    return Rotation.from_quat(q[..., [1, 2, 3, 0]].reshape(-1, 4).numpy())
+    return Rotation.from_quat(q.reshape(-1, 4)[:, [1, 2, 3, 0]].numpy())
 
 
-def close(a, b, atol=1e-9):
-    return np.allclose(np.asarray(a), np.asarray(b), atol=atol)
+def wxyz(r):
+    return torch.from_numpy(r.as_quat()[..., [3, 0, 1, 2]])
 
 
-def test_products_matrices_and_vectors_against_scipy():
-    a, b, v = some(seed=1), some(seed=2), torch.randn(200, 3, dtype=torch.float64)
-    assert close(rotation.to_matrix(rotation.mul(a, b)), (scipy(a) * scipy(b)).as_matrix())
-    assert close(rotation.rotate(a, v), scipy(a).apply(v.numpy()))
-    assert close(rotation.to_matrix(rotation.inv(a)), scipy(a).inv().as_matrix())
-    assert close(rotation.log(a).norm(dim=-1), scipy(a).magnitude())
-    assert close(rotation.to_matrix(rotation.exp(v)), Rotation.from_rotvec(v.numpy()).as_matrix())
-    assert close(rotation.geodesic(a, b), (scipy(a).inv() * scipy(b)).magnitude())
+def same(a, b, atol=1e-9):
+    """As rotations."""
+    return bool(((a * b).sum(-1).abs() > 1 - atol).all())
+
+
+# quaternions whose formulas have a branch: identity, 180 degrees about axes and diagonals, nearly so, and their negatives
+SPECIAL = torch.tensor(
+    [
+        [1, 0, 0, 0],
+        [0, 1, 0, 0],
+        [0, 0, 1, 0],
+        [0, 0, 0, 1],
+        [0, math.sqrt(0.5), -math.sqrt(0.5), 0],
+        [math.sqrt(0.5), 0, math.sqrt(0.5), 0],
+        [math.sqrt(0.5), -math.sqrt(0.5), 0, 0],
+        [0.5, 0.5, 0.5, 0.5],
+        [math.cos(1e-5), math.sin(1e-5), 0, 0],
+        [math.cos(1e-9), 0, math.sin(1e-9), 0],
+        [math.sin(1e-6), math.cos(1e-6), 0, 0],
+    ],
+    dtype=DOUBLE,
+)
+SPECIAL = torch.cat((SPECIAL, -SPECIAL))
+ALL = torch.cat((random(50), SPECIAL))
+
+
+# --- oracles
+def test_product_inverse_and_action():
+    a, b, v = random(30), random(30, seed=1), torch.randn(30, 3, dtype=DOUBLE)
+    assert same(rotation.mul(a, b), wxyz(scipy(a) * scipy(b)))
+    assert same(rotation.inv(a), wxyz(scipy(a).inv()))
+    np.testing.assert_allclose(rotation.rotate(a, v), scipy(a).apply(v.numpy()), atol=1e-12)
+    assert torch.allclose(rotation.mul(a, b), _roma_product(a, b))
+
+
+def _roma_product(a, b):
+    return roma.quat_xyzw_to_wxyz(roma.quat_product(roma.quat_wxyz_to_xyzw(a), roma.quat_wxyz_to_xyzw(b)))
+
+
+def test_matrices():
+    m = rotation.to_matrix(ALL)
+    np.testing.assert_allclose(m, scipy(ALL).as_matrix(), atol=1e-12)
+    back = rotation.from_matrix(m)
+    assert same(back, ALL)
+    assert bool((back[:, 0] >= 0).all())
+
+
+def test_sixd():
+    d = rotation.to_sixd(ALL)
+    assert torch.allclose(d[:, :3], rotation.to_matrix(ALL)[:, :, 0])
+    assert torch.allclose(d[:, 3:], rotation.to_matrix(ALL)[:, :, 1])
+    assert same(rotation.from_sixd(d), ALL)
+    noisy = d + 0.3 * torch.randn(d.shape, dtype=DOUBLE, generator=torch.Generator().manual_seed(2))
+    ours = rotation.sixd_to_matrix(noisy)
+    theirs = roma.special_gramschmidt(noisy.unflatten(-1, (2, 3)).transpose(-1, -2))
+    assert torch.allclose(ours, theirs, atol=1e-9)
+
+
+def test_rotation_vectors():
+    v = torch.randn(40, 3, dtype=DOUBLE, generator=torch.Generator().manual_seed(3))
+    v = v / v.norm(dim=-1, keepdim=True) * torch.linspace(0, math.pi - 1e-6, 40, dtype=DOUBLE)[:, None]
+    np.testing.assert_allclose(
+        rotation.to_matrix(rotation.exp(v)), Rotation.from_rotvec(v.numpy()).as_matrix(), atol=1e-9
+    )
+    np.testing.assert_allclose(rotation.log(rotation.exp(v)), v, atol=1e-9)
+    np.testing.assert_allclose(rotation.log(ALL).norm(dim=-1), scipy(ALL).magnitude(), atol=1e-9)
+    assert same(rotation.exp(rotation.log(ALL)), ALL)
+
+
+@pytest.mark.parametrize("size", [1e-12, 1e-8, 0.99e-4, 1.01e-4, 1e-3])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_small_rotation_vectors_are_not_rounded_away(size, dtype):
+    v = torch.tensor([0.6, 0.0, -0.8], dtype=dtype) * size
+    assert torch.allclose(rotation.log(rotation.exp(v)) / size, v / size, rtol=1e-6)
+
+
+def test_axis_angle():
+    axis, angle = torch.randn(20, 3, dtype=DOUBLE), torch.linspace(-3, 3, 20, dtype=DOUBLE)
+    theirs = Rotation.from_rotvec((axis / axis.norm(dim=-1, keepdim=True) * angle[:, None]).numpy())
+    assert same(rotation.from_axis_angle(axis, angle), wxyz(theirs))
+    assert torch.equal(rotation.from_axis_angle(torch.zeros(3), torch.tensor(1.0)), rotation.identity())
+    for name in "xyz":
+        assert same(rotation.about(name, angle), wxyz(Rotation.from_euler(name, angle[:, None].numpy())))
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_euler_in_all_orders_against_scipy(order):
-    q = some()
-    angles = rotation.to_euler(q, order)
-    assert close(angles, scipy(q).as_euler(order.upper()))
-    assert close(rotation.geodesic(rotation.from_euler(angles, order), q), 0, 1e-7)
-    middle = torch.tensor([0.0, math.pi] if order[0] == order[2] else [math.pi / 2, -math.pi / 2])
-    locked = torch.randn(2, 3)
-    locked[:, 1] = middle
-    q = rotation.from_euler(locked, order)
-    assert close(rotation.geodesic(rotation.from_euler(rotation.to_euler(q, order), order), q), 0, 1e-5)
+def test_euler(order):
+    theirs = torch.from_numpy(scipy(random(200)).as_euler(order.upper()))
+    assert same(rotation.from_euler(theirs, order), random(200))
+    ours = rotation.to_euler(random(200), order)
+    np.testing.assert_allclose(ours, theirs, atol=1e-9)
 
 
-def test_fewer_than_three_angles():
-    q = rotation.from_euler(torch.tensor([[0.3]]), "y")
-    assert close(q, rotation.about("y", torch.tensor([0.3])))
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("off", [0.0, 1e-9, 1e-6, 1e-4])
+def test_euler_at_and_near_gimbal_lock(order, off):
+    locks = (0.0, math.pi) if order[0] == order[2] else (-math.pi / 2, math.pi / 2)
+    outer = torch.tensor([-2.5, -1.0, 0.0, 0.3, 3.0], dtype=DOUBLE)
+    for lock, sign in itertools.product(locks, (1, -1)):
+        angles = torch.cartesian_prod(outer, torch.tensor([lock + sign * off], dtype=DOUBLE), outer)
+        q = rotation.from_euler(angles, order)
+        back = rotation.to_euler(q, order)
+        assert (
+            float(rotation.geodesic(rotation.from_euler(back, order), q).max()) < 2.1e-6
+        )  # closer than 1e-6 counts as locked
+        if off == 0:
+            assert bool((back[:, 2] == 0).all())
 
 
-def test_sixd_against_roma():
-    q = some()
-    d = rotation.to_sixd(q) + 0.1 * torch.randn(200, 6, dtype=torch.float64)
-    theirs = roma.special_gramschmidt(d.unflatten(-1, (2, 3)).transpose(-1, -2))
-    assert close(rotation.sixd_to_matrix(d), theirs)
-    assert close(rotation.geodesic(rotation.from_sixd(rotation.to_sixd(q)), q), 0, 1e-7)
+def test_fewer_than_three_euler_angles():
+    a = torch.tensor([0.3, -0.7])
+    assert same(rotation.from_euler(a, "zy"), rotation.mul(rotation.about("z", a[0]), rotation.about("y", a[1])), 1e-6)
+    assert same(rotation.from_euler(a[:1], "x"), rotation.about("x", a[0]), 1e-6)
 
 
-def test_matrix_round_trip_in_every_branch():
-    axes = torch.cat((torch.eye(3), -torch.eye(3), torch.ones(1, 3)))
-    angles = torch.tensor([0.0, 1e-4, 1.0, math.pi - 1e-4, math.pi])
-    v = (torch.nn.functional.normalize(axes)[:, None] * angles[:, None]).reshape(-1, 3).double()
-    q = rotation.exp(v)
-    assert close(rotation.geodesic(rotation.from_matrix(rotation.to_matrix(q)), q), 0, 1e-6)
+def test_geodesic():
+    a, b = random(50), random(50, seed=1)
+    np.testing.assert_allclose(rotation.geodesic(a, b), (scipy(a).inv() * scipy(b)).magnitude(), atol=1e-9)
+    np.testing.assert_allclose(rotation.geodesic(a, -a), 0, atol=1e-9)
 
 
-def test_q_and_minus_q_are_the_same():
-    a, b = some(seed=3), some(seed=4)
-    assert close(rotation.geodesic(a, -a), 0)
-    assert close(rotation.log(a), rotation.log(-a))
-    assert close(
-        rotation.geodesic(
-            rotation.slerp(a, b, torch.full((200,), 0.3)), rotation.slerp(a, -b, torch.full((200,), 0.3))
-        ),
-        0,
-    )
+def test_slerp():
+    a, b = random(20), random(20, seed=1)
+    for t in (0.0, 0.2, 0.5, 1.0):
+        ours = rotation.slerp(a, b, torch.full((20,), t, dtype=DOUBLE))
+        for i in range(20):
+            theirs = Slerp([0, 1], Rotation.concatenate([scipy(a[i]), scipy(b[i])]))(t)
+            assert same(ours[i], wxyz(theirs))
 
 
-def test_slerp_has_constant_speed_and_meets_its_ends():
-    a, b = some(20, seed=5), some(20, seed=6)
-    t = torch.linspace(0, 1, 11, dtype=torch.float64)[:, None].expand(-1, 20)
-    path = rotation.slerp(a.expand(11, -1, -1), b.expand(11, -1, -1), t)
-    assert close(rotation.geodesic(path[0], a), 0, 1e-7)
-    assert close(rotation.geodesic(path[-1], b), 0, 1e-7)
+@pytest.mark.parametrize("angle", [1e-7, 1e-3, 0.5, 3.0])
+def test_slerp_has_constant_speed(angle):
+    a = random()
+    b = rotation.mul(a, rotation.exp(torch.tensor([0.0, angle, 0.0], dtype=DOUBLE)))
+    path = rotation.slerp(a, -b, torch.linspace(0, 1, 11, dtype=DOUBLE))
     steps = rotation.geodesic(path[1:], path[:-1])
-    assert close(steps, steps.mean(0).expand_as(steps), 1e-7)
+    assert torch.allclose(steps, torch.full((10,), angle / 10, dtype=DOUBLE), rtol=1e-6, atol=1e-15)
 
 
-def test_between_and_twist():
-    u, v = torch.randn(50, 3, dtype=torch.float64), torch.randn(50, 3, dtype=torch.float64)
-    turned = rotation.rotate(rotation.between(u, v), torch.nn.functional.normalize(u, dim=-1))
-    assert close(turned, torch.nn.functional.normalize(v, dim=-1))
-    back = rotation.rotate(rotation.between(u, -u), torch.nn.functional.normalize(u, dim=-1))
-    assert close(back, -torch.nn.functional.normalize(u, dim=-1))
-    assert close(rotation.twist(rotation.about("y", torch.tensor(0.7)), "y"), 0.7, 1e-6)
+def test_twist_is_the_turn_about_the_axis_and_leaves_a_swing():
+    q = random(50)
+    for axis in "xyz":
+        swing = rotation.mul(q, rotation.inv(rotation.about(axis, rotation.twist(q, axis))))
+        assert float(swing[:, 1 + "xyz".index(axis)].abs().max()) < 1e-12
+        turned = rotation.mul(swing, rotation.about(axis, torch.tensor(0.4, dtype=DOUBLE)))
+        assert torch.allclose(rotation.twist(turned, axis), torch.tensor(0.4, dtype=DOUBLE))
+    assert float(rotation.twist(torch.tensor([0.0, 1.0, 0.0, 0.0]), "y")) == 0  # upside down: no turn about y
 
 
-def test_unroll_keeps_neighbours_together():
-    q = some(30)
-    signs = torch.where(torch.rand(30, 1) < 0.5, -1.0, 1.0)
-    rolled = rotation.unroll(q * signs)
-    assert bool(((rolled[1:] * rolled[:-1]).sum(-1) >= 0).all())
-    assert close(rotation.geodesic(rolled, q), 0)
+def test_between_takes_one_direction_to_the_other_the_short_way():
+    u, v = torch.randn(50, 3, dtype=DOUBLE), torch.randn(50, 3, dtype=DOUBLE)
+    q = rotation.between(u, v)
+    cosine = torch.nn.functional.cosine_similarity(u, v)
+    assert torch.allclose(torch.nn.functional.cosine_similarity(rotation.rotate(q, u), v), torch.ones(50, dtype=DOUBLE))
+    assert torch.allclose(rotation.geodesic(q, rotation.identity(50, like=q)), torch.arccos(cosine), atol=1e-7)
+    for axis in torch.eye(3, dtype=DOUBLE):
+        assert torch.allclose(rotation.rotate(rotation.between(axis, -axis), axis), -axis)
+        assert same(rotation.between(axis, axis), rotation.identity(like=axis))
 
 
-DEGENERATE = {
-    "exp": (rotation.exp, [[0, 0, 0], [1e-9, 0, 0], [math.pi, 0, 0]]),
-    "log": (rotation.log, [[1, 0, 0, 0], [-1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0]]),
-    "normalise": (rotation.normalise, [[0, 0, 0, 0], [1e-20, 0, 0, 0]]),
-    "sixd": (rotation.from_sixd, [[0] * 6, [1, 0, 0, 0, 0, 0], [1, 0, 0, 2, 0, 0], [0, 0, 0, 1, 0, 0], [1, 0, 0, 0, 1, 0]]),
-    "to_sixd": (rotation.to_sixd, [[1, 0, 0, 0], [0, 0, 1, 0]]),
-    "from_matrix": (lambda d: rotation.from_matrix(d.unflatten(-1, (3, 3))), [[1, 0, 0, 0, 1, 0, 0, 0, 1], [-1, 0, 0, 0, -1, 0, 0, 0, 1]]),
-    "geodesic": (lambda q: rotation.geodesic(q, torch.tensor([1, 0, 0, 0]).to(q).expand_as(q)), [[1, 0, 0, 0], [0, 1, 0, 0], [-1, 0, 0, 0]]),
-    "slerp": (lambda q: rotation.slerp(q, torch.tensor([1, 0, 0, 0]).to(q).expand_as(q), torch.full(q.shape[:-1], 0.5).to(q)), [[1, 0, 0, 0], [0, 1, 0, 0], [-1, 0, 0, 0]]),
-    "between": (lambda v: rotation.between(v[..., :3], v[..., 3:]), [[0] * 6, [1, 0, 0, -1, 0, 0], [1, 0, 0, 1, 0, 0]]),
-    "twist": (lambda q: rotation.twist(q, "y"), [[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0]]),
-    "axis_angle": (lambda v: rotation.from_axis_angle(v[..., :3], v[..., 3]), [[0, 0, 0, 1], [1, 0, 0, 0]]),
-}  # fmt: skip
-for order in ORDERS:
-    half = math.pi / 2 if order[0] != order[2] else 0.0
-    locked = rotation.from_euler(torch.tensor([[0.3, half, 0.2], [0.0, 0.0, 0.0]], dtype=torch.float64), order).tolist()
-    DEGENERATE[f"euler-{order}"] = (lambda q, order=order: rotation.to_euler(q, order), locked)
+def test_unroll_keeps_rotations_and_stays_in_one_half_space():
+    q = rotation.exp(torch.linspace(0, 12, 100, dtype=DOUBLE)[:, None] * torch.tensor([0.0, 0.6, 0.8], dtype=DOUBLE))
+    flipped = q * torch.where(torch.rand(2, 100, 1, generator=torch.Generator().manual_seed(0)) < 0.5, -1.0, 1.0)
+    smooth = rotation.unroll(flipped)
+    assert torch.allclose(smooth.abs(), q.abs().expand(2, -1, -1))
+    assert float((smooth[:, 1:] * smooth[:, :-1]).sum(-1).min()) > 0
+    assert torch.equal(smooth[:, 0], flipped[:, 0])
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("name", DEGENERATE)
-def test_finite_values_and_gradients_where_others_return_nan(name, dtype):
-    function, points = DEGENERATE[name]
-    x = torch.tensor(points, dtype=dtype, requires_grad=True)
-    y = function(x)
+# --- what must not depend on the sign of a quaternion
+@pytest.mark.parametrize(
+    "f",
+    [
+        rotation.to_matrix,
+        rotation.to_sixd,
+        rotation.log,
+        lambda q: rotation.rotate(q, torch.ones(3, dtype=DOUBLE)),
+        lambda q: rotation.geodesic(q, random()),
+        lambda q: rotation.twist(q, "y"),
+        *(lambda q, o=o: rotation.to_euler(q, o) for o in ORDERS),
+    ],
+)
+def test_q_and_minus_q_are_the_same_rotation(f):
+    q = random(50)
+    assert torch.allclose(f(q), f(-q), atol=1e-12)
+
+
+# --- finite everywhere
+VECTORS = torch.tensor([[0, 0, 0], [1e-30, 0, 0], [1e-7, 0, 0], [1e-4, 0, 0], [math.pi, 0, 0], [0, 0, 2 * math.pi]])
+SIXD = torch.tensor(
+    [
+        [0, 0, 0, 0, 0, 0],
+        [1, 0, 0, 0, 0, 0],
+        [0, 0, 0, 0, 1, 0],
+        [1, 0, 0, 1, 0, 0],
+        [1, 1, 1, -2, -2, -2],
+        [0, 1, 0, 0, 1, 1e-9],
+        [1e-20, 0, 0, 0, 1e-20, 0],
+        [1, 0, 0, 0, 1, 0],
+    ]
+)
+QUATS = torch.cat((SPECIAL.float(), torch.zeros(1, 4)))
+FUNCTIONS = {
+    "normalise": (rotation.normalise, QUATS),
+    "to_matrix": (rotation.to_matrix, QUATS),
+    "from_matrix": (lambda q: rotation.from_matrix(rotation.to_matrix(q)), QUATS[:-1]),
+    "to_sixd": (rotation.to_sixd, QUATS),
+    "log": (rotation.log, QUATS),
+    "twist": (lambda q: rotation.twist(q, "y"), QUATS),
+    "geodesic": (lambda q: rotation.geodesic(q, QUATS.to(q).flip(0)), QUATS),
+    "geodesic to itself": (lambda q: rotation.geodesic(q, q.detach()), QUATS),
+    "slerp": (lambda q: rotation.slerp(q, -q.detach(), torch.full(q.shape[:-1], 0.3).to(q)), QUATS),
+    "slerp to the opposite": (
+        lambda q: rotation.slerp(q, q.detach().roll(2, -1), torch.full(q.shape[:-1], 0.5).to(q)),
+        QUATS,
+    ),
+    "exp": (rotation.exp, VECTORS),
+    "from_axis_angle": (lambda v: rotation.from_axis_angle(v, v[..., 0]), VECTORS),
+    "between same": (lambda v: rotation.between(v, v.detach()), VECTORS),
+    "between opposite": (lambda v: rotation.between(v, -v.detach()), VECTORS),
+    "length": (rotation.length, VECTORS),
+    "sixd_to_matrix": (rotation.sixd_to_matrix, SIXD),
+    "from_sixd": (rotation.from_sixd, SIXD),
+    **{f"to_euler {o}": (lambda q, o=o: rotation.to_euler(q, o), QUATS) for o in ORDERS},
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_finite_values_and_gradients(name, dtype):
+    f, points = FUNCTIONS[name]
+    x = points.to(dtype).clone().requires_grad_()
+    y = f(x)
+    assert y.dtype == dtype
     assert bool(y.isfinite().all())
-    y.sum().backward()
+    (y * torch.arange(1, y.numel() + 1).reshape(y.shape)).sum().backward()
     assert x.grad is not None
     assert bool(x.grad.isfinite().all())
 
 
-@pytest.mark.parametrize("function", [rotation.exp, rotation.from_sixd, rotation.to_matrix, rotation.log])
-def test_gradients_are_the_true_ones(function):
-    width = {rotation.exp: 3, rotation.from_sixd: 6}.get(function, 4)
-    x = torch.randn(5, width, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
-    x = rotation.normalise(x) if width == 4 else x
-    assert torch.autograd.gradcheck(function, x.requires_grad_())
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_degenerate_sixd_still_gives_rotations(dtype):
+    m = rotation.sixd_to_matrix(SIXD.to(dtype))
+    assert torch.allclose(m @ m.transpose(-1, -2), torch.eye(3, dtype=dtype).expand_as(m), atol=1e-6)
+    assert torch.allclose(torch.linalg.det(m), torch.ones(len(m), dtype=dtype))
 
 
-def test_leading_dimensions_are_free():
-    q = some(24).reshape(2, 3, 4, 4)
-    assert rotation.mul(q, q).shape == (2, 3, 4, 4)
-    assert rotation.to_euler(q, "zxy").shape == (2, 3, 4, 3)
-    assert close(rotation.to_matrix(q).reshape(24, 3, 3), rotation.to_matrix(q.reshape(24, 4)))
+def test_gradients_are_right():
+    q = random(4, seed=5).requires_grad_()
+    v = torch.randn(4, 3, dtype=DOUBLE).requires_grad_()
+    d = torch.randn(4, 6, dtype=DOUBLE).requires_grad_()
+    t = torch.rand(4, dtype=DOUBLE).requires_grad_()
+    other = random(4, seed=6)
+    check = torch.autograd.gradcheck
+    assert check(rotation.rotate, (q, v))
+    assert check(rotation.log, q)
+    assert check(rotation.exp, v)
+    assert check(lambda v: rotation.log(rotation.exp(v)), torch.zeros(1, 3, dtype=DOUBLE, requires_grad=True))
+    assert check(rotation.from_sixd, d)
+    assert check(lambda q: rotation.from_matrix(rotation.to_matrix(rotation.normalise(q))), q)
+    assert check(lambda q: rotation.geodesic(rotation.normalise(q), other), q)
+    assert check(lambda q, t: rotation.slerp(q, other, t), (q, t))
+    assert check(lambda q: rotation.to_euler(rotation.normalise(q), "zxy"), q)
+    assert check(lambda q: rotation.to_euler(rotation.normalise(q), "zxz"), q)
+    assert check(rotation.between, (v, torch.randn(4, 3, dtype=DOUBLE).requires_grad_()))
+
+
+# --- shapes
+@pytest.mark.parametrize("lead", [(), (1,), (2, 3), (0, 3)])
+def test_any_leading_dimensions(lead):
+    q = random(*lead)
+    assert rotation.to_matrix(q).shape == (*lead, 3, 3)
+    assert rotation.from_matrix(rotation.to_matrix(q)).shape == (*lead, 4)
+    assert rotation.from_sixd(rotation.to_sixd(q)).shape == (*lead, 4)
+    assert rotation.log(q).shape == (*lead, 3)
+    assert rotation.to_euler(q, "yxz").shape == (*lead, 3)
+    assert rotation.geodesic(q, random()).shape == lead
+    assert rotation.slerp(q, random(), torch.tensor(0.5, dtype=DOUBLE)).shape == (*lead, 4)
+    assert rotation.mul(random(5, *(1 for _ in lead)), q).shape == (5, *lead, 4)
+
+
+def test_zero_quaternion_is_read_as_identity():
+    assert torch.equal(rotation.normalise(torch.zeros(2, 4)), rotation.identity(2))

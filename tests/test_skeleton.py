@@ -1,157 +1,322 @@
+"""Rigs as data: kinematics against the obvious loop, and what names and geometry tell."""
+
 from dataclasses import FrozenInstanceError, replace
 
-import numpy as np
 import pytest
 import torch
 
 from motif import rotation
 from motif.errors import MotifError
-from motif.skeleton import Skeleton, build
-from rigs import RIGS, tree, walk
+from motif.skeleton import Skeleton, build, short_name
+from rigs import RIGS, along_x, bird, chain, quadruped, sliding, star, tree, two, under_a_node, walk
 
 
-def slow_fk(s, q, p):
-    """The obvious loop, with matrices, for one frame."""
-    m = rotation.to_matrix(q).numpy()
-    world_m, world_p = [], []
-    for j, parent in enumerate(s.parents):
-        if parent < 0:
-            world_m.append(m[j])
-            world_p.append(p[j].numpy())
-        else:
-            world_m.append(world_m[parent] @ m[j])
-            world_p.append(world_p[parent] + world_m[parent] @ p[j].numpy())
-    return np.stack(world_m), np.stack(world_p)
+def obvious_fk(s, q, p):
+    """One frame, one joint after another, with matrices."""
+    m = rotation.to_matrix(q)
+    world_m, world_p = [m[0]], [p[0]]
+    for j, parent in enumerate(s.parents[1:], 1):
+        world_p.append(world_p[parent] + world_m[parent] @ p[j])
+        world_m.append(world_m[parent] @ m[j])
+    return torch.stack(world_m), torch.stack(world_p)
 
 
+# --- kinematics
 @pytest.mark.parametrize("rig", RIGS)
 def test_fk_is_the_obvious_loop(rig):
-    motion = walk(RIGS[rig](), 5, 30, 0)
-    q, p = motion.skeleton.fk(motion.rotations.double(), motion.positions.double())
-    for t in range(5):
-        m, w = slow_fk(motion.skeleton, motion.rotations[t].double(), motion.positions[t].double())
-        assert np.allclose(rotation.to_matrix(q[t]).numpy(), m, atol=1e-6)
-        assert np.allclose(p[t].numpy(), w, atol=1e-6)
-    batched = motion.skeleton.fk(motion.rotations.expand(2, 3, -1, -1, -1), motion.positions.expand(2, 3, -1, -1, -1))
-    assert batched[1].shape == (2, 3, 5, len(motion.skeleton), 3)
-    assert torch.allclose(batched[1][1, 2].double(), p, atol=1e-5)
+    m = sliding(walk(RIGS[rig](), 20, 30, 0))
+    world_q, world_p = m.world()
+    for t in (0, 7, 19):
+        matrices, places = obvious_fk(m.skeleton, m.rotations[t], m.positions[t])
+        assert torch.allclose(world_p[t], places, atol=1e-5)
+        assert torch.allclose(rotation.to_matrix(world_q[t]), matrices, atol=1e-5)
 
 
+def test_fk_on_any_leading_dimensions_and_dtype():
+    m = walk(tree(), 12, 30, 0)
+    world_q, world_p = m.world()
+    folded = m.skeleton.fk(m.rotations.unflatten(0, (2, 3, 2)), m.positions.unflatten(0, (2, 3, 2)))
+    assert torch.equal(folded[0].flatten(0, 2), world_q)
+    assert torch.equal(folded[1].flatten(0, 2), world_p)
+    one = m.skeleton.fk(m.rotations[0].double())
+    assert one[1].dtype == torch.float64
+    assert torch.allclose(m.skeleton.fk(rotation.identity(24))[1], m.skeleton.rest_positions)
+
+
+def test_fk_has_gradients():
+    m = walk(quadruped(), 3, 30, 0)
+    q = m.rotations.double().requires_grad_()
+    p = m.positions.double().requires_grad_()
+    assert torch.autograd.gradcheck(m.skeleton.fk, (q[:1], p[:1]))
+
+
+# --- pairs
 @pytest.mark.parametrize(
     ("left", "right"),
     [
-        ("LeftArm", "RightArm"), ("left_arm", "right_arm"), ("L_Arm", "R_Arm"), ("Arm_L", "Arm_R"), ("arm.L", "arm.R"),
-        ("lThigh", "rThigh"), ("LThumb", "RThumb"), ("rig:LeftArm", "rig:RightArm"), ("Bip01 L Arm", "Bip01 R Arm"),
-        ("arm_l", "arm_r"),
+        ("LeftFoot", "RightFoot"),
+        ("mixamorig7:LeftFoot", "mixamorig7:RightFoot"),
+        ("left_foot", "right_foot"),
+        ("foot_left", "foot_right"),
+        ("FOOT_LEFT", "FOOT_RIGHT"),
+        ("L_Foot", "R_Foot"),
+        ("Foot_L", "Foot_R"),
+        ("foot.L", "foot.R"),
+        ("foot.l", "foot.r"),
+        ("foot_l", "foot_r"),
+        ("footL", "footR"),
+        ("lFoot", "rFoot"),
+        ("LFoot", "RFoot"),
+        ("lfoot", "rfoot"),
+        ("rig_L_foot", "rig_R_foot"),
+        ("foot-L", "foot-R"),
+        ("l foot", "r foot"),
+        ("lowerLegL", "lowerLegR"),
+        ("rearLegL", "rearLegR"),
+        ("lower_left", "lower_right"),
     ],
-)  # fmt: skip
+)
 def test_pairs_by_name(left, right):
-    s = build(["root", left, right, "Lever"], [-1, 0, 0, 0], [(0, 1, 0), (0.3, 0, 0.1), (-0.3, 0, 0.2), (0, 0.2, 0)])
-    assert s.mirror == (0, 2, 1, 3)
-    assert s.left == (1,)
+    s = build(["Root", right, left], [-1, 0, 0], [(0, 1, 0), (-0.1, -1, 0), (0.1, -1, 0)])
+    assert s.mirror == (0, 2, 1)
+    assert s.left == (2,)
 
 
-def test_pairs_by_shape_where_names_say_nothing():
+@pytest.mark.parametrize("name", ["Spine", "Neck", "jaw", "Bone", "LowerBack", "root", "Left", "lip", "Tail1", "rear"])
+def test_a_joint_without_a_partner_is_its_own(name):
+    assert build(["Base", name, "Head"], [-1, 0, 1], [(0, 1, 0), (0, 1, 0), (0, 1, 0)]).mirror == (0, 1, 2)
+
+
+def test_partners_hang_equally_deep():
+    s = build(["Base", "LeftA", "Mid", "RightA"], [-1, 0, 0, 2], [(0, 0, 0), (1, 0, 0), (0, 1, 0), (-1, 0, 0)])
+    assert s.left == ()
+
+
+def test_pairs_of_the_biped():
     s = tree()
-    plain = build([f"j{i}" for i in range(len(s))], s.parents, s.offsets)
-    assert plain.mirror == s.mirror
-    assert plain.left == s.left
-
-
-def test_contacts_by_name_and_by_shape():
-    s = tree()
-    feet = {"LeftFoot", "LeftToeBase", "LeftToe_End", "RightFoot", "RightToeBase", "RightToe_End"}
-    assert {s.names[j] for j in s.contacts} == feet
-    plain = build([f"j{i}" for i in range(len(s))], s.parents, s.offsets)
-    assert {s.names[j] for j in plain.contacts} == {"LeftToe_End", "RightToe_End"}
-    assert {n for n in RIGS["quadruped"]().names if "paw" in n} == {
-        RIGS["quadruped"]().names[j] for j in RIGS["quadruped"]().contacts
+    assert {(s.names[j], s.names[s.mirror[j]]) for j in s.left} == {
+        (n, n.replace("Left", "Right")) for n in s.names if "Left" in n
     }
-    assert set(RIGS["snake"]().contacts) == set(range(12))
+    assert [s.mirror[m] for m in s.mirror] == list(range(24))
 
 
-def test_parts_of_a_biped_and_a_beast():
+@pytest.mark.parametrize("rig", [tree, quadruped, bird])
+def test_pairs_by_shape_alone(rig):
+    s = rig()
+    nameless = replace(s, names=tuple(f"b{j}" for j in range(len(s))), mirror=tuple(range(len(s))), left=()).guess()
+    assert nameless.mirror == s.mirror
+    assert nameless.left == s.left
+
+
+def test_end_sites_follow_their_bones():
+    names = ["Root", "LeftLeg", "a", "RightLeg", "b"]
+    offsets = [(0, 1, 0), (0.1, 0, 0), (0, -1, 0), (-0.1, 0, 0), (0, -1, 0)]
+    s = build(names, [-1, 0, 1, 0, 3], offsets, [False, False, True, False, True])
+    assert s.mirror == (0, 3, 4, 1, 2)
+    assert set(s.left) | {s.mirror[j] for j in s.left} >= {1, 3}
+
+
+# --- contacts
+def test_contacts():
+    names = lambda s: {s.names[j] for j in s.contacts}  # noqa: E731
+    assert names(tree()) == {f"{side}{b}" for side in ("Left", "Right") for b in ("Foot", "ToeBase", "Toe_End")}
+    assert names(quadruped()) == {f"{end}_paw_{side}" for end in ("front", "back") for side in "LR"}
+    assert names(bird()) == {f"{b}.{side}" for b in ("foot", "toes") for side in "LR"}
+    assert RIGS["snake"]().contacts == tuple(range(12))
+    assert build(["one"], [-1], [(0, 0, 0)]).contacts == ()
+
+
+def test_contacts_without_foot_names_are_the_ends_of_legs():
     s = tree()
-    names = {part: {s.names[j] for j in joints} for part, joints in s.parts.items()}
-    assert set(names) == {"LeftUpLeg", "RightUpLeg", "LeftShoulder", "RightShoulder", "all", "upper", "lower", "trunk"}
-    assert names["lower"] == {"Hips"} | names["LeftUpLeg"] | names["RightUpLeg"]
-    assert names["upper"] == set(s.names) - names["lower"]
-    assert names["trunk"] == {"Hips", "Spine", "Spine1", "Spine2", "Neck", "Head"}
-    beast = RIGS["quadruped"]()
-    assert {beast.names[j] for j in beast.parts["upper"]} == {"chest", "head", "tail"}
-    with pytest.raises(MotifError, match="no 'upper' part"):
-        RIGS["snake"]().select(["upper"])
+    plain = [n.replace("Foot", "Tarsal").replace("ToeBase", "Tip").replace("Toe_End", "Nub") for n in s.names]
+    found = build(plain, s.parents, s.offsets).contacts
+    assert {s.names[j] for j in found} <= {f"{a}{b}" for a in ("Left", "Right") for b in ("Foot", "ToeBase", "Toe_End")}
+    assert len(found) >= 2
 
 
-def test_neighbours_are_bones_apart():
+def test_control_joints_do_not_stand():
     s = tree()
-    hips, knee = s.index("Hips"), s.index("LeftLeg")
-    assert bool(s.neighbours(2)[hips, knee])
-    assert not bool(s.neighbours(1)[hips, knee])
-    assert float(s.hops[s.index("LeftHand"), s.index("RightHand")]) == 8
-    assert torch.equal(s.hops, s.hops.T)
+    names, offsets = [*s.names, "LeftFootIK", "foot_ctrl"], [*s.offsets, (0.1, -0.95, 0), (-0.1, -0.95, 0)]
+    grown = build(names, [*s.parents, 0, 0], offsets)
+    assert grown.contacts == s.contacts
 
 
+# --- size, side and parts
+def test_height_and_reach():
+    assert chain(4).height == pytest.approx(0.9)
+    assert chain(4).reach == pytest.approx((0.9, 0.6, 0.3, 0.0))
+    assert two().height == pytest.approx(1.0)
+    assert build(["one"], [-1], [(0, 5, 0)]).height == 1.0
+
+
+@pytest.mark.parametrize("yaw", [0.0, 0.5, 3.0, -1.57])
+def test_facing_of_a_rig_built_turned(yaw):
+    s = tree()
+    turned = rotation.rotate(rotation.about("y", torch.tensor(yaw)), torch.tensor(s.offsets)).tolist()
+    assert build(s.names, s.parents, turned).facing == pytest.approx(yaw, abs=1e-5)
+
+
+def test_facing_is_that_of_hips_and_shoulders_not_of_hands():
+    s = tree()
+    reach = rotation.identity(24)
+    for name in ("LeftArm", "RightArm"):
+        reach[s.index(name)] = rotation.about("y", torch.tensor(-1.5))
+    assert replace(s, rest=tuple(map(tuple, reach.tolist()))).facing == pytest.approx(0, abs=1e-6)
+
+
+def test_parts():
+    s = tree()
+    part = {name: {s.names[j] for j in joints} for name, joints in s.parts.items()}
+    legs = {n for n in s.names if "Leg" in n or "Foot" in n or "Toe" in n}
+    assert part["lower"] == legs | {"Hips"}
+    assert part["upper"] == set(s.names) - part["lower"]
+    assert part["LeftShoulder"] == {"LeftShoulder", "LeftArm", "LeftForeArm", "LeftHand"}
+    assert part["trunk"] == {"Hips", "Spine", "Spine1", "Spine2", "Neck", "Head"}
+    assert part["all"] == set(s.names)
+    assert s.names[s.limb_of(s.index("LeftToeBase"))] == "LeftUpLeg"
+    assert s.limb_of(s.index("Neck")) == s.root
+    assert {"front_thigh_L", "back_thigh_R"} <= set(quadruped().parts)
+
+
+def test_neighbours_count_bones():
+    s = chain(5)
+    assert s.hops[0].tolist() == [0, 1, 2, 3, 4]
+    assert s.neighbours(1)[2].tolist() == [False, True, True, True, False]
+    ray = star()
+    assert bool(ray.neighbours(2).all())
+    assert int(ray.neighbours(1).sum()) == 7 + 12
+    assert torch.equal(tree().hops, tree().hops.T)
+
+
+def test_tree_walks():
+    s = tree()
+    assert [s.names[j] for j in s.ancestors(s.index("LeftFoot"))] == ["LeftFoot", "LeftLeg", "LeftUpLeg", "Hips"]
+    assert len(s.subtree(s.index("LeftUpLeg"))) == 5
+    assert s.subtree(0) == tuple(range(24))
+
+
+# --- pooling
 @pytest.mark.parametrize("rig", RIGS)
-def test_pooling_halves_down_to_almost_nothing(rig):
+def test_pool_down_to_next_to_nothing(rig):
     s = RIGS[rig]()
-    for _ in range(6):
-        small, group = s.pool()
-        assert len(small) < len(s) or len(s) == 1
-        assert sorted(set(group)) == list(range(len(small)))
-        for j, p in enumerate(s.parents):
-            if p >= 0:
-                assert group[j] == group[p] or small.parents[group[j]] == group[p]
-        assert set(small.contacts) == {group[j] for j in s.contacts}
-        assert all(small.mirror[small.mirror[j]] == j for j in range(len(small)))
-        s = small
+    for _ in range(12):
+        pooled, group = s.pool()
+        assert sorted(set(group)) == list(range(len(pooled)))
+        for j, p in enumerate(s.parents):  # a group is connected and hangs where its joints hang
+            if p >= 0 and group[p] != group[j]:
+                assert pooled.parents[group[j]] == group[p]
+        assert set(pooled.contacts) == {group[j] for j in s.contacts}
+        assert [pooled.mirror[m] for m in pooled.mirror] == list(range(len(pooled)))
+        assert all(pooled.mirror[j] != j for j in pooled.left)
+        if len(s) > 1:
+            assert len(pooled) < len(s)
+        if len(s) == 1:
+            break
+        s = pooled
     assert len(s) <= 2
 
 
-def test_looking_up_helps():
+def test_pool_halves_a_chain_and_keeps_a_biped_a_biped():
+    assert len(chain(8).pool()[0]) == 4
+    pooled, _ = tree().pool()
+    assert 12 <= len(pooled) <= 16
+    assert len(pooled.left) >= 4
+    assert len(pooled.contacts) >= 2
+    assert pooled.height == pytest.approx(tree().height, rel=0.15)
+
+
+# --- what users ask and get wrong
+def test_a_wrong_name_gets_the_nearest():
+    with pytest.raises(MotifError, match=r"no joint 'LeftFot' in this rig of 24 joints; did you mean 'LeftFoot'"):
+        tree().index("LeftFot")
+    with pytest.raises(MotifError, match=r"it has Hips, LeftUpLeg"):
+        tree().index("xyzzy")
+    with pytest.raises(MotifError, match=r"did you mean 'upper'"):
+        tree().select(["uper"])
+
+
+def test_names_with_and_without_their_namespace():
+    s = build(["mixamorig:Hips", "mixamorig:Head", "a:Twin", "b:Twin"], [-1, 0, 0, 0], [(0, 1, 0)] * 4)
+    assert s.index("Head") == s.index("mixamorig:Head") == 1
+    assert short_name("a:b:Head") == "Head"
+    with pytest.raises(MotifError, match="no joint 'Twin'"):
+        s.index("Twin")
+
+
+def test_select_parts_joints_and_their_tips():
     s = tree()
-    assert s.index("LeftArm") == s.names.index("LeftArm")
-    with pytest.raises(MotifError, match="did you mean 'LeftArm'"):
-        s.index("LeftArn")
-    spaced = replace(s, names=tuple(f"rig:{n}" for n in s.names))
-    assert spaced.index("LeftArm") == s.index("LeftArm")
-    assert s.select(["LeftShoulder"]) == s.parts["LeftShoulder"]
+    assert s.select(["upper", "LeftFoot"]) == tuple(sorted({*s.parts["upper"], s.index("LeftFoot")}))
+    assert s.select([]) == ()
+    tipped = build(["a", "b", "tip"], [-1, 0, 1], [(0, 0, 0), (0, 1, 0), (0, 1, 0)], [False, False, True])
+    assert tipped.select(["b"]) == (1, 2)
+    with pytest.raises(MotifError, match="has no 'lower' part"):
+        star().select(["lower"])
 
 
-def test_users_may_know_better():
-    s = tree().edit(contacts=["LeftHand"], pairs=[("LeftArm", "RightArm")])
-    assert [s.names[j] for j in s.contacts] == ["LeftHand"]
-    assert s.mirror[s.index("LeftArm")] == s.index("RightArm")
-    assert s.mirror[s.index("LeftLeg")] == s.index("LeftLeg")
+def test_edit_replaces_what_was_guessed():
+    s = tree().edit(contacts=["LeftHand", "RightHand"])
+    assert [s.names[j] for j in s.contacts] == ["LeftHand", "RightHand"]
+    assert s.left == tree().left
+    paired = chain(4).edit(pairs=[("link1", "link3")])
+    assert paired.mirror == (0, 3, 2, 1)
+    assert paired.left == (1,)
+    assert chain(4).edit() == chain(4)
+    with pytest.raises(MotifError, match="no joint"):
+        chain(4).edit(contacts=["foot"])
 
 
-def test_a_skeleton_is_a_frozen_value():
-    a, b = tree(), tree()
-    assert a == b
-    assert hash(a) == hash(b)
-    with pytest.raises(FrozenInstanceError):
-        a.root = 3  # type: ignore[misc]
-
-
-def test_same_rig_says_what_differs():
+def test_same_rig():
     s = tree()
     assert s.same_rig(tree()) is None
-    assert "only in the first" in str(s.same_rig(replace(s, names=("x", *s.names[1:]))))
-    longer = replace(s, offsets=(*s.offsets[:-1], (0.9, 0, 0)))
-    assert "a bone differs" in str(s.same_rig(longer))
-    moved = replace(s, offsets=((5.0, 5.0, 5.0), *s.offsets[1:]))
-    assert s.same_rig(moved) is None
+    assert "another order" in s.same_rig(build(s.names[::-1], range(-1, 23), s.offsets))
+    assert "only in the first ['Head'], only in the second ['Skull']" in s.same_rig(
+        build(["Skull" if n == "Head" else n for n in s.names], s.parents, s.offsets)
+    )
+    assert "other parents" in s.same_rig(build(s.names, [-1, *[0] * 23], s.offsets))
+    longer = [o if n != "LeftLeg" else (0, -0.6, 0) for n, o in zip(s.names, s.offsets, strict=True)]
+    assert "a bone differs by 0.150 m" in s.same_rig(build(s.names, s.parents, longer))
+    moved = [(5, 5, 5), *s.offsets[1:]]
+    assert s.same_rig(build(s.names, s.parents, moved)) is None  # where the root starts is no matter of the rig
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("names", "parents", "offsets", "message"),
     [
-        (((), (), ()), "joint 0"),
-        ((("a", "b"), (-1, 1), ((0, 0, 0), (0, 0, 0))), "parents must come before"),
-        ((("a", "a"), (-1, 0), ((0, 0, 0), (0, 0, 0))), "two joints are called 'a'"),
-        ((("a", "b"), (-1, 0), ((0, 0, 0),)), "one per joint"),
+        ((), (), (), "needs a joint 0"),
+        (("a", "b"), (-1, 1), ((0, 0, 0),) * 2, "parents must come before children"),
+        (("a", "b"), (-1, -1), ((0, 0, 0),) * 2, "parents must come before children"),
+        (("a",), (0,), ((0, 0, 0),), "needs a joint 0"),
+        (("a", "a"), (-1, 0), ((0, 0, 0),) * 2, "two joints are called 'a'"),
+        (("a", "b"), (-1, 0), ((0, 0, 0),), "2 names but 1 offsets"),
+        (("a", "b"), (-1,), ((0, 0, 0),) * 2, "2 names but 1 parents"),
     ],
 )
-def test_what_is_no_skeleton_is_refused(arguments, says):
-    with pytest.raises(MotifError, match=says):
-        Skeleton(*arguments)
+def test_broken_rigs_are_refused(names, parents, offsets, message):
+    with pytest.raises(MotifError, match=message):
+        Skeleton(names, parents, offsets)
+
+
+def test_a_skeleton_is_a_value():
+    s = tree()
+    assert hash(s) == hash(tree())
+    assert s == tree()
+    assert {s: 1}[tree()] == 1
+    with pytest.raises(FrozenInstanceError):
+        s.root = 3  # type: ignore[misc]
+
+
+# --- what only a clip tells
+def test_a_node_that_stands_still_is_not_the_root():
+    m = under_a_node(walk(tree(), 60, 30, 0))
+    assert m.skeleton.names[m.skeleton.root] == "Hips"
+    assert {m.skeleton.names[j] for j in m.skeleton.contacts} == {tree().names[j] for j in tree().contacts}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_zero_pose_without_meaning_is_replaced_by_one_of_the_clip(seed):
+    m = along_x(walk(tree(), 60, 30, seed))
+    assert any(row != (1.0, 0.0, 0.0, 0.0) for row in m.skeleton.rest)
+    pose = m.skeleton.rest_positions
+    assert float(pose[m.skeleton.index("Head"), 1] - pose[list(m.skeleton.contacts), 1].max()) > 0.8
+    assert {m.skeleton.names[j] for j in m.skeleton.contacts} == {tree().names[j] for j in tree().contacts}
+    assert m.skeleton.mirror == tree().mirror

@@ -249,8 +249,11 @@ def _load(
     quiet: bool = False,
 ) -> "list[Motion]":
     """The clips, with a line on standard error about what each one is taken for."""
+    import torch
+
     from . import io
 
+    torch.set_num_threads(1)  # many small steps: on a busy machine several threads mostly wait for one another
     unit, motions = _unit(units), []
     for path in paths:
         motion = io.load(

@@ -200,7 +200,7 @@ class Motion:
         local_p = self.positions.clone()
         moved = (local_p - s.offset_tensor(local_p)).abs().amax(0).amax(-1) > 1e-4 * s.height
         for j in range(1, len(s)):
-            if moved[partner[j]]:
+            if moved[j] or moved[partner[j]]:
                 local_p[:, j] = self.positions[:, partner[j]] @ frames[parents[j]]
         if moved[s.root]:  # in the world, whatever stands still above it
             above, place = parents[s.root], world_p[:, s.root] @ flip
@@ -338,9 +338,9 @@ def _mirror_frames(s: Skeleton, motion: Motion) -> Float[Tensor, "j 3 3"]:
     """For each joint the reflection C of its own axes in ``R'_j = M R_partner C``.
 
     Rigs whose local axes are parallel in the natural pose have C = M; rigs made by mirroring behaviour (Maya) negate
-    axes. C is a signed axis permutation. It must take the joint's bones to its partner's; what that leaves open, a roll
-    about the bone, is settled by the angles to the parent in the natural pose: joint by joint, so that a clip that raises one
-    arm alone does not mislead. Joints above the body root stay as they are.
+    axes. C is a signed axis permutation. It must take the joint's bones to its partner's; what that leaves open, a
+    roll about the bone, is settled by the angles to the parent in the natural pose: joint by joint, so that a clip that
+    raises one arm alone does not mislead. Joints above the body root stay as they are.
     """
     flip = torch.diag(torch.tensor([-1.0, 1.0, 1.0]))
     world_q, offsets, choices = motion.world()[0], s.offset_tensor(), _improper_permutations()
@@ -365,7 +365,7 @@ def _mirror_frames(s: Skeleton, motion: Motion) -> Float[Tensor, "j 3 3"]:
             if bones:
                 here, there = offsets[bones], offsets[[s.mirror[c] for c in bones]]
                 fit = torch.einsum("nab,cb,ca->n", choices, here, there)
-                score += 10 * fit / (here.norm(dim=-1) * there.norm(dim=-1)).sum().clamp_min(1e-6)
+                score += 100 * fit / (here.norm(dim=-1) * there.norm(dim=-1)).sum().clamp_min(1e-6)
             if other == j:  # what swaps nothing undoes itself
                 score[(choices != choices.transpose(1, 2)).flatten(1).any(1)] = -torch.inf
             frames[j] = choices[score.argmax()]

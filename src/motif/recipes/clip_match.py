@@ -12,10 +12,13 @@ What is different here (benchmarks/matcher.py holds the plain form, and where th
 - standing feet are locked.
 """
 
+import contextlib
 import math
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -40,6 +43,19 @@ match of kept legs is where they came from, and nothing is renewed; without any,
 COUPLED = 0.3
 """Share of the finest rate up to which they count at all: finer levels make the renewed joints one smooth motion.
 """
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch on one thread a call. The matcher's many small steps each end in a barrier, and where another program has a
+    core, two threads waited for each other for seconds what one does in milliseconds; takes share the cores instead.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,6 +175,12 @@ class ClipMatch:
         progress: Callable[[float], None] = lambda done: None,
     ) -> list[Motion]:
         """``n`` new takes in one pass; ``progress`` hears the share done."""
+        with one_thread():
+            return self._sample(exemplar, edit, n, seed, lock, progress)
+
+    def _sample(
+        self, exemplar: Exemplar, edit: Edit, n: int, seed: int, lock: bool, progress: Callable[[float], None]
+    ) -> list[Motion]:
         total = sum(len(x) for x in exemplar.full)
         seconds = 2 * total * exemplar.frame_time if edit.seconds is None else edit.seconds
         frames = max(round(seconds / exemplar.frame_time), 1)
@@ -210,6 +232,7 @@ class ClipMatch:
         slowest = exemplar.rate * min(max(self.coarsest * size / total, 1.5 * size / shortest), 1.0)
         shares = [rate / exemplar.rate for rate in pyramid.rates(exemplar.rate, slowest)]
         x = places = None
+        pool = ThreadPoolExecutor(os.cpu_count())
         for level, share in enumerate(shares):
             space = coarse if share < COUPLED else fine
             bank, lengths = space.bank(share, size)
@@ -230,9 +253,11 @@ class ClipMatch:
             for _ in range(self.rounds):
                 for guide in space.guides:
                     x = guide.impose(x)
-                places = torch.stack([_nearest(one, bank, size, within, alpha, edit.loop) for one in x])
+                one = partial(_nearest, bank=bank, size=size, within=within, alpha=alpha, loop=edit.loop)
+                places = torch.stack(list(pool.map(one, x)))
                 x = _average(bank, places, size, count, edit.loop)
             progress(sum(s * s for s in shares[: level + 1]) / sum(s * s for s in shares))
+        pool.shutdown()
         assert places is not None
         return places
 
