@@ -96,3 +96,50 @@ def test_giants_and_dwarfs_stand_alike(clip):
     here = contact.labels(clip.world()[1], s, clip.frame_time)
     there = contact.labels(giant.fk(clip.rotations, 10 * clip.positions)[1], giant, clip.frame_time)
     assert float((here == there).float().mean()) > 0.999
+
+
+def test_standing_feet_stay_and_only_they_pull(clip):
+    """Foot by foot: within a run of contact a foot keeps to its mean place."""
+    s, bad = clip.skeleton, slid(clip)
+    on = contact.labels(clip.world()[1], s, clip.frame_time)
+    fixed = replace(bad, rotations=contact.lock(s, bad.rotations, bad.positions, on, clip.frame_time))
+
+    def spread(motion):
+        p = motion.world()[1][:, list(s.contacts)]
+        inner = [on[:, k].nonzero().flatten() for k in range(len(s.contacts))]
+        steps = [p[f, k].diff(dim=0)[f.diff() == 1].norm(dim=-1) for k, f in enumerate(inner) if len(f) > 1]
+        return float(torch.cat(steps).mean())
+
+    assert spread(fixed) < 0.6 * spread(bad)
+    none = contact.lock(s, bad.rotations, bad.positions, torch.zeros_like(on), clip.frame_time)
+    assert torch.equal(none, bad.rotations)
+
+
+def test_rigs_without_contacts_come_back_untouched():
+    motion = walk(RIGS["star"](), 30, 30, 0)
+    s = motion.skeleton
+    on = contact.labels(motion.world()[1], s, motion.frame_time)
+    assert on.shape == (30, 0)
+    assert torch.equal(contact.lock(s, motion.rotations, motion.positions, on, motion.frame_time), motion.rotations)
+
+
+def test_smoothing_keeps_the_level_and_the_ends():
+    x = torch.randn(2, 50, 3, generator=torch.Generator().manual_seed(0))
+    smooth = contact.smooth(x, 2.0)
+    assert smooth.shape == x.shape
+    assert torch.allclose(contact.smooth(torch.full((9, 1), 2.0), 3.0), torch.full((9, 1), 2.0))
+    assert float(smooth.diff(dim=1).abs().mean()) < 0.4 * float(x.diff(dim=1).abs().mean())
+    impulse = torch.zeros(41, 1)
+    impulse[20] = 1
+    spread = contact.smooth(impulse, 2.0)[:, 0]
+    assert float(((torch.arange(41) - 20) ** 2 * spread).sum().sqrt()) == pytest.approx(2.0, rel=0.05)
+
+
+def test_drift_is_the_speed_of_what_stands():
+    s = tree()
+    q, p = rotation.identity(60, len(s)), s.offset_tensor().expand(60, -1, -1).clone()
+    p[:, 0, 0] += 0.01 * torch.arange(60)
+    world = s.fk(q, p)[1]
+    on = torch.ones(60, len(s.contacts), dtype=torch.bool)
+    assert torch.allclose(contact.drift(world, on, s, 1 / 30), torch.tensor([0.3, 0.0, 0.0]).expand(60, 3), atol=1e-3)
+    assert float(contact.drift(world, ~on, s, 1 / 30).abs().max()) == 0

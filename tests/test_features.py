@@ -3,12 +3,10 @@ import torch
 
 from motif import pyramid, rotation
 from motif.errors import MotifError
-from motif.features import Features, PaperFeatures
+from motif.features import Features, PaperFeatures, Start
 from motif.motion import Motion
 from motif.skeleton import MIXAMO_24, PAPER_RIGS, build
-from rigs import RIGS, tree, walk
-
-RIG_NAMES = list(RIGS)
+from rigs import RIGS, along_x, sliding, tree, under_a_node, walk
 
 
 def mixamo():
@@ -21,9 +19,17 @@ def mixamo():
     return build([f"mixamorig:{n}" for n in names], index, offsets)
 
 
-@pytest.mark.parametrize("rig", RIG_NAMES)
-def test_round_trip(rig):
-    motion = walk(RIGS[rig](), 80, 30, 0).place(0.7, (2, 0, 1))
+SPELLINGS = {
+    **{name: lambda name=name: walk(RIGS[name](), 80, 30, 0) for name in RIGS},
+    "under a node": lambda: under_a_node(walk(tree(), 80, 30, 0)),
+    "along x": lambda: along_x(walk(tree(), 80, 30, 0)),
+    "sliding under a node": lambda: under_a_node(sliding(walk(RIGS["bird"](), 80, 30, 0))),
+}
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_round_trip(name):
+    motion = SPELLINGS[name]().place(0.7, (2, 0, 1))
     features = Features.of([motion])
     x = features.encode(motion)
     assert x.shape == (80, features.width)
@@ -32,13 +38,47 @@ def test_round_trip(rig):
     rotations, positions = features.decode(x.expand(2, 3, -1, -1), motion.frame_time)
     assert rotations.shape == (2, 3, 80, len(motion.skeleton), 4)
     assert positions.shape == (2, 3, 80, len(motion.skeleton), 3)
+    assert torch.allclose(rotations[1, 2], features.decode(x, motion.frame_time)[0], atol=1e-6)
 
 
-@pytest.mark.parametrize("rig", RIG_NAMES)
-def test_place_and_heading_leave_no_trace(rig):
-    motion = walk(RIGS[rig](), 80, 30, 0)
+@pytest.mark.parametrize("name", SPELLINGS)
+@pytest.mark.parametrize("turn", [2.1, -0.4, 9.0])
+def test_place_and_heading_leave_no_trace(name, turn):
+    motion = SPELLINGS[name]()
     features = Features.of([motion])
-    assert torch.allclose(features.encode(motion), features.encode(motion.place(2.1, (5, 0, -4))), atol=2e-3)
+    assert torch.allclose(features.encode(motion), features.encode(motion.place(turn, (5, 0, -4))), atol=2e-3)
+
+
+def test_a_batch_starts_where_it_is_told():
+    motion = walk(tree(), 30, 30, 0)
+    features = Features.of([motion])
+    x = features.encode(motion).expand(2, -1, -1)
+    start = Start(torch.tensor([1.0, -2.0]), torch.tensor([3.0, 0.0]), torch.tensor([0.0, 1.5]))
+    root = features.decode(x, motion.frame_time, start)[1][:, 0, 0]
+    assert root[:, [0, 2]].tolist() == [[1, 3], [-2, 0]]
+    facing = features.trajectory(x, motion.frame_time, start)[0]
+    assert torch.allclose(facing[1] - facing[0], torch.full((30,), 1.5, dtype=torch.float64))
+
+
+def test_a_single_frame():
+    motion = walk(tree(), 1, 30, 0)
+    features = Features.of([motion, walk(tree(), 20, 30, 0)])
+    x = features.encode(motion)
+    assert float(x[:, features.slices["root_velocity"]].abs().max()) == 0
+    assert torch.allclose(features.motion(x, 1 / 30, features.start(motion)).world()[1], motion.world()[1], atol=1e-5)
+
+
+def test_still_joints_cost_no_channels():
+    motion = walk(tree(), 60, 30, 0)
+    q = motion.rotations.clone()
+    still = motion.skeleton.select(["LeftShoulder"])
+    q[:, list(still)] = rotation.exp(torch.tensor([0.1, 0.2, 0.3]))
+    held = Motion(motion.skeleton, q, motion.positions, motion.frame_time)
+    features = Features.of([held])
+    assert set(features.rotating) == set(range(1, 24)) - set(still)
+    assert torch.allclose(features.decode(features.encode(held), 1 / 30)[0][:, list(still)], q[:, list(still)])
+    both = Features.of([held, motion])
+    assert set(both.rotating) == set(range(1, 24))
 
 
 def test_joints_that_slide_are_kept():
@@ -72,6 +112,36 @@ def test_velocities_are_right_at_every_level():
         _, path = features.trajectory(coarse, motion.frame_time * 240 / frames, features.start(motion))
         gone = (path[-1] - path[0]).float()
         assert float((gone - truth)[[0, 2]].norm()) < 0.05 * float(truth[[0, 2]].norm())
+
+
+def test_path_length_stays_at_half_the_rate():
+    motion = walk(tree(), 240, 30, 0)
+    features = Features.of([motion])
+
+    def length(m):
+        x = features.encode(m)
+        return float(features.trajectory(x, m.frame_time)[1][:, [0, 2]].diff(dim=0).norm(dim=-1).sum()) / m.seconds
+
+    assert length(motion.resample(15)) == pytest.approx(length(motion), rel=0.03)
+
+
+def test_weights_turn_channels_into_metres():
+    s = tree()
+    features = Features.of([walk(s, 60, 30, 0)])
+    at, w = features.slices, features.weights()
+    turned = w[at["rotations"]].unflatten(0, (-1, 6))[:, 0]
+    shoulder, hand = (features.rotating.index(s.index(n)) for n in ("LeftArm", "LeftHand"))
+    assert float(turned[shoulder]) == pytest.approx(0.28 + 0.25)  # what hangs below it
+    assert float(turned[hand]) == 0
+    assert float(w[at["root_velocity"]][0]) == pytest.approx(0.3)
+    double = features.weights({"LeftShoulder": 2.0, "LeftForeArm": 3.0})[at["rotations"]].unflatten(0, (-1, 6))[:, 0]
+    assert float(double[shoulder]) == pytest.approx(2 * float(turned[shoulder]))
+    fore = features.rotating.index(s.index("LeftForeArm"))
+    assert float(double[fore]) == pytest.approx(6 * float(turned[fore]))
+    with pytest.raises(MotifError, match="weights are at least 0"):
+        features.weights({"upper": -1.0})
+    with pytest.raises(MotifError, match="did you mean 'upper'"):
+        features.weights({"uper": 1.0})
 
 
 def test_rigs_must_be_one():

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from motif import rotation
+from motif import api, rotation
 from motif.errors import MotifError
 from motif.motion import Motion, unwrap
 from motif.skeleton import build
@@ -196,7 +196,7 @@ def test_place_turns_then_shifts(stroll):
 @pytest.mark.parametrize("name", [*RIGS, "under a node", "along x"])
 @pytest.mark.parametrize("frame", [0, 31])
 def test_align(name, frame):
-    m = (RIGS[name] and walk(RIGS[name](), 60, 30, 1)) if name in RIGS else MIRRORED[name]()
+    m = walk(RIGS[name](), 60, 30, 1) if name in RIGS else MIRRORED[name]()
     aligned = m.place(2.0, (3.0, 0.5, -1.0)).align(frame)
     root = aligned.world()[1][frame, aligned.skeleton.root]
     assert abs(math.remainder(float(aligned.heading()[frame]), 2 * math.pi)) < 1e-3
@@ -262,6 +262,7 @@ def test_loop_has_no_jump(rig, seconds):
     assert torch.allclose(looped.positions[:60], m.positions[:60], atol=1e-6)  # only the end is bent
     twice = looped.continued(180)
     assert len(twice) == 180
+    assert torch.allclose(twice.rotations[90:, 1:], twice.rotations[:90, 1:], atol=1e-5)
     step, kick = largest_step(looped)
     assert seam(twice, 90)[0] <= 1.01 * step
     assert seam(twice, 90)[1] <= 1.01 * kick
@@ -302,6 +303,14 @@ def test_concat_settles_into_the_later_clip(stroll):
     assert torch.allclose(tail.heading().diff(), other.crop(7).heading().diff(), atol=1e-4)
 
 
+def test_concat_of_a_real_clip_mends_the_seam():
+    clip = api.demo_clip()
+    a, b = clip.crop(0, 150), clip.crop(400, 600)
+    joined, hard = Motion.concat([a, b]), Motion.concat([a, b], blend=0)
+    assert identical(joined.crop(0, 150), a)
+    assert seam(joined, 150)[1] < 0.5 * seam(hard, 150)[1]
+
+
 def test_concat_refuses_what_does_not_fit(stroll):
     with pytest.raises(MotifError, match="joints differ"):
         Motion.concat([stroll, walk(quadruped(), 10, 30, 0)])
@@ -331,11 +340,28 @@ def test_motions_must_fit_their_rig(stroll):
             replace(stroll, frame_time=frame_time)
 
 
+def test_rate_rig_and_spelling_stay():
+    clip = api.demo_clip()
+    for made in (clip.crop(5, 50), clip.mirror(), clip.align(), clip.ground(), clip.loop(), clip.place(1.0)):
+        assert made.frame_time == clip.frame_time
+        assert made.skeleton is clip.skeleton
+        assert made.style == clip.style
+
+
+@pytest.mark.parametrize("name", ["under a node", "along x"])
+def test_other_spellings_are_the_same_motion(name):
+    m = walk(tree(), 60, 30, 0)
+    odd = MIRRORED[name]()
+    assert torch.allclose(odd.world()[1][:, -24:], m.world()[1], atol=1e-5)
+    assert odd.skeleton.height == pytest.approx(m.skeleton.height, rel=0.25)
+
+
 def test_nothing_changes_in_place(stroll):
     q, p = stroll.rotations.clone(), stroll.positions.clone()
     for tool in (
         lambda: stroll.place(1.0, (1, 1, 1)), stroll.align, stroll.ground, stroll.mirror, stroll.loop,
-        lambda: stroll.resample(24), lambda: stroll.continued(100), lambda: Motion.concat([stroll, stroll]), stroll.rigged,
+        lambda: stroll.resample(24), lambda: stroll.continued(100), stroll.rigged,  # noqa: E501
+        lambda: Motion.concat([stroll, stroll]),
     ):  # fmt: skip
         tool()
         assert torch.equal(stroll.rotations, q)

@@ -41,3 +41,17 @@ def test_resize():
     fast = torch.cos(torch.pi * torch.arange(40.0))[:, None]  # faster than half the rate can show
     assert float(pyramid.resize(fast, 14)[2:-2].abs().max()) < 0.4
     assert float(pyramid.resize(fast, 14, antialias=False).abs().max()) > 0.8
+
+
+def test_averaging_keeps_the_mean_and_points_do_not_reach_over():
+    x = torch.randn(648, 4, generator=torch.Generator().manual_seed(0))
+    for frames in (129, 324):
+        assert torch.allclose(pyramid.resize(x, frames).mean(0), x.mean(0), atol=0.01)
+    assert torch.allclose(pyramid.resize(x, 216, antialias=False), x[1::3], atol=1e-5)  # the middle one of three
+    assert torch.allclose(pyramid.resize(torch.full((10, 1), 3.0), 23), torch.full((23, 1), 3.0))
+
+
+def test_leading_dimensions_are_resized_alike():
+    x = torch.randn(2, 3, 40, 5, generator=torch.Generator().manual_seed(0))
+    for frames in (1, 13, 71):
+        assert torch.allclose(pyramid.resize(x, frames)[1, 2], pyramid.resize(x[1, 2], frames), atol=1e-6)

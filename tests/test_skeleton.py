@@ -71,6 +71,7 @@ def test_fk_has_gradients():
         ("rig_L_foot", "rig_R_foot"),
         ("foot-L", "foot-R"),
         ("l foot", "r foot"),
+        ("Bip01 L Foot", "Bip01 R Foot"),
         ("lowerLegL", "lowerLegR"),
         ("rearLegL", "rearLegR"),
         ("lower_left", "lower_right"),
@@ -249,8 +250,9 @@ def test_select_parts_joints_and_their_tips():
     assert s.select([]) == ()
     tipped = build(["a", "b", "tip"], [-1, 0, 1], [(0, 0, 0), (0, 1, 0), (0, 1, 0)], [False, False, True])
     assert tipped.select(["b"]) == (1, 2)
-    with pytest.raises(MotifError, match="has no 'lower' part"):
-        star().select(["lower"])
+    for rig, part in ((star(), "lower"), (RIGS["snake"](), "upper")):
+        with pytest.raises(MotifError, match=f"has no '{part}' part"):
+            rig.select([part])
 
 
 def test_edit_replaces_what_was_guessed():
