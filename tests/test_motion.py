@@ -360,7 +360,7 @@ def test_nothing_changes_in_place(stroll):
     q, p = stroll.rotations.clone(), stroll.positions.clone()
     for tool in (
         lambda: stroll.place(1.0, (1, 1, 1)), stroll.align, stroll.ground, stroll.mirror, stroll.loop,
-        lambda: stroll.resample(24), lambda: stroll.continued(100), stroll.rigged,  # noqa: E501
+        lambda: stroll.resample(24), lambda: stroll.continued(100), stroll.rigged,
         lambda: Motion.concat([stroll, stroll]),
     ):  # fmt: skip
         tool()
