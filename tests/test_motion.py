@@ -237,6 +237,13 @@ def test_turning_the_world_adds_the_turn_through_a_somersault():
         assert float((gained / (2 * math.pi) - (gained / (2 * math.pi)).round()).abs().max()) < 1e-3
 
 
+def test_heading_of_a_rig_built_turned():
+    s = turned_tree()
+    still = Motion(s, rotation.identity(2, 24), s.offset_tensor().repeat(2, 1, 1), 1 / 30)
+    assert still.heading().tolist() == pytest.approx([math.pi / 2] * 2, abs=1e-5)
+    assert still.place(1.0).heading().tolist() == pytest.approx([math.pi / 2 + 1] * 2, abs=1e-5)
+
+
 def test_heading_counts_turns():
     s = tree()
     q, p = rotation.identity(200, 24), s.offset_tensor().repeat(200, 1, 1)

@@ -101,13 +101,29 @@ def test_several_clips_are_mixed_and_their_borders_are_not(engine, clip):
         api.vary([first, other], engine=engine)
 
 
+def breaks(clip, **dials):
+    """How often takes leave one stretch of the clip for another, mean over takes."""
+    recipe = clip_match.ClipMatch(**dials)
+    exemplar = recipe.fit([clip])
+    places = recipe._match(exemplar, Edit(), 3, 2 * len(exemplar.fine[0]), 1, lambda done: None)
+    return float((places.diff(dim=1) != 1).sum(1).float().mean())
+
+
 def test_dials_do_what_they_say(clip):
-    calm = metrics.score(api.vary(clip, n=3, seed=1, variety=0.0), [clip])
-    wild = metrics.score(api.vary(clip, n=3, seed=1, variety=0.5), [clip])
-    assert wild["novelty"] > calm["novelty"] + 0.05
+    counts = [breaks(clip, variety=v) for v in (0.0, 0.4, 1.0)]
+    assert counts[0] < counts[1] < counts[2]
     part = metrics.score(api.vary(clip, n=3, seconds=11, seed=1, completeness=0.0, variety=0.9), [clip])
     whole = metrics.score(api.vary(clip, n=3, seconds=11, seed=1, completeness=1.0, variety=0.9), [clip])
     assert whole["coverage"] > part["coverage"]
+
+
+def test_no_two_takes_are_alike_and_none_is_the_clip(clip):
+    for variety in (0.0, 0.4):
+        takes = api.vary(clip, n=4, seed=0, variety=variety)
+        places = [t.world()[1][:600] for t in takes]
+        assert all(float((a - b).abs().max()) > 0.1 for i, a in enumerate(places) for b in places[:i])
+    novelty = [metrics.score([t], [clip])["novelty"] for t in api.vary(clip, n=6, seed=0)]
+    assert min(novelty) > 0.01
 
 
 def test_the_foot_lock_takes_slip_away(clip):

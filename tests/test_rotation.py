@@ -102,7 +102,11 @@ def test_rotation_vectors():
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_small_rotation_vectors_are_not_rounded_away(size, dtype):
     v = torch.tensor([0.6, 0.0, -0.8], dtype=dtype) * size
-    assert torch.allclose(rotation.log(rotation.exp(v)) / size, v / size, rtol=1e-6)
+    q = rotation.exp(v)
+    exact = math.sin(size / 2) / size
+    tight = {"rtol": 1e-12 if dtype == DOUBLE else 1e-6, "atol": 0}
+    assert torch.allclose(q[1:] / v, v.new_tensor([exact, math.nan, exact]), equal_nan=True, **tight)
+    assert torch.allclose(rotation.log(q), v, **tight)
 
 
 def test_axis_angle():

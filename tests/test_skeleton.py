@@ -78,7 +78,7 @@ def test_fk_has_gradients():
     ],
 )
 def test_pairs_by_name(left, right):
-    s = build(["Root", right, left], [-1, 0, 0], [(0, 1, 0), (-0.1, -1, 0), (0.1, -1, 0)])
+    s = build(["Root", right, left], [-1, 0, 0], [(0, 1, 0), (-0.1, -1, 0), (0.2, -0.5, 0.1)])  # no shapes to see
     assert s.mirror == (0, 2, 1)
     assert s.left == (2,)
 
@@ -215,6 +215,12 @@ def test_pool_down_to_next_to_nothing(rig):
             break
         s = pooled
     assert len(s) <= 2
+
+
+def test_pool_keeps_the_body_root():
+    s = build(["node", "prop", "hips", "a", "b"], [-1, 0, 0, 2, 2], [(0, 0, 0), *[(0.3, 1, 0)] * 4])
+    pooled, group = replace(s, root=2).pool()
+    assert pooled.root == group[2] != 0
 
 
 def test_pool_halves_a_chain_and_keeps_a_biped_a_biped():

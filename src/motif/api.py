@@ -72,8 +72,9 @@ def vary(
     return fit(engine, clips, **dials).sample(n, seconds, seed, edit, lock, progress)
 
 
-def score(takes: Sequence[Motion], against: Sequence[Motion]) -> dict[str, float]:
+def score(takes: Sequence[Motion] | Motion, against: Sequence[Motion] | Motion) -> dict[str, float]:
     """Headline numbers of takes against their exemplar clips, see :func:`motif.metrics.score`."""
+    takes, against = ([m] if isinstance(m, Motion) else m for m in (takes, against))
     return metrics.score(takes, against)
 
 

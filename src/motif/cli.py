@@ -6,6 +6,7 @@ progress and errors to standard error; exit code 0 is success, 2 a mistake in wh
 
 import contextlib
 import json
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -94,7 +95,7 @@ def vary(
     from . import api
 
     motions = _load(clips, units, root_offset, up, clip, fps)
-    folder = out or Path("out") / motions[0].name
+    folder = _folder(out or Path("out") / motions[0].name)
     edit = api.Edit(loop=loop, weights=_weights(weight))
     with _progress("matching") as progress:
         model = api.fit(engine, motions, variety=variety, completeness=completeness)
@@ -227,7 +228,7 @@ def demo(*, out: Annotated[Path, Parameter(name=["-o", "--out"])] = Path("out/de
     )
     with _progress("matching") as progress:
         takes = api.vary(clip, n=4, seed=seed, progress=progress)
-    files = _write(takes, out, [])
+    files = _write(takes, _folder(out), [])
     with _progress("drawing") as progress:
         sheet = api.show([clip, *takes], out / "sheet.png")
         preview = api.show([t.crop(0, round(10 * t.fps)) for t in takes], out / "preview.gif", progress=progress)
@@ -266,6 +267,15 @@ def _load(
             )
         motions.append(motion if fps is None else motion.resample(fps))
     return motions
+
+
+def _folder(folder: Path) -> Path:
+    """The folder, made if need be, before any work is done for it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MotifError(f"{folder} cannot be made a folder ({error.strerror}); choose another with --out") from None
+    return folder
 
 
 def _unit(units: str | None) -> float | None:
@@ -369,6 +379,9 @@ def main() -> None:
             raise
         _note(f"motif: {error}")
         sys.exit(2)
+    except BrokenPipeError:  # who reads our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except KeyboardInterrupt:
         _note("stopped")
         sys.exit(130)

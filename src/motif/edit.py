@@ -1,5 +1,6 @@
 """Edit: what a user asks of new takes, as one value that every engine reads."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -48,12 +49,16 @@ class Edit:
             raise MotifError(
                 f"Edit.keep: frames {frames} leave none of the {len(motion)} of {motion.name!r}; widen the slice"
             )
-        piece = Keep(motion.crop(span.start, span.stop), tuple(joints) if joints is not None else ("all",), span.start)
+        piece = Keep(
+            motion.crop(span.start, span.stop),
+            ((joints,) if isinstance(joints, str) else tuple(joints)) if joints is not None else ("all",),
+            span.start,
+        )
         return Edit(**{"seconds": motion.seconds, "kept": (piece,)} | options)
 
     def check(self, skeleton: Skeleton, frame_time: float, frames: int) -> None:
         """Raise an error that names the field if this request cannot be met for takes of ``frames`` frames."""
-        if self.seconds is not None and not self.seconds > 0:
+        if self.seconds is not None and not 0 < self.seconds < math.inf:
             raise MotifError(f"Edit.seconds is {self.seconds}; give a positive length")
         skeleton.select(self.weights)
         held = torch.zeros(frames, len(skeleton), dtype=torch.bool)

@@ -56,6 +56,9 @@ class Motion:
             raise MotifError(f"motion {self.name!r}: frame time {self.frame_time} s; expected a positive number")
 
     # --- size and files
+    def __repr__(self) -> str:
+        return f"<Motion {self.name!r}: {len(self)} frames at {self.fps:g} fps, {len(self.skeleton)} joints>"
+
     def __len__(self) -> int:
         return self.rotations.shape[0]
 

@@ -24,7 +24,7 @@ def score(takes: Sequence[Motion], against: Sequence[Motion]) -> dict[str, float
         )
     first = against[0]
     for other in [*takes, *against[1:]]:
-        difference = first.skeleton.same_rig(other.skeleton)
+        difference = other.skeleton.same_rig(first.skeleton)
         if difference:
             raise MotifError(f"{other.name!r} cannot be scored against {first.name!r}: {difference}")
         if abs(other.frame_time / first.frame_time - 1) > 1e-3:

@@ -281,9 +281,23 @@ class ClipMatch:
             first = int(torch.randint(piece, (1,), generator=random))
             cuts = sorted({0, *range(first, m, piece), m})
             pieces = [bank[a:b] for a, b in zip(cuts, cuts[1:])]
-            order = torch.randperm(len(pieces), generator=random).tolist() if self.variety > 0 else range(len(pieces))
-            parts += [pieces[i] for i in order]
+            order = (
+                torch.randperm(len(pieces), generator=random).tolist()
+                if self.variety > 0
+                else [*range(1, len(pieces)), 0]
+            )
+            parts += [pieces[i] for i in _apart(order)]
         return torch.cat(parts)[:count]
+
+
+def _apart(order: list[int]) -> list[int]:
+    """The same pieces with as few as can be right after the one they follow in the clip: those move to the end."""
+    for _ in range(len(order)):
+        late = next((k for k in range(1, len(order) - 1) if order[k] == order[k - 1] + 1), None)
+        if late is None:
+            break
+        order = [*order[:late], *order[late + 1 :], order[late]]
+    return order
 
 
 # --- matching --------------------------------------------------------------------------------------------------------
