@@ -58,6 +58,8 @@ def test_the_lock_stills_feet_and_pops_nothing(clip):
     before, after = (physical.mean_slip([m], level) for m in (bad, fixed))
     assert after < 0.7 * before
     assert float(jerk(fixed).max()) < 1.3 * float(jerk(bad).max())
+    pull = fixed.world()[1] - bad.world()[1]
+    assert float(pull.diff(n=2, dim=0).norm(dim=-1).max()) < 0.2 * float(pull.norm(dim=-1).max())  # no corners
     reach = contact.without_short(on.any(1, keepdim=True), 1)[:, 0].float()
     near = torch.nn.functional.max_pool1d(reach[None, None], 21, 1, 10)[0, 0] > 0
     assert not bool(near.all())

@@ -137,8 +137,9 @@ def test_contacts_without_foot_names_are_the_ends_of_legs():
 
 def test_control_joints_do_not_stand():
     s = tree()
-    names, offsets = [*s.names, "LeftFootIK", "foot_ctrl"], [*s.offsets, (0.1, -0.95, 0), (-0.1, -0.95, 0)]
-    grown = build(names, [*s.parents, 0, 0], offsets)
+    names = [*s.names, "LeftFootIK", "foot_ctrl", "eyeball"]  # nor does what is called like a foot but is high up
+    offsets = [*s.offsets, (0.1, -0.95, 0), (-0.1, -0.95, 0), (0, 0.1, 0.1)]
+    grown = build(names, [*s.parents, 0, 0, s.index("Head")], offsets)
     assert grown.contacts == s.contacts
 
 
