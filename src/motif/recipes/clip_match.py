@@ -116,7 +116,7 @@ class _Space:
 
 @dataclass(frozen=True)
 class ClipMatch:
-    """Hyper-parameters of the matcher; lengths in frames of a level."""
+    """Hyper-parameters of the matcher."""
 
     completeness: float = 0.75
     """0 to 1: how hard the takes try to show every part of the clip (0: only what fits best)."""
@@ -133,8 +133,6 @@ class ClipMatch:
     variance: float = 0.995
     """Share of the features' variance that the levels keep."""
 
-    supports = frozenset({"keep", "loop", "weights"})
-
     def __post_init__(self):
         for name in ("completeness", "variety"):
             if not 0 <= getattr(self, name) <= 1:
@@ -143,7 +141,7 @@ class ClipMatch:
             raise MotifError(f"patch {self.patch}, rounds {self.rounds}; expected at least 3 and 1")
 
     def fit(self, clips: Sequence[Motion]) -> Exemplar:
-        """Nothing is trained: the clips' features, at the rate of the first; all clips must be of one rig and rate."""
+        """Nothing is trained: the clips' features. All clips must be of one rig and one rate."""
         if not clips:
             raise MotifError("no clip to learn from; give at least one")
         features = Features.of(clips)
@@ -186,7 +184,7 @@ class ClipMatch:
         frames = max(round(seconds / exemplar.frame_time), 1)
         edit.check(exemplar.features.skeleton, exemplar.frame_time, frames)
         length = -(-frames // exemplar.stride)
-        if edit.loop and length * exemplar.stride != frames:
+        if edit.loop:  # whole strides, so that the seam lies between two of them
             frames = length * exemplar.stride
         places = self._match(exemplar, edit, n, length, seed, lambda done: progress(done / 2))
         table = torch.cat((torch.cat(exemplar.full), torch.cat(exemplar.slides)), -1)
