@@ -25,6 +25,8 @@ check: install
 	$(BIN)/lint-imports
 
 bench: install
+	$(BIN)/python benchmarks/suite.py --gate
+	$(BIN)/python benchmarks/scores.py
 	$(BIN)/python benchmarks/matcher.py
 	$(BIN)/python benchmarks/bvh_parse.py
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from motif import api, pyramid
+from motif import api, cores, pyramid
 from motif.edit import Edit
 from motif.recipes import clip_match
 from motif.recipes.clip_match import ClipMatch, Exemplar
@@ -81,7 +81,7 @@ def main() -> None:
 
     def batch(n: int) -> Callable[[], torch.Tensor]:
         def task() -> torch.Tensor:
-            with clip_match.one_thread():
+            with cores.one_thread():
                 return recipe._match(exemplar, Edit(), n, length, 1, lambda done: None)
 
         return task

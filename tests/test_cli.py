@@ -59,12 +59,39 @@ def test_json_for_machines(clip, tmp_path):
     assert made["frames"] == 120
     code, out, _ = run("score", *made["files"], "--against", clip, "--json")
     assert code == 0
-    assert set(json.loads(out)) == {"slip_ratio", "jerk_ratio", "coverage", "precision", "novelty"}
+    numbers = json.loads(out)
+    assert set(numbers) >= {"slip_ratio", "jerk_ratio", "coverage", "precision", "novelty", "two_sample", "variety"}
+    assert numbers["variety"] is None
+    assert [t["name"] for t in numbers["takes"]] == [Path(made["files"][0]).stem]
     code, out, _ = run("info", clip, "--json")
     facts = json.loads(out)
     assert facts["joints"] == 31
     assert facts["fps"] == 30
     assert facts["metres_per_unit"] == 1
+
+
+def test_a_report_is_written_and_folders_are_read(clip, tmp_path):
+    run("vary", clip, "-n", 2, "--seconds", 4, "-o", tmp_path / "takes")
+    code, out, _ = run("score", tmp_path / "takes", "-a", clip, "--report", tmp_path / "r.html")
+    assert code == 0
+    assert "two_sample" in out
+    assert "\n- " in out
+    assert (tmp_path / "r.html").read_text().startswith("<!doctype html>")
+    code, _, err = run("score", tmp_path / "takes", "-a", clip, "--report", tmp_path / "r.pdf")
+    assert code == 2
+    assert "end the name in .html" in err
+
+
+def test_empty_folders_and_other_rigs_say_so(clip, tmp_path):
+    (tmp_path / "empty").mkdir()
+    code, _, err = run("score", tmp_path / "empty", "-a", clip)
+    assert code == 2
+    assert "empty is a folder without motion files; expected .bvh or .glb" in err
+    text = clip.read_text().replace("Left", "L")
+    (tmp_path / "other.bvh").write_text(text)
+    code, _, err = run("score", tmp_path / "other.bvh", "-a", clip)
+    assert code == 2
+    assert "cannot be scored against" in err
 
 
 def test_info_in_words(clip):

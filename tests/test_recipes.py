@@ -167,15 +167,6 @@ def test_too_short_a_clip_says_how_long(clip):
 
 
 # --- the matcher's parts against their definitions -------------------------------------------------------------------
-@pytest.mark.parametrize("size", [1, 2, 3, 7, 8, 11])
-def test_diagonal_sums(size):
-    d = torch.rand(20, 17, generator=torch.Generator().manual_seed(0))
-    slow = torch.stack(
-        [torch.stack([sum(d[i + s, j + s] for s in range(size)) for j in range(18 - size)]) for i in range(21 - size)]
-    )
-    assert torch.allclose(clip_match.diagonal_sums(d, size), slow, atol=1e-5)
-
-
 @pytest.mark.parametrize("block", [1 << 18, 300])
 @pytest.mark.parametrize("kept", [1 << 26, 0])
 @pytest.mark.parametrize("loop", [False, True])

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .api import fit as fit
     from .api import info as info
     from .api import load as load
+    from .api import report as report
     from .api import score as score
     from .api import show as show
     from .api import vary as vary
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from .skeleton import Skeleton as Skeleton
 
 _HOME = {
-    **dict.fromkeys(("Model", "demo_clip", "fit", "info", "load", "score", "show", "vary"), "api"),
+    **dict.fromkeys(("Model", "demo_clip", "fit", "info", "load", "report", "score", "show", "vary"), "api"),
     **dict.fromkeys(("Edit", "Keep"), "edit"),
     **dict.fromkeys(("MotifError", "MotifWarning"), "errors"),
     "Motion": "motion",

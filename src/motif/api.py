@@ -6,14 +6,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from . import contact, draw, metrics, shelf
+from . import contact, draw, metrics, page, shelf
 from .edit import Edit
 from .errors import MotifError
 from .io import load
+from .metrics import fakes
 from .motion import Motion
 from .recipes.clip_match import ClipMatch, Exemplar
 
-__all__ = ["Model", "demo_clip", "fit", "info", "load", "score", "show", "vary"]
+__all__ = ["Model", "demo_clip", "fit", "info", "load", "report", "score", "show", "vary"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,14 +69,47 @@ def vary(
     **dials: float | None,
 ) -> list[Motion]:
     """New takes of clips of one rig: :func:`fit` with the dials (variety, completeness), then :meth:`Model.sample`."""
-    clips = [clips] if isinstance(clips, Motion) else clips
-    return fit(engine, clips, **dials).sample(n, seconds, seed, edit, lock, progress)
+    return fit(engine, _several(clips), **dials).sample(n, seconds, seed, edit, lock, progress)
 
 
 def score(takes: Sequence[Motion] | Motion, against: Sequence[Motion] | Motion) -> dict[str, float]:
     """Headline numbers of takes against their exemplar clips, see :func:`motif.metrics.score`."""
-    takes, against = ([m] if isinstance(m, Motion) else m for m in (takes, against))
-    return metrics.score(takes, against)
+    return metrics.score(_several(takes), _several(against))
+
+
+def report(
+    takes: Sequence[Motion] | Motion,
+    against: Sequence[Motion] | Motion,
+    path: str | Path | None = None,
+    progress: Callable[[float], None] = lambda done: None,
+) -> metrics.Report:
+    """All measures of takes against their exemplar clips, with worst moments and a verdict in words.
+
+    Args:
+        takes: what to judge.
+        against: the exemplar clips.
+        path: an ``.html`` file to write it to, with curves over time, pictures of the worst moments, and beside it
+            the numbers of five worthless "generators" (see :mod:`motif.metrics.fakes`).
+        progress: hears the share of the work done.
+    """
+    takes, against = _several(takes), _several(against)
+    if path is not None:
+        page.check(path)
+    share = 1.0 if path is None else 0.5
+    found = metrics.report(takes, against, progress=lambda done: progress(share * done))
+    if path is not None:
+        beside = {}
+        for name in fakes.FAKES:
+            made = fakes.takes(name, against, 2, len(takes[0]))
+            beside[name] = metrics.score(made, against)
+            progress(0.5 + 0.5 * len(beside) / (len(fakes.FAKES) + 1))
+        page.write(found, takes, path, beside)
+        progress(1.0)
+    return found
+
+
+def _several(motions: Sequence[Motion] | Motion) -> Sequence[Motion]:
+    return [motions] if isinstance(motions, Motion) else motions
 
 
 def show(motions: Sequence[Motion], path: str | Path, **options: Any) -> Path:

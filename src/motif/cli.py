@@ -19,6 +19,7 @@ from . import __version__
 from .errors import MotifError, MotifWarning
 
 if TYPE_CHECKING:
+    from .metrics import Report
     from .motion import Motion
 
 app = App(
@@ -161,8 +162,8 @@ def info(
     """
     from . import api
 
-    motions = _load(clips, units, root_offset, up, clip, quiet=True)
-    facts = [api.info(m) for m in motions]
+    clips = _files(clips)
+    facts = [api.info(m) for m in _load(clips, units, root_offset, up, clip, quiet=True)]
     if as_json:
         _print_json(facts[0] if len(facts) == 1 else facts)
         return
@@ -186,27 +187,38 @@ def score(
     /,
     *,
     against: Annotated[list[Path], Parameter(name=["-a", "--against"], consume_multiple=True, negative="")],
+    report: Path | None = None,
+    fps: Fps = None,
     units: Units = None,
     root_offset: RootOffset = "replace",
     up: Up = "y",
     as_json: Json = False,
 ) -> None:
-    """Score takes against the clips they were made from.
+    """Score takes against the clips they were made from: numbers, and what is wrong and where in words.
 
     Parameters
     ----------
     takes
-        Motion files to score, together.
+        Motion files to score together, or folders of them.
     against
-        The exemplar clips.
+        The exemplar clips, or folders of them.
+    report
+        Write an HTML page with curves over time and pictures of the worst moments.
     """
-    from . import api
+    from . import api, page
 
-    numbers = api.score(_load(takes, units, root_offset, up), _load(against, units, root_offset, up))
+    if report is not None:
+        page.check(report)
+    new = _load(takes, units, root_offset, up, fps=fps, quiet=True)
+    truth = _load(against, units, root_offset, up, fps=fps)
+    with _progress("scoring") as progress:
+        found = api.report(new, truth, report, progress)
     if as_json:
-        _print_json({k: (None if v != v else v) for k, v in numbers.items()})
-    else:
-        _print_scores(numbers)
+        _print_json(found.plain())
+        return
+    _print_scores(found)
+    if report is not None:
+        print(f"To look at: {report}")
 
 
 @app.command
@@ -236,7 +248,7 @@ def demo(*, out: Annotated[Path, Parameter(name=["-o", "--out"])] = Path("out/de
     for file in files:
         print(f"  {file}")
     print(f"To look at: {sheet} and {preview}")
-    _print_scores(api.score(takes, [clip]))
+    _print_scores(api.report(takes, [clip]))
 
 
 # --- in and out ------------------------------------------------------------------------------------------------------
@@ -256,7 +268,7 @@ def _load(
 
     torch.set_num_threads(1)  # many small steps: on a busy machine several threads mostly wait for one another
     unit, motions = _unit(units), []
-    for path in paths:
+    for path in _files(paths):
         motion = io.load(
             path, unit=unit, root_offset=root_offset, up=up, clip=int(clip) if clip and clip.isdigit() else clip
         )
@@ -267,6 +279,17 @@ def _load(
             )
         motions.append(motion if fps is None else motion.resample(fps))
     return motions
+
+
+def _files(paths: Sequence[Path]) -> list[Path]:
+    """The files themselves, and the motion files in folders, in the order of their names."""
+    found = []
+    for path in paths:
+        inside = sorted(p for p in path.iterdir() if p.suffix.lower() in (".bvh", ".glb")) if path.is_dir() else [path]
+        if not inside:
+            raise MotifError(f"{path} is a folder without motion files; expected .bvh or .glb files in it")
+        found += inside
+    return found
 
 
 def _folder(folder: Path) -> Path:
@@ -320,17 +343,14 @@ def _write(takes: "Sequence[Motion]", folder: Path, inputs: Sequence[Path]) -> l
     return [str(take.save(file)) for take, file in zip(takes, files)]
 
 
-def _print_scores(numbers: dict[str, float]) -> None:
-    meaning = {
-        "slip_ratio": "standing feet slide, 1 = as in the clip",
-        "jerk_ratio": "shake, 1 = as in the clip",
-        "coverage": "of the clip's seconds are in every take",
-        "precision": "of the takes' seconds are as in the clip",
-        "novelty": "of the takes' 2 s stretches are nowhere in the clip",
-    }
-    for key, value in numbers.items():
-        number = "  n/a" if value != value else f"{value:5.2f}" if key.endswith("ratio") else f"{value:5.0%}"
-        print(f"  {key:<11}{number}  {meaning[key]}")
+def _print_scores(found: "Report") -> None:
+    from .metrics import MEANING
+    from .page import number
+
+    for key, value in found.headline.items():
+        print(f"  {key:<11}{number(key, value):>6}  {MEANING[key]}")
+    for line in found.verdict():
+        print(f"- {line}")
 
 
 def _print_json(value: Any) -> None:

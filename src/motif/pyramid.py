@@ -44,3 +44,19 @@ def resize(x: Float[Tensor, "*b t d"], frames: int, antialias: bool = True) -> F
     flat = x.reshape(-1, *x.shape[-2:]).transpose(1, 2)[:, :, None]
     out = torch.nn.functional.interpolate(flat, size=(1, frames), mode="bilinear", antialias=antialias)
     return out[:, :, 0].transpose(1, 2).reshape(*x.shape[:-2], frames, x.shape[-1])
+
+
+def diagonal_sums(d: Float[Tensor, "n m"], size: int) -> Float[Tensor, "p q"]:
+    """``out[i, j] = sum of d[i + s, j + s] for s < size``, by doubling: about log2(size) additions an entry."""
+    rows, columns = d.shape[0] - size + 1, d.shape[1] - size + 1
+    total, power, width, offset = None, d, 1, 0
+    while width <= size:
+        if size & width:
+            part = power[offset : offset + rows, offset : offset + columns]
+            total = part.clone() if total is None else total.add_(part)
+            offset += width
+        if 2 * width <= size:
+            power = power[:-width, :-width] + power[width:, width:]
+        width *= 2
+    assert total is not None
+    return total

@@ -12,11 +12,8 @@ What is different here (benchmarks/matcher.py holds the plain form, and where th
 - standing feet are locked.
 """
 
-import contextlib
 import math
-import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
@@ -24,7 +21,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from .. import contact, pyramid, rotation
+from .. import contact, cores, pyramid, rotation
 from ..edit import Edit, Keep
 from ..errors import MotifError
 from ..features import Features, Start
@@ -43,19 +40,6 @@ match of kept legs is where they came from, and nothing is renewed; without any,
 COUPLED = 0.3
 """Share of the finest rate up to which they count at all: finer levels make the renewed joints one smooth motion.
 """
-
-
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Torch on one thread a call. The matcher's many small steps each end in a barrier, and where another program has a
-    core, two threads waited for each other for seconds what one does in milliseconds; takes share the cores instead.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +157,7 @@ class ClipMatch:
         progress: Callable[[float], None] = lambda done: None,
     ) -> list[Motion]:
         """``n`` new takes in one pass; ``progress`` hears the share done."""
-        with one_thread():
+        with cores.one_thread():
             return self._sample(exemplar, edit, n, seed, lock, progress)
 
     def _sample(
@@ -230,7 +214,6 @@ class ClipMatch:
         slowest = exemplar.rate * min(max(self.coarsest * size / total, 1.5 * size / shortest), 1.0)
         shares = [rate / exemplar.rate for rate in pyramid.rates(exemplar.rate, slowest)]
         x = places = None
-        pool = ThreadPoolExecutor(os.cpu_count())
         for level, share in enumerate(shares):
             space = coarse if share < COUPLED else fine
             bank, lengths = space.bank(share, size)
@@ -252,10 +235,9 @@ class ClipMatch:
                 for guide in space.guides:
                     x = guide.impose(x)
                 one = partial(_nearest, bank=bank, size=size, within=within, alpha=alpha, loop=edit.loop)
-                places = torch.stack(list(pool.map(one, x)))
+                places = torch.stack(cores.each(one, x))
                 x = _average(bank, places, size, count, edit.loop)
             progress(sum(s * s for s in shares[: level + 1]) / sum(s * s for s in shares))
-        pool.shutdown()
         assert places is not None
         return places
 
@@ -299,22 +281,6 @@ def _apart(order: list[int]) -> list[int]:
 
 
 # --- matching --------------------------------------------------------------------------------------------------------
-def diagonal_sums(d: Float[Tensor, "n m"], size: int) -> Float[Tensor, "p q"]:
-    """``out[i, j] = sum of d[i + s, j + s] for s < size``, by doubling: about log2(size) additions an entry."""
-    rows, columns = d.shape[0] - size + 1, d.shape[1] - size + 1
-    total, power, width, offset = None, d, 1, 0
-    while width <= size:
-        if size & width:
-            part = power[offset : offset + rows, offset : offset + columns]
-            total = part.clone() if total is None else total.add_(part)
-            offset += width
-        if 2 * width <= size:
-            power = power[:-width, :-width] + power[width:, width:]
-        width *= 2
-    assert total is not None
-    return total
-
-
 def _within_clips(lengths: list[int], size: int) -> Bool[Tensor, "q"]:
     """Which stretches of the clips laid end to end lie within one clip."""
     ok = torch.ones(sum(lengths) - size + 1, dtype=torch.bool)
@@ -346,7 +312,7 @@ def _nearest(
         """Squared distances summed over each two stretches, for the rows of one block."""
         part = x[start : min(start + step, rows) + size - 1]
         frames = torch.addmm(square, part, bank.T, alpha=-2).add_((part * part).sum(-1, keepdim=True))
-        return diagonal_sums(frames, size)
+        return pyramid.diagonal_sums(frames, size)
 
     starts = range(0, rows, step)
     blocks = [sums(start) for start in starts] if rows * len(bank) <= KEPT else None

@@ -1,0 +1,82 @@
+"""A motion as the measures see it: checked, and with everything that several of them need computed once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from jaxtyping import Float
+from torch import Tensor
+
+from .. import contact, cores
+from ..errors import MotifError
+from ..motion import Motion, heading
+from ..skeleton import Skeleton
+
+LEAST = 4
+"""Frames that a motion must have: the third derivative needs them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Body:
+    """One take or one exemplar clip; all are judged by the first exemplar clip's rig and floor."""
+
+    motion: Motion
+    world: Float[Tensor, "t j 3"]
+    """Joint positions in metres."""
+    heading: Float[Tensor, "t"]
+    """Direction of the body, radians."""
+    level: Float[Tensor, "c"]
+    """Height at which each contact joint rests, metres, in the exemplar."""
+    floor: float
+    """Height of the ground, metres, in the exemplar."""
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The rig."""
+        return self.motion.skeleton
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self.motion.name
+
+    @property
+    def frame_time(self) -> float:
+        """Seconds a frame."""
+        return self.motion.frame_time
+
+
+def bodies(takes: Sequence[Motion], against: Sequence[Motion]) -> tuple[list[Body], list[Body]]:
+    """Takes and exemplar clips, ready to be measured.
+
+    Raises:
+        MotifError: for none at all, another rig or rate, numbers that are not finite, fewer than ``LEAST`` frames.
+    """
+    if not takes or not against:
+        raise MotifError(
+            f"nothing to score: {len(takes)} takes against {len(against)} exemplar clips; give at least one of each"
+        )
+    first = against[0]
+    for other in [*takes, *against]:
+        difference = other.skeleton.same_rig(first.skeleton)
+        if difference:
+            raise MotifError(f"{other.name!r} cannot be scored against {first.name!r}: {difference}")
+        if abs(other.frame_time / first.frame_time - 1) > 1e-3:
+            raise MotifError(
+                f"{other.name!r} runs at {other.fps:.3f} fps and {first.name!r} at {first.fps:.3f}; resample one "
+                f"(on the command line: --fps {round(min(other.fps, first.fps))})"
+            )
+        if len(other) < LEAST:
+            raise MotifError(f"{other.name!r} has {len(other)} frames; a score needs at least {LEAST}")
+        good = other.rotations.isfinite().all((1, 2)) & other.positions.isfinite().all((1, 2))
+        if not bool(good.all()):
+            raise MotifError(f"{other.name!r} cannot be scored: frame {int((~good).int().argmax())} is not finite")
+    skeleton = first.skeleton
+    level, floor = contact.floors(first.world()[1], skeleton), first.floor()
+
+    def body(motion: Motion) -> Body:
+        motion = replace(motion, skeleton=skeleton)  # whatever each file suggests
+        world_q, world_p = motion.world()
+        return Body(motion, world_p, heading(world_q[:, skeleton.root], skeleton, motion.frame_time), level, floor)
+
+    seen = cores.each(body, [*takes, *against])
+    return seen[: len(takes)], seen[len(takes) :]
