@@ -120,8 +120,8 @@ def markdown(data: dict, fooled: dict[str, list[str]]) -> str:
         f"{about['torch']}, Python {about['python']}, motif {about['motif']}. {about['takes']} takes of twice the clip's "
         "length, seed " + f"{about['seed']}. Times are wall seconds, on a shared machine.",
         "",
-        "A measure marked with a dagger puts one of the five worthless rows no lower than real second takes of the same "
-        "performer ([validation](../docs/validation.md)): never read it alone.",
+        "All measures but novelty and copied_seconds put an exact copy no lower than real second takes of the same performer; "
+        "one with a dagger does so with another of the five worthless rows, too ([validation](../docs/validation.md)).",
     ]
     keys = [*metrics.HEADLINE, "precision@0.025", "copied_seconds"]
     for name, rows in data["results"].items():
@@ -195,6 +195,7 @@ def main() -> None:
         (HERE / "results" / f"{about['date']}-{about['device']}.json").write_text(plain + "\n")
         validation = HERE.parent / "docs" / "validation.json"
         fooled = json.loads(validation.read_text())["fooled"] if validation.exists() else {}
+        fooled = {measure: [f for f in names if f != "copy"] for measure, names in fooled.items()}
         (HERE / "RESULTS.md").write_text(markdown(data, fooled))
     baseline = HERE / "baseline.json"
     known = json.loads(baseline.read_text()) if baseline.exists() else {}

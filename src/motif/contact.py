@@ -145,12 +145,14 @@ def lock(
     frame_time: float,
     ease: float = 0.15,
     fixed: Bool[Tensor, "*b t j"] | None = None,
+    tread: Float[Tensor, "*b t c 3"] | None = None,
 ) -> Float[Tensor, "*b t j 4"]:
     """Local rotations with every standing contact joint held where it stands.
 
-    Each run of contact is pulled to its mean place; before and after it the pull dies out within ``ease`` seconds,
-    starting with the pull's own speed, so no frame pops. Limbs are solved by damped least squares on the chain from
-    the trunk to the contacts (any number of joints and contacts). Frames that no run reaches come back bit for bit.
+    Each run of contact is pulled to its mean place, about which it moves as ``tread`` says; before and after it the
+    pull dies out within ``ease`` seconds, starting with the pull's own speed, so no frame pops. Limbs are solved by
+    damped least squares on the chain from the trunk to the contacts (any number of joints and contacts). Frames that
+    no run reaches come back bit for bit.
 
     Args:
         skeleton: the rig.
@@ -161,17 +163,21 @@ def lock(
         ease: seconds over which the correction comes and goes.
         fixed: joints that must not be turned, per frame; a limb with such a joint stays as it is in that frame, and
             its neighbours in time are pulled to where it stands.
+        tread: steps of the contact joints from frame to frame in metres that are right, as a foot rolls or gives in the
+            clip; none, if not given. Feet that stand perfectly still are told from real ones at once.
     """
     q = rotations.reshape(-1, *rotations.shape[-3:]).clone()
     p = positions.reshape(-1, *positions.shape[-3:])
     flags = on.reshape(len(q), *on.shape[-2:])
     still = torch.zeros(q.shape[:3], dtype=torch.bool) if fixed is None else fixed.reshape(q.shape[:3])
     world_p = skeleton.fk(q, p)[1]
+    way = torch.zeros(*flags.shape, 3) if tread is None else tread.reshape(*flags.shape, 3).cumsum(1)
     margin = max(round(ease / frame_time), 1)
     for limb in limbs(skeleton):
         joints = [skeleton.contacts[c] for c in limb.contacts]
         held = still[:, :, list(limb.chain)].any(-1)
-        pull, strength = _pulls(world_p[:, :, joints], flags[:, :, list(limb.contacts)], held, margin)
+        mine = list(limb.contacts)
+        pull, strength = _pulls(world_p[:, :, joints], flags[:, :, mine], held, way[:, :, mine], margin)
         pull = _gentle(_shared(pull, strength), held, SMOOTH / frame_time, 0.15 * skeleton.reach[limb.chain[0]])
         take, frame = ((pull.abs().amax((-1, -2)) > 0) & ~held).nonzero(as_tuple=True)
         if len(take):
@@ -187,7 +193,11 @@ def _runs(flags: Bool[Tensor, "t"]) -> Iterator[tuple[int, int]]:
 
 
 def _pulls(
-    p: Float[Tensor, "b t c 3"], on: Bool[Tensor, "b t c"], held: Bool[Tensor, "b t"], margin: int
+    p: Float[Tensor, "b t c 3"],
+    on: Bool[Tensor, "b t c"],
+    held: Bool[Tensor, "b t"],
+    way: Float[Tensor, "b t c 3"],
+    margin: int,
 ) -> tuple[Float[Tensor, "b t c 3"], Float[Tensor, "b t c"]]:
     """Per contact the offset that holds it, and how much of it is in force (1 within a run, fading over ``margin``)."""
     pull, strength = torch.zeros_like(p), torch.zeros_like(p[..., 0])
@@ -198,7 +208,8 @@ def _pulls(
             runs = list(_runs(on[i, :, k] & ~held[i]))
             stops, starts = [0, *(stop for _, stop in runs)], [*(start for start, _ in runs), len(path)]
             for n, (start, stop) in enumerate(runs):
-                offset = _place(path, on[i, :, k] & held[i], start, stop) - path[start:stop]
+                place = _place(path, on[i, :, k] & held[i], way[i, :, k], start, stop)
+                offset = place - path[start:stop]
                 pull[i, start:stop, k] += offset
                 strength[i, start:stop, k] = 1
                 speed = offset.diff(dim=0) if stop - start > 1 else torch.zeros_like(offset)
@@ -206,20 +217,22 @@ def _pulls(
                 after = slice(stop, stop + min(margin, starts[n + 1] - stop, room))
                 room = start - 1 - next(w for w in reversed(walls) if w < start)
                 before = slice(start - min(margin, start - stops[n], room), start)
-                for part, edge, drift, way in ((after, offset[-1], speed[-1], 1), (before, offset[0], -speed[0], -1)):
+                for part, edge, drift, sign in ((after, offset[-1], speed[-1], 1), (before, offset[0], -speed[0], -1)):
                     count = part.stop - part.start
-                    order = torch.arange(count) if way > 0 else torch.arange(count - 1, -1, -1)
+                    order = torch.arange(count) if sign > 0 else torch.arange(count - 1, -1, -1)
                     pull[i, part, k] += _fade(edge, drift, count)[order]
                     strength[i, part, k] = torch.maximum(strength[i, part, k], (1 - _smoothstep(count))[order])
     return pull, strength
 
 
-def _place(path: Float[Tensor, "t 3"], anchored: Bool[Tensor, "t"], start: int, stop: int) -> Float[Tensor, "n 3"]:
-    """Where a contact should stand in a run: its mean place, or where it stands in held frames next to the run."""
+def _place(
+    path: Float[Tensor, "t 3"], anchored: Bool[Tensor, "t"], way: Float[Tensor, "t 3"], start: int, stop: int
+) -> Float[Tensor, "n 3"]:
+    """Where a contact should be in a run: about its mean place, or where it stands in held frames next to the run."""
     left = path[start - 1] if start > 0 and anchored[start - 1] else None
     right = path[stop] if stop < len(path) and anchored[stop] else None
     if left is None and right is None:
-        return path[start:stop].mean(0).expand(stop - start, 3)
+        return path[start:stop].mean(0) + way[start:stop] - way[start:stop].mean(0)
     left, right = (right if left is None else left), (left if right is None else right)
     assert left is not None
     assert right is not None

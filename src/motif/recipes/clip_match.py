@@ -52,6 +52,8 @@ class Exemplar:
     """Features of each clip at its own rate, cut to whole strides."""
     slides: tuple[Float[Tensor, "t 2"], ...]
     """How fast what stands slides in each clip, in the heading frame, m/s: takes should slide as much, not more."""
+    treads: tuple[Float[Tensor, "t e"], ...]
+    """How contact joints move in each clip, x, y and z of each in the heading frame, m/s: locked feet keep that."""
     stride: int
     """Frames of a clip per frame of the finest level."""
 
@@ -145,7 +147,8 @@ class ClipMatch:
                 f"variations of; give at least {3 * stride} frames"
             )
         slides = tuple(_slide(features, x, dt) for x in full)
-        return Exemplar(tuple(clips), features, full, slides, stride)
+        treads = tuple(_tread(features, x, dt) for x in full)
+        return Exemplar(tuple(clips), features, full, slides, treads, stride)
 
     def sample(
         self,
@@ -171,7 +174,7 @@ class ClipMatch:
         if edit.loop:  # whole strides, so that the seam lies between two of them
             frames = length * exemplar.stride
         places = self._match(exemplar, edit, n, length, seed, lambda done: progress(done / 2))
-        table = torch.cat((torch.cat(exemplar.full), torch.cat(exemplar.slides)), -1)
+        table = torch.cat([torch.cat(part) for part in (exemplar.full, exemplar.slides, exemplar.treads)], -1)
         takes = []
         for k, place in enumerate(places):  # one by one: full features and poses are large
             x = _vote(table, place, self._size(exemplar), exemplar.stride, edit.loop)[None, :frames]
@@ -461,7 +464,7 @@ def _finish(exemplar: Exemplar, edit: Edit, x: Float[Tensor, "1 t d"], lock: boo
     """A take from features and slides: what stands steadied, kept pieces imposed and met, feet locked."""
     features, dt, first = exemplar.features, exemplar.frame_time, exemplar.clips[0]
     s = features.skeleton
-    x, slide = x.split((features.width, 2), -1)
+    x, slide, tread = x.split((features.width, 2, 3 * len(s.contacts)), -1)
     if lock and s.contacts:
         x = x.clone()
         x[..., features.slices["root_velocity"]] += slide - _slide(features, x, dt)
@@ -469,7 +472,7 @@ def _finish(exemplar: Exemplar, edit: Edit, x: Float[Tensor, "1 t d"], lock: boo
     x, start = _meet(features, edit, x, dt, features.start(first))
     rotations, positions = features.decode(x, dt, start)
     if lock and s.contacts:
-        rotations = _locked(features, edit, x, dt, rotations, positions)
+        rotations = _locked(features, edit, x, tread, dt, rotations, positions)
     for keep in edit.kept:
         joints = list(s.select(keep.joints))
         rotations[:, keep.start : keep.stop, joints] = keep.motion.rotations[:, joints]
@@ -486,17 +489,31 @@ def _slide(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[T
     s, at = features.skeleton, features.slices
     if not contact.limbs(s):
         return torch.zeros_like(x[..., at["root_velocity"]])
-    facing, _ = features.trajectory(x, dt)
     on = contact.without_short(x[..., at["contacts"]] > 0.5, round(contact.SHORTEST / dt))
     world = contact.drift(s.fk(*features.decode(x, dt))[1], on, s, dt)
-    before = torch.cat((facing[..., :1], facing[..., :-1]), -1).to(x.dtype)
-    return rotation.rotate(rotation.about("y", -before), world)[..., (0, 2)]
+    return rotation.rotate(rotation.inv(_before(features, x, dt)), world)[..., (0, 2)]
+
+
+def _tread(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[Tensor, "*b t e"]:
+    """Velocity of every contact joint in the heading frame of the frame before, m/s."""
+    s = features.skeleton
+    world = s.fk(*features.decode(x, dt))[1][..., list(s.contacts), :]
+    step = world.diff(dim=-3) / dt
+    step = torch.cat((step[..., :1, :, :], step), -3) if step.shape[-3] else torch.zeros_like(world)
+    return rotation.rotate(rotation.inv(_before(features, x, dt))[..., None, :], step).flatten(-2)
+
+
+def _before(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[Tensor, "*b t 4"]:
+    """The heading of the frame before each as a rotation: the frame that steps are told in."""
+    facing, _ = features.trajectory(x, dt)
+    return rotation.about("y", torch.cat((facing[..., :1], facing[..., :-1]), -1).to(x.dtype))
 
 
 def _locked(
     features: Features,
     edit: Edit,
     x: Float[Tensor, "n t d"],
+    tread: Float[Tensor, "n t e"],
     dt: float,
     rotations: Float[Tensor, "n t j 4"],
     positions: Float[Tensor, "n t j 3"],
@@ -510,7 +527,8 @@ def _locked(
     on = (x[:, index, features.slices["contacts"]] > 0.5) & slow
     on = contact.without_short(on, round(contact.SHORTEST / dt))
     fixed = edit.mask(s, frames)[index].expand(len(x), -1, -1)
-    locked = contact.lock(s, q, p, on, dt, fixed=fixed)[:, around : around + frames]
+    world = rotation.rotate(_before(features, x[:, index], dt)[:, :, None], tread[:, index].unflatten(-1, (-1, 3)))
+    locked = contact.lock(s, q, p, on, dt, fixed=fixed, tread=world * dt)[:, around : around + frames]
     above = list(s.ancestors(s.root))
     locked[:, :, above] = rotations[:, :, above]
     return locked
