@@ -13,10 +13,10 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from motif import api, cores, pyramid
+from motif import api, cores, matching, pyramid
 from motif.edit import Edit
-from motif.recipes import clip_match
-from motif.recipes.clip_match import ClipMatch, Exemplar
+from motif.matching import Exemplar
+from motif.recipes.clip_match import ClipMatch
 
 
 def unfold(x: np.ndarray, size: int) -> np.ndarray:
@@ -34,7 +34,7 @@ def nearest(x: np.ndarray, bank: np.ndarray, size: int, alpha: float) -> np.ndar
 
 def plain(recipe: ClipMatch, exemplar: Exemplar, fine: np.ndarray, length: int, seed: int) -> np.ndarray:
     """One take's places at the finest level, in NumPy."""
-    size = recipe._size(exemplar)
+    size = recipe._patch(exemplar)
     slowest = exemplar.rate * min(max(recipe.coarsest * size / len(fine), 1.5 * size / len(fine)), 1.0)
     x = places = None
     for rate in pyramid.rates(exemplar.rate, slowest):
@@ -42,9 +42,9 @@ def plain(recipe: ClipMatch, exemplar: Exemplar, fine: np.ndarray, length: int, 
         bank = pyramid.resize(torch.from_numpy(fine), max(round(len(fine) * share), size))
         count = max(round(length * share), size)
         if x is None:
-            x = recipe._shuffled(bank, count, size, round(clip_match.SHORTEST * rate), seed, 0).numpy()
+            x = recipe._shuffled(bank, count, size, round(matching.SHORTEST * rate), seed, 0).numpy()
         x = pyramid.resize(torch.from_numpy(x), count).numpy()
-        scale = clip_match._mean_distance(torch.from_numpy(x)[None], bank)
+        scale = matching._mean_distance(torch.from_numpy(x)[None], bank)
         bank = bank.numpy()
         for _ in range(recipe.rounds):
             places = nearest(x, bank, size, recipe._alpha(share) * scale)
@@ -73,10 +73,10 @@ def main() -> None:
     options = parser.parse_args()
     clip = api.load(options.clip) if options.clip else api.demo_clip()
     recipe = ClipMatch()
-    exemplar = recipe.fit([clip])
+    exemplar = recipe.prepare([clip])
     frames = len(exemplar.fine[0])
     length = 2 * frames
-    ours = recipe._space(exemplar, Edit(), length, 1.0).clips[0].numpy()
+    ours = recipe.space(exemplar, Edit(), length, 1.0).clips[0].numpy()
     full = (exemplar.fine[0] * exemplar.features.weights()).numpy()
 
     def batch(n: int) -> Callable[[], torch.Tensor]:

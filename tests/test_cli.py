@@ -1,6 +1,8 @@
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -29,7 +31,7 @@ def test_help_does_not_import_torch():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
 
-@pytest.mark.parametrize("verb", ["vary", "show", "info", "score", "demo"])
+@pytest.mark.parametrize("verb", ["vary", "fit", "sample", "show", "info", "score", "demo"])
 def test_every_verb_has_help(verb):
     code, out, _ = run(verb, "--help")
     assert code == 0
@@ -68,6 +70,41 @@ def test_json_for_machines(clip, tmp_path):
     assert facts["joints"] == 31
     assert facts["fps"] == 30
     assert facts["metres_per_unit"] == 1
+
+
+def test_a_model_is_learned_and_sampled(clip, tmp_path):
+    model = tmp_path / "deep" / "m.safetensors"
+    code, out, err = run("fit", clip, "-o", model, "--steps", 3, "--precision", "fp32")
+    assert code == 0, err
+    assert out.strip() == str(model)
+    assert [p.name for p in model.parent.iterdir()] == ["m.safetensors"]
+    first = [run("sample", model, "-n", 2, "--seconds", 3, "--seed", 5, "-o", tmp_path / o) for o in ("a", "b")]
+    assert [code for code, _, _ in first] == [0, 0]
+    files = sorted((tmp_path / "a").iterdir())
+    assert len(files) == 2
+    assert [f.read_bytes() == (tmp_path / "b" / f.name).read_bytes() for f in files] == [True, True]
+    code, _, err = run("sample", clip)
+    assert code == 2
+    assert "cannot be read as safetensors" in err
+    code, _, err = run("fit", clip, "-o", tmp_path / "m.pt")
+    assert code == 2
+    assert "ends in .safetensors" in err
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(clip, tmp_path):
+    model = tmp_path / "m.safetensors"
+    command = [sys.executable, "-m", "motif.cli", "fit", clip, "-o", model, "--steps", "100000", "--precision", "fp32"]
+    child = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    while not (tmp_path / "m.run" / "log.jsonl").exists():
+        assert child.poll() is None
+        time.sleep(0.1)
+    time.sleep(1)
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert "the same command goes on from there" in err
+    assert (tmp_path / "m.run" / "state.pt").exists()
+    assert not model.exists()
 
 
 def test_a_report_is_written_and_folders_are_read(clip, tmp_path):

@@ -6,14 +6,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from motif import api, metrics, rotation, shelf
+from motif import api, matching, metrics, rotation
 from motif.edit import Edit, Keep
 from motif.errors import MotifError
 from motif.motion import Motion
-from motif.recipes import clip_match
 from rigs import RIGS, walk
 
-ENGINES = list(shelf.ENGINES)
+ENGINES = ["clip-match", "clip-gan"]
+"""Those that take any rig; the papers' own have their own tests."""
+FEW = {"clip-match": {}, "clip-gan": {"steps": 15, "batch": 4, "width": 16}}
+"""Dials for tests of everything but quality."""
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def jerk(motion):
 @pytest.mark.parametrize("rig", RIGS)
 def test_takes_of_any_rig(engine, rig):
     exemplar = walk(RIGS[rig](), frames=150, fps=30, seed=0)
-    takes = api.vary(exemplar, n=2, seconds=7.3, seed=1, engine=engine)
+    takes = api.vary(exemplar, n=2, seconds=7.3, seed=1, engine=engine, **FEW[engine])
     assert [len(t) for t in takes] == [219, 219]
     for take in takes:
         assert take.skeleton is exemplar.skeleton
@@ -51,20 +53,19 @@ def test_kept_joints_and_frames_are_exact_on_any_rig(engine, rig):
     exemplar = walk(RIGS[rig](), frames=150, fps=30, seed=0)
     piece = exemplar.crop(30, 60)
     edit = Edit(seconds=6, kept=(Keep(piece, start=20), Keep(exemplar.crop(80, 110), start=110)))
-    for take in api.vary(exemplar, n=2, edit=edit, seed=3, engine=engine):
+    for take in api.vary(exemplar, n=2, edit=edit, seed=3, engine=engine, **FEW[engine]):
         world, truth = take.world()[1], exemplar.world()[1]
         assert float((world[20:50] - truth[30:60]).abs().max()) < 1e-4 * take.skeleton.height
         assert float((world[110:140] - truth[80:110]).abs().max()) < 1e-4 * take.skeleton.height
         assert torch.equal(take.rotations[20:50], piece.rotations)
         assert float(world.diff(dim=0).norm(dim=-1).max()) < 4 * float(truth.diff(dim=0).norm(dim=-1).max()) + 0.02
     last = exemplar.skeleton.names[-1]
-    for take in api.vary(exemplar, n=1, edit=Edit.keep(exemplar, joints=[last]), seed=3, engine=engine):
+    for take in api.vary(exemplar, n=1, edit=Edit.keep(exemplar, joints=[last]), seed=3, engine=engine, **FEW[engine]):
         assert torch.equal(take.rotations[:, -1], exemplar.rotations[:, -1])
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_the_demo_clip_as_it_ships(engine, clip):
-    takes = api.vary(clip, n=4, seed=1, engine=engine)
+def test_the_demo_clip_as_it_ships(clip):
+    takes = api.vary(clip, n=4, seed=1)
     numbers = metrics.score(takes, [clip])
     assert numbers["coverage"] > 0.98
     assert numbers["precision"] > 0.9
@@ -75,14 +76,14 @@ def test_the_demo_clip_as_it_ships(engine, clip):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_seeds(engine, clip):
     short = clip.crop(0, 200)
-    a, b, c = (api.vary(short, n=2, seconds=5, seed=s, engine=engine) for s in (1, 1, 2))
+    a, b, c = (api.vary(short, n=2, seconds=5, seed=s, engine=engine, **FEW[engine]) for s in (1, 1, 2))
     assert all(torch.equal(x.rotations, y.rotations) and torch.equal(x.positions, y.positions) for x, y in zip(a, b))
     assert not torch.equal(a[0].rotations, c[0].rotations)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_loop_has_no_seam(engine, clip):
-    for take in api.vary(clip, n=2, seconds=8, seed=2, edit=Edit(loop=True), engine=engine):
+    for take in api.vary(clip, n=2, seconds=8, seed=2, edit=Edit(loop=True), engine=engine, **FEW[engine]):
         twice = take.continued(2 * len(take))
         seam = slice(len(take) - 4, len(take) + 2)
         assert float(jerk(twice)[seam].max()) < float(jerk(clip).quantile(0.99))
@@ -91,19 +92,19 @@ def test_a_loop_has_no_seam(engine, clip):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_several_clips_are_mixed_and_their_borders_are_not(engine, clip):
     first, second = clip.crop(0, 200), clip.crop(400, 600)
-    takes = api.vary([first, second], n=2, seed=1, engine=engine)
+    takes = api.vary([first, second], n=2, seed=1, engine=engine, **FEW[engine])
     assert len(takes[0]) == 800
-    assert metrics.score(takes, [first, second])["coverage"] > 0.9
+    assert metrics.score(takes, [first, second])["coverage"] > (0.9 if engine == "clip-match" else 0.3)
     with pytest.raises(MotifError, match="resample"):
-        api.vary([first, second.resample(24)], engine=engine)
+        api.vary([first, second.resample(24)], engine=engine, **FEW[engine])
     other = replace(second, skeleton=replace(second.skeleton, names=tuple(f"x{n}" for n in second.skeleton.names)))
     with pytest.raises(MotifError, match="not the same rig"):
-        api.vary([first, other], engine=engine)
+        api.vary([first, other], engine=engine, **FEW[engine])
 
 
 def breaks(variety):
     """How often a start leaves one stretch of a clip of 55 coarse frames for another."""
-    frames = clip_match.ClipMatch(variety=variety)._shuffled(torch.arange(55.0)[:, None], 110, 11, 2, 1, 0)[:, 0]
+    frames = matching.Matcher(variety=variety)._shuffled(torch.arange(55.0)[:, None], 110, 11, 2, 1, 0)[:, 0]
     assert len(frames) == 110
     assert set(frames.tolist()) == set(range(55))
     return int((frames.diff() != 1).sum())
@@ -171,12 +172,12 @@ def test_too_short_a_clip_says_how_long(clip):
 @pytest.mark.parametrize("kept", [1 << 26, 0])
 @pytest.mark.parametrize("loop", [False, True])
 def test_nearest_is_the_definition(monkeypatch, block, kept, loop):
-    monkeypatch.setattr(clip_match, "BLOCK", block)
-    monkeypatch.setattr(clip_match, "KEPT", kept)
+    monkeypatch.setattr(matching, "BLOCK", block)
+    monkeypatch.setattr(matching, "KEPT", kept)
     random = torch.Generator().manual_seed(1)
     x, bank = torch.randn(40, 5, generator=random), torch.randn(30, 5, generator=random)
-    within = clip_match._within_clips([18, 12], 4)
-    found = clip_match._nearest(x, bank, 4, within, 0.1, loop)
+    within = matching._within_clips([18, 12], 4)
+    found = matching._nearest(x, bank, 4, within, 0.1, loop)
     rows = [[(i + s) % 40 for s in range(4)] for i in range(40 if loop else 37)]
     columns = [j for j in range(27) if not 15 <= j < 18]
     assert within.nonzero().flatten().tolist() == columns
@@ -190,11 +191,11 @@ def test_average_and_vote_of_an_unbroken_run_are_the_exemplar(loop):
     random = torch.Generator().manual_seed(0)
     table = torch.randn(60, 3, generator=random)
     places = torch.arange(20) if not loop else torch.cat((torch.arange(10), torch.arange(10)))
-    voted = clip_match._vote(table, places, 5, 2, loop)
+    voted = matching._vote(table, places, 5, 2, loop)
     if not loop:
         assert torch.allclose(voted, table[:48], atol=1e-5)
         bank = table[::2]
-        assert torch.allclose(clip_match._average(bank, places[None], 5, 24, False)[0], bank[:24], atol=1e-5)
+        assert torch.allclose(matching._average(bank, places[None], 5, 24, False)[0], bank[:24], atol=1e-5)
     else:
         assert voted.shape == (40, 3)
         assert torch.allclose(voted[8:20], table[8:20], atol=1e-5)

@@ -1,18 +1,22 @@
 """What people call: the command line's verbs, as functions."""
 
+import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from . import contact, draw, metrics, page, shelf
+import torch
+from torch import nn
+
+from . import bundle, contact, cores, draw, metrics, page, shelf
 from .edit import Edit
 from .errors import MotifError
 from .io import load
 from .metrics import fakes
 from .motion import Motion
-from .recipes.clip_match import ClipMatch, Exemplar
+from .train import HABITS, Progress, Train, run
 
 __all__ = ["Model", "demo_clip", "fit", "info", "load", "report", "score", "show", "vary"]
 
@@ -21,8 +25,15 @@ __all__ = ["Model", "demo_clip", "fit", "info", "load", "report", "score", "show
 class Model:
     """An engine that has seen its clips; what takes are sampled from."""
 
-    recipe: ClipMatch
-    state: Exemplar
+    engine: str
+    """Name on the shelf."""
+    recipe: shelf.Recipe
+    clips: tuple[Motion, ...]
+    exemplar: Any
+    """What the engine sees of the clips."""
+    net: nn.Module
+    seed: int = 0
+    """Of its training."""
 
     def sample(
         self,
@@ -48,13 +59,62 @@ class Model:
         edit = edit or Edit()
         if seconds is not None:
             edit = replace(edit, seconds=seconds)
-        return self.recipe.sample(self.state, edit, n, seed, lock, progress)
+        return self.recipe.sample(self.net, self.exemplar, edit, n, seed, lock, progress)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the model as one ``.safetensors`` file: weights, clips, and what is needed to go on from them."""
+        fields = asdict(self.recipe)  # type: ignore[arg-type]
+        return bundle.write(path, self.engine, fields, self.clips, self.net.state_dict(), self.seed)
+
+    @staticmethod
+    def load(path: str | Path) -> "Model":
+        """Read what :meth:`save` wrote; nothing in the file is executed."""
+        about, clips, weights = bundle.read(path)
+        dials = {k: tuple(v) if isinstance(v, list) else v for k, v in about["recipe"].items()}
+        recipe = shelf.engine(about["engine"], **dials)
+        exemplar = recipe.prepare(clips)
+        net = recipe.net(exemplar)
+        bundle.load_weights(net, weights, path)
+        return Model(about["engine"], recipe, tuple(clips), exemplar, net, about["seed"])
 
 
-def fit(engine: str, clips: Sequence[Motion], **dials: float | None) -> Model:
-    """Teach an engine some clips of one rig and rate; ``clip-match`` needs no training."""
+def fit(
+    engine: str,
+    clips: Sequence[Motion] | Motion,
+    seed: int = 0,
+    folder: str | Path | None = None,
+    train: Train = HABITS,
+    progress: Callable[[Progress], None] = lambda told: None,
+    **dials: Any,
+) -> Model:
+    """Teach an engine some clips of one rig and rate; ``clip-match`` needs no training.
+
+    Args:
+        engine: name on the shelf.
+        clips: one or several; several are mixed.
+        seed: same seed, same model.
+        folder: where the run is kept, so that it can be stopped and go on; nothing is kept if not given.
+        train: precision and device.
+        progress: hears every training step.
+        dials: fields of the recipe.
+    """
+    clips = _several(clips)
     recipe = shelf.engine(engine, **dials)
-    return Model(recipe, recipe.fit(clips))
+    exemplar = recipe.prepare(clips)
+    with cores.one_thread(), torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        net = recipe.net(exemplar)
+        asked = {"engine": engine, "recipe": asdict(recipe), "clips": [_digest(c) for c in clips]}  # type: ignore[arg-type]
+        plan = recipe.plan(exemplar)
+        if plan:
+            home = None if folder is None else Path(folder)
+            run(net, lambda: recipe.stages(net, exemplar, seed), plan, seed, train, home, asked, progress)
+    return Model(engine, recipe, tuple(clips), exemplar, net, seed)
+
+
+def _digest(clip: Motion) -> str:
+    values = clip.rotations.numpy().tobytes() + clip.positions.numpy().tobytes()
+    return hashlib.sha256(values).hexdigest()[:16]
 
 
 def vary(
@@ -66,10 +126,10 @@ def vary(
     lock: bool = True,
     engine: str = "clip-match",
     progress: Callable[[float], None] = lambda done: None,
-    **dials: float | None,
+    **dials: Any,
 ) -> list[Motion]:
     """New takes of clips of one rig: :func:`fit` with the dials (variety, completeness), then :meth:`Model.sample`."""
-    return fit(engine, _several(clips), **dials).sample(n, seconds, seed, edit, lock, progress)
+    return fit(engine, clips, seed, **dials).sample(n, seconds, seed, edit, lock, progress)
 
 
 def score(takes: Sequence[Motion] | Motion, against: Sequence[Motion] | Motion) -> dict[str, float]:

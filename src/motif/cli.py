@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from . import __version__
-from .errors import MotifError, MotifWarning
+from .errors import MotifError, MotifWarning, Stopped
 
 if TYPE_CHECKING:
     from .metrics import Report
@@ -101,13 +101,107 @@ def vary(
     with _progress("matching") as progress:
         model = api.fit(engine, motions, variety=variety, completeness=completeness)
         takes = model.sample(n, seconds, seed, edit, foot_lock, progress)
-    files = _write(takes, folder, clips)
-    if as_json:
-        _print_json({"files": files, "frames": len(takes[0]), "fps": takes[0].fps, "seconds": takes[0].seconds})
-        return
-    print(f"{len(takes)} takes of {takes[0].seconds:.1f} s at {takes[0].fps:g} fps:")
-    for file in files:
-        print(f"  {file}")
+    _told(takes, _write(takes, folder, clips), as_json)
+
+
+@app.command
+def fit(
+    clips: list[Path],
+    /,
+    *,
+    out: Annotated[Path, Parameter(name=["-o", "--out"])],
+    engine: str = "clip-gan",
+    seed: int = 0,
+    steps: int | None = None,
+    run: Path | None = None,
+    precision: Literal["auto", "fp32", "bf16"] = "auto",
+    fps: Fps = None,
+    units: Units = None,
+    root_offset: RootOffset = "replace",
+    up: Up = "y",
+    clip: Clip = None,
+) -> None:
+    """Teach an engine one or more clips of the same rig. Ctrl-C stops it; the same command goes on from there.
+
+    Parameters
+    ----------
+    clips
+        Motion files (.bvh, .glb) to learn from, all of one rig.
+    out
+        The model file to write, ending in .safetensors.
+    engine
+        clip-gan, or one of the papers' own, which take hours: ganimator, paper, ablation-1 to ablation-11.
+    seed
+        The same seed gives the same model on the same machine.
+    steps
+        Training steps, for clip-gan [default: 1200]; fewer for a first look.
+    run
+        Folder that holds an unfinished run; beside the model file if not given, and deleted when the model is written.
+    precision
+        bf16 is faster on some processors; auto measures both.
+    """
+    import shutil
+
+    from . import api, bundle
+
+    target = bundle.check(out)
+    folder = run or target.with_name(f"{target.stem}.run")
+    _folder(target.parent)
+    motions = _load(clips, units, root_offset, up, clip, fps)
+    with _progress("learning") as progress:
+        model = api.fit(
+            engine,
+            motions,
+            seed,
+            folder,
+            api.Train(precision=precision),
+            lambda told: progress(told.share, "  ".join(f"{k} {v:.2f}" for k, v in told.losses.items())),
+            steps=steps,
+        )
+    print(model.save(target))
+    if run is None and folder.exists():
+        shutil.rmtree(folder)
+
+
+@app.command
+def sample(
+    model: Path,
+    /,
+    *,
+    n: Annotated[int, Parameter(name=["-n", "--number"])] = 4,
+    seconds: float | None = None,
+    seed: int = 0,
+    out: Annotated[Path | None, Parameter(name=["-o", "--out"])] = None,
+    loop: Annotated[bool, Parameter(negative="")] = False,
+    foot_lock: bool = True,
+    as_json: Json = False,
+) -> None:
+    """Make new takes from a model and write them as BVH.
+
+    Parameters
+    ----------
+    model
+        What motif fit wrote.
+    n
+        How many takes.
+    seconds
+        Length of each take; twice the clips if not given.
+    seed
+        The same seed gives the same files, byte for byte.
+    out
+        Folder for the takes; out/NAME of the first clip if not given.
+    loop
+        Make takes whose last frame flows into their first.
+    foot_lock
+        Hold standing feet still.
+    """
+    from . import api
+
+    learned = api.Model.load(model)
+    folder = _folder(out or Path("out") / learned.clips[0].name)
+    with _progress("sampling") as progress:
+        takes = learned.sample(n, seconds, seed, api.Edit(loop=loop), foot_lock, progress)
+    _told(takes, _write(takes, folder, []), as_json)
 
 
 @app.command
@@ -343,6 +437,16 @@ def _write(takes: "Sequence[Motion]", folder: Path, inputs: Sequence[Path]) -> l
     return [str(take.save(file)) for take, file in zip(takes, files)]
 
 
+def _told(takes: "Sequence[Motion]", files: list[str], as_json: bool) -> None:
+    """What was made and where it lies."""
+    if as_json:
+        _print_json({"files": files, "frames": len(takes[0]), "fps": takes[0].fps, "seconds": takes[0].seconds})
+        return
+    print(f"{len(takes)} takes of {takes[0].seconds:.1f} s at {takes[0].fps:g} fps:")
+    for file in files:
+        print(f"  {file}")
+
+
 def _print_scores(found: "Report") -> None:
     from .metrics import MEANING
     from .page import number
@@ -362,18 +466,23 @@ def _note(text: str) -> None:
 
 
 @contextlib.contextmanager
-def _progress(title: str) -> "Iterator[Callable[[float], None]]":
-    """A bar with the time left on a terminal; silent otherwise."""
+def _progress(title: str) -> "Iterator[Callable[..., None]]":
+    """A bar with the time left, and what is told beside it, on a terminal; silent otherwise."""
     if not sys.stderr.isatty():
-        yield lambda done: None
+        yield lambda done, beside="": None
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[beside]}"),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=1.0)
-        yield lambda done: bar.update(task, completed=done)
+        task = bar.add_task(title, total=1.0, beside="")
+        yield lambda done, beside="": bar.update(task, completed=done, beside=beside)
 
 
 def main() -> None:
@@ -398,7 +507,7 @@ def main() -> None:
         if debug:
             raise
         _note(f"motif: {error}")
-        sys.exit(2)
+        sys.exit(130 if isinstance(error, Stopped) else 2)
     except BrokenPipeError:  # who reads our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)

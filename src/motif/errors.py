@@ -7,3 +7,7 @@ class MotifError(ValueError):
 
 class MotifWarning(UserWarning):
     """Something in the input was odd and was read in the way that the message says."""
+
+
+class Stopped(MotifError):
+    """Long work was interrupted; the message says what was kept and how to go on."""

@@ -263,15 +263,20 @@ class PaperFeatures:
 
     def decode(self, x: Float[Tensor, "t c"], x0: float = 0.0, z0: float = 0.0, frame_time: float = 1 / 30) -> Motion:
         """A motion of the reduced rig; the first velocity is replaced by the start, as in the papers' code."""
+        return Motion(self.skeleton, *self.pose(x, x0, z0), frame_time)
+
+    def pose(
+        self, x: Float[Tensor, "*b t c"], x0: float = 0.0, z0: float = 0.0
+    ) -> tuple[Float[Tensor, "*b t j 4"], Float[Tensor, "*b t j 3"]]:
+        """Local rotations and translations of the reduced rig, with gradients."""
         s = self.skeleton
-        rows = x[:, : 6 * len(s)].unflatten(-1, (-1, 2, 3))
+        rows = x[..., : 6 * len(s)].unflatten(-1, (-1, 2, 3))
         first = rotation.unit(rows[..., 0, :], rows.new_tensor([1.0, 0, 0]).expand_as(rows[..., 0, :]))
         third = torch.linalg.cross(first, rows[..., 1, :], dim=-1)
         third = rotation.unit(third, rows.new_tensor([0, 0, 1.0]).expand_as(third))
         matrix = torch.stack((first, torch.linalg.cross(third, first, dim=-1), third), -2)
-        root = x[:, -6:-3].clone()
-        root[0, 0], root[0, 2] = x0, z0
-        path = torch.stack((root[:, 0].cumsum(0), root[:, 1], root[:, 2].cumsum(0)), -1)
-        positions = s.offset_tensor(x).expand(len(x), -1, -1).clone()
-        positions[:, 0] = path
-        return Motion(s, rotation.from_matrix(matrix), positions, frame_time)
+        begin = x.new_tensor([x0, z0]).expand(*x.shape[:-2], 1, 2)
+        flat = torch.cat((begin, x[..., 1:, (-6, -4)]), -2).cumsum(-2)
+        path = torch.stack((flat[..., 0], x[..., -5], flat[..., 1]), -1)
+        rest = s.offset_tensor(x).expand(*x.shape[:-1], -1, -1)
+        return rotation.from_matrix(matrix), torch.cat((path[..., None, :], rest[..., 1:, :]), -2)

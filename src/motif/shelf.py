@@ -1,13 +1,64 @@
-"""The engines by name: the only list of families."""
+"""The engines by name: the only list of families. And what an engine is."""
 
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields, replace
+from typing import Any, Protocol
+
+from torch import nn
+
+from .edit import Edit
 from .errors import MotifError
+from .motion import Motion
+from .recipes.clip_gan import ClipGan
 from .recipes.clip_match import ClipMatch
+from .recipes.ganimator import PRESETS
+from .train import Stage
 
-ENGINES = {"clip-match": ClipMatch}
+
+class Recipe(Protocol):
+    """An engine's hyper-parameters: a frozen dataclass."""
+
+    def prepare(self, clips: Sequence[Motion]) -> Any:
+        """What the engine sees of its clips; quick and free of chance."""
+        ...
+
+    def net(self, exemplar: Any) -> nn.Module:
+        """An untrained net for these clips, or an empty module."""
+        ...
+
+    def plan(self, exemplar: Any) -> list[tuple[str, int]]:
+        """Names and steps of the stages to come."""
+        ...
+
+    def stages(self, net: nn.Module, exemplar: Any, seed: int) -> Iterator[Stage]:
+        """What the loop does; see :func:`motif.train.run`."""
+        ...
+
+    def sample(
+        self,
+        net: nn.Module,
+        exemplar: Any,
+        edit: Edit,
+        n: int,
+        seed: int,
+        lock: bool,
+        progress: Callable[[float], None],
+    ) -> list[Motion]:
+        """New takes."""
+        ...
 
 
-def engine(name: str, **dials: float | None) -> ClipMatch:
+ENGINES: dict[str, Recipe] = {"clip-match": ClipMatch(), "clip-gan": ClipGan(), **PRESETS}
+
+
+def engine(name: str, **dials: Any) -> Recipe:
     """The recipe of this name with its dials set; those that are None keep their defaults."""
     if name not in ENGINES:
         raise MotifError(f"no engine {name!r}; there is {', '.join(map(repr, ENGINES))}")
-    return ENGINES[name](**{k: v for k, v in dials.items() if v is not None})  # type: ignore[arg-type]
+    recipe = ENGINES[name]
+    known = [f.name for f in fields(recipe)]  # type: ignore[arg-type]
+    given = {k: v for k, v in dials.items() if v is not None}
+    wrong = sorted(set(given) - set(known))
+    if wrong:
+        raise MotifError(f"{name} has no dial {', '.join(map(repr, wrong))}; it has {', '.join(known)}")
+    return replace(recipe, **given)  # type: ignore[type-var]

@@ -1,0 +1,580 @@
+"""Generative motion matching (GenMM, Li et al. 2023): exemplars, stretches, and what turns matches into takes.
+
+Coarse to fine, every stretch of a take is replaced by the most similar stretch of the exemplar and overlapping
+stretches are averaged, a few rounds a level; bidirectional normalisation makes each exemplar stretch claim a place.
+What is different here (benchmarks/matcher.py holds the plain form, and where the two can be compared they agree):
+
+- features are heading-free, weighted into metres and rotated into their principal axes, of which a few dozen
+  hold 99.5 % of the variance; averages commute with that projection, so the levels never see the full features;
+- a distance between stretches is a sum along a diagonal of the frame-to-frame matrix: p times fewer products;
+- levels are low-passed instead of point-sampled, and start from the exemplar's own pieces in a new order, not noise;
+- the last average is taken over the clip's own frames at its own rate, all joints included, under a Hann window;
+- standing feet are locked.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from . import contact, cores, pyramid, rotation
+from .edit import Edit, Keep
+from .errors import MotifError
+from .features import Features, Start
+from .motion import Motion
+
+BLOCK = 1 << 18
+"""Entries of a distance matrix worked on at a time, so that they stay in the processor's cache."""
+KEPT = 1 << 26
+"""Entries kept between the two looks at a distance matrix; those of longer clips are computed twice."""
+SHORTEST = 2.0
+"""Seconds that a piece of the exemplar lasts at least when a take is begun."""
+COUPLING = 0.3
+"""How much joints that are kept throughout a take count when stretches are compared. With their full weight the best
+match of kept legs is where they came from, and nothing is renewed; without any, arms and legs do not know each other.
+"""
+COUPLED = 0.3
+"""Share of the finest rate up to which they count at all: finer levels make the renewed joints one smooth motion.
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Exemplar:
+    """The clips, ready to be matched."""
+
+    clips: tuple[Motion, ...]
+    features: Features
+    full: tuple[Float[Tensor, "t d"], ...]
+    """Features of each clip at its own rate, cut to whole strides."""
+    slides: tuple[Float[Tensor, "t 2"], ...]
+    """How fast what stands slides in each clip, in the heading frame, m/s: takes should slide as much, not more."""
+    treads: tuple[Float[Tensor, "t e"], ...]
+    """How contact joints move in each clip, x, y and z of each in the heading frame, m/s: locked feet keep that."""
+    stride: int
+    """Frames of a clip per frame of the finest level."""
+
+    @property
+    def frame_time(self) -> float:
+        """Seconds a frame of the clips."""
+        return self.clips[0].frame_time
+
+    @property
+    def rate(self) -> float:
+        """Frames a second of the finest level."""
+        return 1 / (self.frame_time * self.stride)
+
+    @cached_property
+    def fine(self) -> list[Float[Tensor, "s d"]]:
+        """Features of each clip at the finest level: means over a stride."""
+        return [x.unflatten(0, (-1, self.stride)).mean(1) for x in self.full]
+
+
+@dataclass(frozen=True, eq=False)
+class _Guide:
+    """A kept piece in a space's coordinates: ``x + when (target - x @ part)`` has it imposed."""
+
+    when: Float[Tensor, "t 1"]
+    target: Float[Tensor, "t k"]
+    part: Float[Tensor, "k k"]
+
+    def impose(self, x: Float[Tensor, "n t k"]) -> Float[Tensor, "n t k"]:
+        frames = x.shape[1]
+        when, target = pyramid.resize(self.when, frames), pyramid.resize(self.target * self.when, frames)
+        return x + target - when * (x @ self.part)
+
+
+@dataclass(frozen=True, eq=False)
+class _Space:
+    """Where stretches are compared: principal axes of the weighted features, the clips and the kept pieces in them."""
+
+    clips: list[Float[Tensor, "s k"]]
+    guides: list[_Guide]
+    scale: Float[Tensor, "d"]
+    centre: Float[Tensor, "d"]
+    basis: Float[Tensor, "d k"]
+
+    def axes(self, x: Float[Tensor, "*n t d"]) -> Float[Tensor, "*n t k"]:
+        """Features in these axes."""
+        return (x * self.scale - self.centre) @ self.basis
+
+    def bank(self, share: float, size: int) -> tuple[Float[Tensor, "m k"], list[int]]:
+        """The clips end to end at a share of the finest rate, and their lengths there."""
+        level = [pyramid.resize(c, max(round(len(c) * share), size)) for c in self.clips]
+        return torch.cat(level), [len(c) for c in level]
+
+
+@dataclass(frozen=True)
+class Matcher:
+    """Hyper-parameters of the matcher."""
+
+    completeness: float = 0.75
+    """0 to 1: how hard the takes try to show every part of the clip (0: only what fits best)."""
+    variety: float = 0.4
+    """0 to 1: from the clip's own order in long stretches to many short ones."""
+    patch: int = 11
+    """Frames of a stretch, at every level."""
+    coarsest: float = 5.0
+    """Stretches that the exemplar holds at the coarsest level."""
+    rounds: int = 3
+    """Match-and-average rounds a level."""
+    rate: float = 30.0
+    """The finest level runs at the largest whole fraction of the clip's rate that is near this or below, Hz."""
+    variance: float = 0.995
+    """Share of the features' variance that the levels keep."""
+
+    def __post_init__(self):
+        for name in ("completeness", "variety"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise MotifError(f"{name} is {getattr(self, name)}; give a number from 0 to 1")
+        if self.patch < 3 or self.rounds < 1:
+            raise MotifError(f"patch {self.patch}, rounds {self.rounds}; expected at least 3 and 1")
+
+    def prepare(self, clips: Sequence[Motion]) -> Exemplar:
+        """The clips' features. All clips must be of one rig and one rate."""
+        if not clips:
+            raise MotifError("no clip to learn from; give at least one")
+        features = Features.of(clips)
+        dt = clips[0].frame_time
+        for clip in clips:
+            if abs(clip.frame_time / dt - 1) > 1e-3:
+                raise MotifError(
+                    f"{clip.name!r} runs at {clip.fps:.3f} fps and {clips[0].name!r} at {1 / dt:.3f}; "
+                    f"resample() them to one rate first (--fps does)"
+                )
+        stride = max(math.floor(1 / dt / self.rate + 0.05), 1)
+        full = tuple(features.encode(c)[: len(c) // stride * stride] for c in clips)
+        shortest = min(len(x) for x in full) // stride
+        if shortest < 3:
+            raise MotifError(
+                f"a clip of {min(map(len, clips))} frames ({min(c.seconds for c in clips):.2f} s) is too short to make "
+                f"variations of; give at least {3 * stride} frames"
+            )
+        slides = tuple(_slide(features, x, dt) for x in full)
+        treads = tuple(_tread(features, x, dt) for x in full)
+        return Exemplar(tuple(clips), features, full, slides, treads, stride)
+
+    def size(self, exemplar: Exemplar, edit: Edit) -> tuple[int, int]:
+        """Frames of a take at the clips' rate and at the finest level.
+
+        Raises:
+            MotifError: naming the field of ``edit`` that cannot be met.
+        """
+        total = sum(len(x) for x in exemplar.full)
+        seconds = 2 * total * exemplar.frame_time if edit.seconds is None else edit.seconds
+        frames = max(round(seconds / exemplar.frame_time), 1)
+        edit.check(exemplar.features.skeleton, exemplar.frame_time, frames)
+        length = -(-frames // exemplar.stride)
+        return (length * exemplar.stride if edit.loop else frames), length  # a loop's seam lies between two strides
+
+    def takes(
+        self,
+        exemplar: Exemplar,
+        edit: Edit,
+        n: int = 1,
+        seed: int = 0,
+        lock: bool = True,
+        progress: Callable[[float], None] = lambda done: None,
+        begin: Float[Tensor, "n t d"] | None = None,
+    ) -> list[Motion]:
+        """``n`` new takes in one pass.
+
+        Args:
+            exemplar: the clips.
+            edit: what is asked.
+            n: how many.
+            seed: same seed, same takes.
+            lock: whether standing feet are held.
+            progress: hears the share done.
+            begin: features of the takes at the coarsest level, to be made real; the clips' own pieces in a new order
+                if not given.
+        """
+        with cores.one_thread():
+            return self._takes(exemplar, edit, n, seed, lock, progress, begin)
+
+    def _takes(
+        self,
+        exemplar: Exemplar,
+        edit: Edit,
+        n: int,
+        seed: int,
+        lock: bool,
+        progress: Callable[[float], None],
+        begin: Float[Tensor, "n t d"] | None,
+    ) -> list[Motion]:
+        frames, length = self.size(exemplar, edit)
+        places = self._match(exemplar, edit, n, length, seed, lambda done: progress(done / 2), begin)
+        table = torch.cat([torch.cat(part) for part in (exemplar.full, exemplar.slides, exemplar.treads)], -1)
+        takes = []
+        for k, place in enumerate(places):  # one by one: full features and poses are large
+            x = _vote(table, place, self._patch(exemplar), exemplar.stride, edit.loop)[None, :frames]
+            takes.append(_finish(exemplar, edit, x, lock, f"{exemplar.clips[0].name}-take-{k + 1:02d}"))
+            progress((1 + (k + 1) / n) / 2)
+        return takes
+
+    # --- the levels
+    def _patch(self, exemplar: Exemplar) -> int:
+        """Frames of a stretch: ``patch``, less on a clip that is shorter."""
+        return min(self.patch, min(len(x) for x in exemplar.fine))
+
+    def space(self, exemplar: Exemplar, edit: Edit, length: int, coupling: float) -> _Space:
+        """Principal axes that keep ``variance`` of the weighted features' variance, and everything in them.
+
+        Joints kept throughout a take weigh ``coupling`` of what the others do.
+        """
+        features, s = exemplar.features, exemplar.features.skeleton
+        scale = features.weights(edit.weights)
+        always = [j for keep in edit.kept if len(keep.motion) >= length * exemplar.stride - exemplar.stride + 1
+                  for j in s.select(keep.joints)]  # fmt: skip
+        scale = torch.where(_channels(features, always), coupling * scale, scale)
+        x = torch.cat(exemplar.fine) * scale
+        centre = x.mean(0)
+        values, vectors = torch.linalg.eigh((x - centre).T.double() @ (x - centre).double())
+        share = values.flip(0).clamp_min(0).cumsum(0) / values.clamp_min(0).sum().clamp_min(1e-12)
+        kept = min(int((share < self.variance).sum()) + 1, 64, len(share))
+        basis = vectors.flip(1)[:, :kept].to(x.dtype)
+        guides = [_guide(exemplar, keep, length, scale, centre, basis) for keep in edit.kept]
+        return _Space([(c * scale - centre) @ basis for c in exemplar.fine], guides, scale, centre, basis)
+
+    def _match(
+        self,
+        exemplar: Exemplar,
+        edit: Edit,
+        n: int,
+        length: int,
+        seed: int,
+        progress: Callable[[float], None],
+        begin: Float[Tensor, "n t d"] | None = None,
+    ) -> Int[Tensor, "n q"]:
+        """For each stretch of each take at the finest level, the exemplar's stretch that it comes from."""
+        coarse = self.space(exemplar, edit, length, COUPLING)
+        fine = self.space(exemplar, edit, length, 0.0) if edit.kept else coarse
+        size = self._patch(exemplar)
+        total, shortest = sum(map(len, exemplar.fine)), min(map(len, exemplar.fine))
+        slowest = (
+            exemplar.rate * begin.shape[1] / length
+            if begin is not None
+            else exemplar.rate * min(max(self.coarsest * size / total, 1.5 * size / shortest), 1.0)
+        )
+        shares = [rate / exemplar.rate for rate in pyramid.rates(exemplar.rate, slowest)]
+        x = places = None
+        for level, share in enumerate(shares):
+            space = coarse if share < COUPLED else fine
+            bank, lengths = space.bank(share, size)
+            count = max(round(length * share), size)
+            if places is None and begin is not None:
+                x = pyramid.resize(space.axes(begin), count)
+            elif places is None:
+                x = torch.stack(
+                    [
+                        self._shuffled(bank, count, size, round(SHORTEST * exemplar.rate * share), seed, k)
+                        for k in range(n)
+                    ]
+                )
+            else:
+                before = max(round(length * shares[level - 1]), size)
+                x = _average(space.bank(shares[level - 1], size)[0], places, size, before, edit.loop)
+                x = pyramid.resize(x, count)
+            within = _within_clips(lengths, size)
+            alpha = self._alpha(share) * _mean_distance(x, bank)
+            for _ in range(self.rounds):
+                for guide in space.guides:
+                    x = guide.impose(x)
+                one = partial(_nearest, bank=bank, size=size, within=within, alpha=alpha, loop=edit.loop)
+                places = torch.stack(cores.each(one, x))
+                x = _average(bank, places, size, count, edit.loop)
+            progress(sum(s * s for s in shares[: level + 1]) / sum(s * s for s in shares))
+        assert places is not None
+        return places
+
+    def _alpha(self, fineness: float) -> float:
+        """GenMM's alpha as a share of the mean distance; a small one makes every exemplar stretch claim a place.
+
+        It grows from level to level: what is shown is settled while stretches are long, and finer levels may take
+        what fits best. With one alpha for all levels the same coverage costs precision (docs/LOG.md, 2026-11-21).
+        """
+        return 0.003 / max(self.completeness, 1e-3) ** 4 * (1 + (fineness / 0.1) ** 2)
+
+    def _shuffled(
+        self, bank: Float[Tensor, "m k"], count: int, size: int, least: int, seed: int, take: int
+    ) -> Float[Tensor, "count k"]:
+        """The coarsest start: the exemplar cut into pieces, in a new order, each piece once before any comes twice."""
+        random = torch.Generator().manual_seed((seed * 0x9E3779B1 + take * 0x85EBCA77) % (1 << 62))
+        m = len(bank)
+        piece = max(round(m ** (1 - self.variety) * (size / 2) ** self.variety), least, 2)
+        parts: list[Tensor] = []
+        while sum(map(len, parts)) < count:
+            first = int(torch.randint(piece, (1,), generator=random))
+            cuts = sorted({0, *range(first, m, piece), m})
+            pieces = [bank[a:b] for a, b in zip(cuts, cuts[1:])]
+            order = (
+                torch.randperm(len(pieces), generator=random).tolist()
+                if self.variety > 0
+                else [*range(1, len(pieces)), 0]
+            )
+            parts += [pieces[i] for i in _apart(order)]
+        return torch.cat(parts)[:count]
+
+
+def _apart(order: list[int]) -> list[int]:
+    """The same pieces with as few as can be right after the one they follow in the clip: those move to the end."""
+    for _ in range(len(order)):
+        late = next((k for k in range(1, len(order) - 1) if order[k] == order[k - 1] + 1), None)
+        if late is None:
+            break
+        order = [*order[:late], *order[late + 1 :], order[late]]
+    return order
+
+
+# --- matching --------------------------------------------------------------------------------------------------------
+def _within_clips(lengths: list[int], size: int) -> Bool[Tensor, "q"]:
+    """Which stretches of the clips laid end to end lie within one clip."""
+    ok = torch.ones(sum(lengths) - size + 1, dtype=torch.bool)
+    end = 0
+    for length in lengths[:-1]:
+        end += length
+        ok[end - size + 1 : end] = False
+    return ok
+
+
+def _mean_distance(x: Float[Tensor, "n t k"], bank: Float[Tensor, "m k"]) -> float:
+    """Mean squared distance between frames of takes and bank, from their moments."""
+    a, b = x.flatten(0, 1), bank
+    squares = (a * a).sum(-1).mean() + (b * b).sum(-1).mean()
+    return max(float(squares - 2 * a.mean(0) @ b.mean(0)), 1e-12)
+
+
+def _nearest(
+    x: Float[Tensor, "t k"], bank: Float[Tensor, "m k"], size: int, within: Bool[Tensor, "q"], alpha: float, loop: bool
+) -> Int[Tensor, "p"]:
+    """For each stretch of the take the bank's stretch of least normalised distance D_ij / (alpha + min_i D_ij)."""
+    if loop:
+        x = torch.cat((x, x[: size - 1]))
+    rows = len(x) - size + 1
+    step = max(BLOCK // len(bank), size)
+    square = (bank * bank).sum(-1)
+
+    def sums(start: int) -> Tensor:
+        """Squared distances summed over each two stretches, for the rows of one block."""
+        part = x[start : min(start + step, rows) + size - 1]
+        frames = torch.addmm(square, part, bank.T, alpha=-2).add_((part * part).sum(-1, keepdim=True))
+        return pyramid.diagonal_sums(frames, size)
+
+    starts = range(0, rows, step)
+    blocks = [sums(start) for start in starts] if rows * len(bank) <= KEPT else None
+    least = torch.full((len(within),), torch.inf)
+    for block in blocks or map(sums, starts):
+        least = torch.minimum(least, block.amin(0))
+    ease = 1 / (alpha * size + least.clamp_min(0))
+    outside = None if bool(within.all()) else torch.zeros(len(within)).masked_fill_(~within, torch.inf)
+    found = []
+    for block in blocks or map(sums, starts):
+        ratio = block.mul_(ease)
+        found.append((ratio if outside is None else ratio.add_(outside)).argmin(-1))
+    return torch.cat(found)
+
+
+def _average(
+    bank: Float[Tensor, "m k"], places: Int[Tensor, "n q"], size: int, count: int, loop: bool
+) -> Float[Tensor, "n t k"]:
+    """Each frame the plain mean of the stretches that cover it."""
+    n, q = places.shape
+    total, cover = bank.new_zeros(n, q + size - 1, bank.shape[1]), bank.new_zeros(q + size - 1, 1)
+    for s in range(size):
+        total[:, s : s + q] += bank[places + s]
+        cover[s : s + q] += 1
+    if loop:
+        total[:, : size - 1] += total[:, q:]
+        cover[: size - 1] += cover[q:]
+    return (total / cover)[:, :count]
+
+
+def _vote(
+    table: Float[Tensor, "f d"], places: Int[Tensor, "q"], size: int, stride: int, loop: bool
+) -> Float[Tensor, "t d"]:
+    """The take at the clips' own rate: each frame the Hann-weighted mean of the exemplar frames its stretches bring."""
+    q = len(places)
+    count = q if loop else q + size - 1
+    frame = torch.arange(count * stride)
+    level, rest = frame // stride, frame % stride
+    shift = torch.arange(size)
+    source = level[:, None] - shift
+    inside = torch.ones_like(source, dtype=torch.bool) if loop else (source >= 0) & (source < q)
+    source = source % q if loop else source.clamp(0, q - 1)
+    index = (places[source] + shift) * stride + rest[:, None]
+    phase = (shift * stride + rest[:, None] + 0.5) / (size * stride)
+    weight = torch.sin(math.pi * phase).square() * inside
+    weight = (weight / weight.sum(1, keepdim=True)).to(table.dtype)
+    return torch.nn.functional.embedding_bag(index, table, per_sample_weights=weight, mode="sum")
+
+
+# --- kept pieces -----------------------------------------------------------------------------------------------------
+def _channels(features: Features, joints: Sequence[int]) -> Bool[Tensor, "d"]:
+    """The channels that describe these joints."""
+    s, at = features.skeleton, features.slices
+    mine = set(joints)
+    mask = torch.zeros(features.width, dtype=torch.bool)
+    for name, owners, width in (
+        ("rotations", features.rotating, 6),
+        ("positions", features.sliding, 3),
+        ("contacts", s.contacts, 1),
+    ):
+        mask[at[name]] = torch.tensor([j in mine for j in owners], dtype=torch.bool).repeat_interleave(width)
+    if s.root in mine:
+        mask[: at["root_tilt"].stop] = True
+    return mask
+
+
+def _guide(
+    exemplar: Exemplar,
+    keep: Keep,
+    length: int,
+    scale: Float[Tensor, "d"],
+    centre: Float[Tensor, "d"],
+    basis: Float[Tensor, "d k"],
+) -> _Guide:
+    """A kept piece laid on the finest level of a take, in principal axes."""
+    features, stride = exemplar.features, exemplar.stride
+    mask = _channels(features, features.skeleton.select(keep.joints)).to(basis.dtype)
+    target, when = torch.zeros(length * stride, features.width), torch.zeros(length * stride, 1)
+    target[keep.start : keep.stop], when[keep.start : keep.stop] = features.encode(keep.motion), 1
+    share = when.unflatten(0, (-1, stride)).mean(1)
+    target = target.unflatten(0, (-1, stride)).sum(1) / (share * stride).clamp_min(1)
+    masked = basis * mask[:, None]
+    return _Guide(share, (target * scale - centre) @ masked, basis.T @ masked)
+
+
+def _impose(features: Features, edit: Edit, x: Float[Tensor, "n t d"], fade: int) -> Float[Tensor, "n t d"]:
+    """Kept channels set; what stands before and after in time leans towards them over ``fade`` frames."""
+    x = x.clone()
+    for keep in edit.kept:
+        mask = _channels(features, features.skeleton.select(keep.joints)).to(x.dtype)
+        target = features.encode(keep.motion)
+        lean = torch.cos(torch.linspace(0, math.pi, fade + 2))[1:-1, None] / 2 + 0.5
+        before, after = min(fade, keep.start), min(fade, x.shape[1] - keep.stop)
+        first, last = target[0] - x[:, keep.start], target[-1] - x[:, keep.stop - 1]
+        x[:, keep.start - before : keep.start] += (lean.flip(0)[fade - before :] * mask) * first[:, None]
+        x[:, keep.stop : keep.stop + after] += (lean[:after] * mask) * last[:, None]
+        x[:, keep.start : keep.stop] += mask * (target - x[:, keep.start : keep.stop])
+    return x
+
+
+def _meet(
+    features: Features, edit: Edit, x: Float[Tensor, "n t d"], dt: float, start: Start
+) -> tuple[Float[Tensor, "n t d"], Start]:
+    """Turns and steps between kept stretches of root path bent so that each is met where and as it stands."""
+    s, at = features.skeleton, features.slices
+    pins = sorted((k for k in edit.kept if s.root in s.select(k.joints)), key=lambda k: k.start)
+    if not pins:
+        return x, start
+    x = x.clone()
+    begin = features.start(pins[0].motion)
+    facing, _ = features.trajectory(x, dt)
+    start = replace(start, heading=begin.heading - facing[:, pins[0].start])
+    for before, pin in zip(pins, pins[1:]):
+        facing, _ = features.trajectory(x, dt, start)
+        missing = _turn(features.start(pin.motion).heading - facing[:, pin.start])
+        x[:, before.stop : pin.start + 1, at["root_turn"]] += (missing[:, None] * _bump(before.stop, pin.start) / dt)[
+            ..., None
+        ]
+    _, path = features.trajectory(x, dt, start)
+    at_first = path[:, pins[0].start]
+    start = replace(start, x=begin.x - at_first[:, 0] + start.x, z=begin.z - at_first[:, 2] + start.z)
+    for before, pin in zip(pins, pins[1:]):
+        facing, path = features.trajectory(x, dt, start)
+        goal = features.start(pin.motion)
+        missing = torch.tensor([goal.x, 0.0, goal.z]).double() - path[:, pin.start]
+        missing[:, 1] = 0
+        steps = missing[:, None] * _bump(before.stop, pin.start)[:, None] / dt
+        local = rotation.rotate(rotation.about("y", -facing[:, before.stop - 1 : pin.start]), steps)
+        x[:, before.stop : pin.start + 1, at["root_velocity"]] += local[..., (0, 2)].to(x.dtype)
+    return x, start
+
+
+def _turn(angle: Float[Tensor, "n"]) -> Float[Tensor, "n"]:
+    """The same turn the short way round."""
+    return torch.remainder(angle + math.pi, 2 * math.pi) - math.pi
+
+
+def _bump(first: int, last: int) -> Float[Tensor, "t"]:
+    """Weights over frames ``first`` to ``last`` (included) that rise and fall smoothly and sum to one."""
+    count = last - first + 1
+    weight = torch.sin(math.pi * (torch.arange(count) + 1) / (count + 1)).square()
+    return weight / weight.sum()
+
+
+def _finish(exemplar: Exemplar, edit: Edit, x: Float[Tensor, "1 t d"], lock: bool, name: str) -> Motion:
+    """A take from features and slides: what stands steadied, kept pieces imposed and met, feet locked."""
+    features, dt, first = exemplar.features, exemplar.frame_time, exemplar.clips[0]
+    s = features.skeleton
+    x, slide, tread = x.split((features.width, 2, 3 * len(s.contacts)), -1)
+    if lock and s.contacts:
+        x = x.clone()
+        x[..., features.slices["root_velocity"]] += slide - _slide(features, x, dt)
+    x = _impose(features, edit, x, max(round(0.25 / dt), 1))
+    x, start = _meet(features, edit, x, dt, features.start(first))
+    rotations, positions = features.decode(x, dt, start)
+    if lock and s.contacts:
+        rotations = _locked(features, edit, x, tread, dt, rotations, positions)
+    for keep in edit.kept:
+        joints = list(s.select(keep.joints))
+        rotations[:, keep.start : keep.stop, joints] = keep.motion.rotations[:, joints]
+        positions[:, keep.start : keep.stop, joints] = keep.motion.positions[:, joints]
+    return Motion(s, rotations[0], positions[0], dt, name, features.style)
+
+
+def _slide(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[Tensor, "*b t 2"]:
+    """How fast what stands slides, x and z in the heading frame of the frame before, m/s.
+
+    Averages of stretches agree on poses better than on the path, so takes slide more than their exemplar does; the
+    difference, taken off the root's velocity, is most of what a foot lock would otherwise have to bend legs for.
+    """
+    s, at = features.skeleton, features.slices
+    if not contact.limbs(s):
+        return torch.zeros_like(x[..., at["root_velocity"]])
+    on = contact.without_short(x[..., at["contacts"]] > 0.5, round(contact.SHORTEST / dt))
+    world = contact.drift(s.fk(*features.decode(x, dt))[1], on, s, dt)
+    return rotation.rotate(rotation.inv(_before(features, x, dt)), world)[..., (0, 2)]
+
+
+def _tread(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[Tensor, "*b t e"]:
+    """Velocity of every contact joint in the heading frame of the frame before, m/s."""
+    s = features.skeleton
+    world = s.fk(*features.decode(x, dt))[1][..., list(s.contacts), :]
+    step = world.diff(dim=-3) / dt
+    step = torch.cat((step[..., :1, :, :], step), -3) if step.shape[-3] else torch.zeros_like(world)
+    return rotation.rotate(rotation.inv(_before(features, x, dt))[..., None, :], step).flatten(-2)
+
+
+def _before(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[Tensor, "*b t 4"]:
+    """The heading of the frame before each as a rotation: the frame that steps are told in."""
+    facing, _ = features.trajectory(x, dt)
+    return rotation.about("y", torch.cat((facing[..., :1], facing[..., :-1]), -1).to(x.dtype))
+
+
+def _locked(
+    features: Features,
+    edit: Edit,
+    x: Float[Tensor, "n t d"],
+    tread: Float[Tensor, "n t e"],
+    dt: float,
+    rotations: Float[Tensor, "n t j 4"],
+    positions: Float[Tensor, "n t j 3"],
+) -> Float[Tensor, "n t j 4"]:
+    """Feet locked where the matched contact labels say so; a loop is locked with its neighbouring rounds around it."""
+    s, frames = features.skeleton, x.shape[1]
+    around = min(round(2 / dt), frames) if edit.loop else 0
+    index = torch.arange(-around, frames + around) % frames
+    q, p = features.decode(x[:, index], dt) if around else (rotations, positions)
+    slow = contact.speeds(s.fk(q, p)[1], s, dt) < 1.5 * contact.SPEED * s.height  # what still moves is not to be held
+    on = (x[:, index, features.slices["contacts"]] > 0.5) & slow
+    on = contact.without_short(on, round(contact.SHORTEST / dt))
+    fixed = edit.mask(s, frames)[index].expand(len(x), -1, -1)
+    world = rotation.rotate(_before(features, x[:, index], dt)[:, :, None], tread[:, index].unflatten(-1, (-1, 3)))
+    locked = contact.lock(s, q, p, on, dt, fixed=fixed, tread=world * dt)[:, around : around + frames]
+    above = list(s.ancestors(s.root))
+    locked[:, :, above] = rotations[:, :, above]
+    return locked

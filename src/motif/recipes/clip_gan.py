@@ -1,0 +1,185 @@
+"""clip-gan: a small adversarial net invents the course of a take, and matching makes it real. motif's own.
+
+One generator at a coarse rate (a few frames a second), in the principal axes of the clips' heading-free features, with
+a relativistic pairing loss and zero-centred gradient penalties on both sides (R3GAN, Huang et al. 2024). What it makes
+is new but soft; generative matching from that rate up then replaces every stretch with the likest one of the clip.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from .. import cores, pyramid
+from ..edit import Edit
+from ..errors import MotifError
+from ..matching import Exemplar, Matcher
+from ..motion import Motion
+from ..nets.clip_gan import ClipGanNet, reach
+from ..train import Adam, Stage, Update
+
+
+@dataclass(frozen=True)
+class ClipGan:
+    """Hyper-parameters."""
+
+    completeness: float = 0.75
+    """0 to 1: how hard the takes try to show every part of the clip; see the matcher."""
+    levels: int = 6
+    """Steps of 3/4 from the finest rate down to the generator's: 30 Hz to 5.3."""
+    patch: int = 11
+    """Frames of a matched stretch, at every level."""
+    steps: int = 1200
+    batch: int = 16
+    crop: int = 40
+    """Frames of a training window, at the generator's rate."""
+    width: int = 128
+    noise: int = 16
+    dilations: tuple[int, ...] = (1, 2, 1, 2)
+    rate: float = 1e-3
+    """Learning rate."""
+    rebuild: float = 3.0
+    """Weight of the mean error of the clip rebuilt from fixed noise: what keeps all of it in reach."""
+    penalty: float = 1.0
+    """Weight of the gradient penalties, taken in a quarter of the steps, four times as strong."""
+    speeds: float = 0.1
+    """Training windows are up to this much faster or slower than the clip."""
+
+    def __post_init__(self):
+        if min(self.steps, self.batch, self.crop, self.width, self.noise) < 1 or self.levels < 0:
+            raise MotifError(f"{self}: steps, batch, crop, width and noise are at least 1")
+
+    @property
+    def matcher(self) -> Matcher:
+        """What makes its takes real."""
+        return Matcher(completeness=self.completeness, patch=self.patch)
+
+    def prepare(self, clips: Sequence[Motion]) -> Exemplar:
+        """The clips' features. All clips must be of one rig and one rate."""
+        return self.matcher.prepare(clips)
+
+    def _share(self, exemplar: Exemplar) -> float:
+        """The generator's rate as a share of the finest; finer on clips that would have too few frames."""
+        shortest = min(map(len, exemplar.fine))
+        return min(max(0.75**self.levels, min(12 / shortest, 1.0)), 1.0)
+
+    def _coarse(self, exemplar: Exemplar) -> list[int]:
+        """Frames of each clip at the generator's rate."""
+        share = self._share(exemplar)
+        return [max(round(len(x) * share), 2) for x in exemplar.fine]
+
+    def net(self, exemplar: Exemplar) -> ClipGanNet:
+        """The net, with the axes of these clips; its weights and anchors are set when its stage begins."""
+        space = self.matcher.space(exemplar, Edit(), 1, 1.0)
+        width, axes = space.basis.shape
+        net = ClipGanNet(width, axes, self.noise, sum(self._coarse(exemplar)), self.width, self.dilations)
+        for name in ("scale", "centre", "basis"):
+            getattr(net, name).copy_(getattr(space, name))
+        net.size.fill_(max(float(torch.cat(space.clips).std()), 1e-9))
+        return net
+
+    def plan(self, exemplar: Exemplar) -> list[tuple[str, int]]:
+        """One stage."""
+        return [("course", self.steps)]
+
+    def stages(self, net: nn.Module, exemplar: Exemplar, seed: int) -> Iterator[Stage]:
+        """One stage: critic and generator in turn."""
+        assert isinstance(net, ClipGanNet)
+        net.anchors.copy_(torch.randn(net.anchors.shape, generator=torch.Generator().manual_seed(seed)))
+        game = _Game(self, net, exemplar, self._coarse(exemplar), self._share(exemplar))
+        adam = Adam(self.rate)
+        updates = (
+            Update("critic", net.critic, game.critic, adam),
+            Update("generator", net.generator, game.generator, adam),
+        )
+        yield Stage("course", self.steps, updates, net.generator)
+
+    def sample(
+        self,
+        net: nn.Module,
+        exemplar: Exemplar,
+        edit: Edit,
+        n: int = 1,
+        seed: int = 0,
+        lock: bool = True,
+        progress: Callable[[float], None] = lambda done: None,
+    ) -> list[Motion]:
+        """``n`` new takes in one pass; ``progress`` hears the share done."""
+        assert isinstance(net, ClipGanNet)
+        _, length = self.matcher.size(exemplar, edit)
+        count = max(round(length * self._share(exemplar)), 2)
+        begin = []
+        for k in range(n):
+            random = torch.Generator().manual_seed((seed * 0x9E3779B1 + k * 0x85EBCA77) % (1 << 62))
+            begin.append(torch.randn(net.anchors.shape[0], count, generator=random))
+        with cores.one_thread(), torch.no_grad():
+            x = _unrolled(net, torch.stack(begin), edit.loop, reach(self.dilations))
+        return self.matcher.takes(exemplar, edit, n, seed, lock, progress, x)
+
+
+def _unrolled(net: ClipGanNet, noise: Float[Tensor, "n z t"], loop: bool, around: int) -> Float[Tensor, "n t d"]:
+    """Features of noise; of a loop's noise with its neighbouring rounds around it."""
+    if not loop:
+        return net.features(noise)
+    frames = noise.shape[-1]
+    return net.features(noise[..., torch.arange(-around, frames + around) % frames])[:, around : around + frames]
+
+
+@dataclass(frozen=True, eq=False)
+class _Game:
+    """The two losses, and where their windows come from."""
+
+    recipe: ClipGan
+    net: ClipGanNet
+    exemplar: Exemplar
+    coarse: list[int]
+    share: float
+
+    def windows(self, random: torch.Generator) -> Float[Tensor, "b k c"]:
+        """Real windows at the generator's rate, each a little faster or slower than the clip."""
+        r, found = self.recipe, []
+        crop = min(r.crop, min(self.coarse))
+        lengths = torch.tensor([float(len(x)) for x in self.exemplar.fine])
+        for _ in range(r.batch):
+            x = self.exemplar.fine[int(torch.multinomial(lengths, 1, generator=random))]
+            speed = 1 + r.speeds * (2 * float(torch.rand(1, generator=random)) - 1)
+            long = min(max(round(crop / self.share * speed), 2), len(x))
+            start = int(torch.randint(len(x) - long + 1, (1,), generator=random))
+            found.append(pyramid.resize(x[start : start + long], crop))
+        axes = (torch.stack(found) * self.net.scale - self.net.centre) @ self.net.basis
+        return (axes / self.net.size).transpose(1, 2)
+
+    def made(self, random: torch.Generator, frames: int) -> Float[Tensor, "b k c"]:
+        """Windows of the generator."""
+        noise = torch.randn(self.recipe.batch, self.recipe.noise, frames, generator=random)
+        return self.net.generator(noise).float()
+
+    def critic(self, random: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """Relativistic pairing, and in a quarter of the steps R1 and R2."""
+        real = self.windows(random)
+        with torch.no_grad():
+            fake = self.made(random, real.shape[-1])
+        steep = float(torch.rand(1, generator=random)) < 0.25
+        real, fake = real.requires_grad_(steep), fake.clone().requires_grad_(steep)
+        high, low = self.net.critic(real).float(), self.net.critic(fake).float()
+        loss = nn.functional.softplus(low - high).mean()
+        if steep:
+            slopes = torch.autograd.grad((high.sum() + low.sum()), (real, fake), create_graph=True)
+            loss = loss + 2 * self.recipe.penalty * sum((s**2).sum(1).mean() for s in slopes)
+        return loss, {}
+
+    def generator(self, random: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """Relativistic pairing the other way round, and the clip rebuilt from its anchors."""
+        real = self.windows(random)
+        fake = self.made(random, real.shape[-1])
+        loss = nn.functional.softplus(self.net.critic(real).float().detach() - self.net.critic(fake).float()).mean()
+        clip = int(torch.multinomial(torch.tensor(self.coarse).float(), 1, generator=random))
+        first, frames = sum(self.coarse[:clip]), real.shape[-1]
+        start = int(torch.randint(self.coarse[clip] - frames + 1, (1,), generator=random))
+        target = pyramid.resize(self.exemplar.fine[clip], self.coarse[clip])[start : start + frames]
+        target = ((target * self.net.scale - self.net.centre) @ self.net.basis / self.net.size).T
+        noise = self.net.anchors[None, :, first + start : first + start + frames]
+        missed = (self.net.generator(noise).float()[0] - target).abs().mean()
+        return loss + self.recipe.rebuild * missed, {"rebuild": missed.detach()}

@@ -1,0 +1,338 @@
+"""The one training loop. It knows nothing of families: a recipe gives it stages, a stage its updates.
+
+Randomness is seeded by place: every update draws from a generator seeded by (seed, stage, step, update), so a run that
+was killed goes on exactly as if it had not been. What it needs for that lies in one file, written whole or not at all.
+"""
+
+import contextlib
+import json
+import math
+import os
+import pickle
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from .errors import MotifError, Stopped
+
+STATE = "state.pt"
+LOG = "log.jsonl"
+Loss = Callable[[torch.Generator], tuple[Tensor, dict[str, Tensor]]]
+"""From a source of randomness to the loss and what is worth telling beside it."""
+
+
+@dataclass(frozen=True)
+class Adam:
+    """How an update moves its parameters."""
+
+    rate: float = 1e-3
+    betas: tuple[float, float] = (0.0, 0.99)
+    decay: Literal["none", "cosine"] = "cosine"
+    """``cosine`` falls to a twentieth over the stage."""
+
+
+@dataclass(frozen=True, eq=False)
+class Update:
+    """One kind of gradient step. Updates of the same module with the same ``Adam`` share one optimiser."""
+
+    name: str
+    module: nn.Module
+    """Whose parameters are moved."""
+    loss: Loss
+    adam: Adam = Adam()
+    times: int = 1
+    """How often in a row in every step."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """Steps of the same updates."""
+
+    name: str
+    steps: int
+    updates: tuple[Update, ...]
+    average: nn.Module | None = None
+    """A module whose parameters are replaced by their exponential average when the stage ends."""
+
+
+@dataclass(frozen=True)
+class Train:
+    """How a run is run; no field changes what is learned, but for ``precision`` in its last digits."""
+
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """``auto`` measures both on the first update and takes the faster one."""
+    device: str = "auto"
+    """``cpu``, ``cuda`` or ``auto``: a GPU if there is one."""
+    save_every: float = 20.0
+    """Seconds between checkpoints."""
+    ema: float = 0.999
+    """Decay of the average; less in the first steps, (1 + n) / (10 + n)."""
+
+
+HABITS = Train()
+
+
+@dataclass
+class Progress:
+    """What a listener hears after each step."""
+
+    share: float
+    """Of all steps."""
+    stage: str
+    step: int
+    losses: dict[str, float] = field(default_factory=dict)
+
+
+def device(train: Train) -> torch.device:
+    """Where a run computes."""
+    if train.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(train.device)
+
+
+def run(
+    net: nn.Module,
+    stages: Callable[[], Iterable[Stage]],
+    names: Sequence[tuple[str, int]],
+    seed: int = 0,
+    train: Train = HABITS,
+    folder: Path | None = None,
+    asked: dict[str, Any] | None = None,
+    progress: Callable[[Progress], None] = lambda told: None,
+) -> None:
+    """Train ``net`` in place.
+
+    Args:
+        net: everything that is learned, on its device.
+        stages: called for an iterator of stages; asked for the next only when the one before is done, and, when a
+            run goes on, asked for the finished ones again, so that what it makes from the net of earlier stages must
+            not depend on anything else.
+        names: name and steps of every stage, known before the first begins.
+        seed: same seed, same weights.
+        train: precision, device and habits.
+        folder: where the run's state and log are kept; a run found there goes on. Nothing is kept without.
+        asked: what the run is for; a folder that holds a run of something else is refused.
+        progress: hears every step.
+
+    Raises:
+        MotifError: for a loss that is not finite, and for a folder with another run.
+        Stopped: on Ctrl-C, after saving.
+    """
+    keeper = _Keeper(folder, {"seed": seed, "asked": asked, "stages": [list(n) for n in names]})
+    state = keeper.read()
+    total = sum(steps for _, steps in names)
+    done = 0
+    precision = state["precision"] if state else train.precision
+    with _interrupts() as interrupted:
+        for index, stage in enumerate(stages()):
+            if state and index < state["stage"]:
+                if index == 0 or not state.get("given"):
+                    net.load_state_dict(state["net"])
+                    state["given"] = True
+                done += stage.steps
+                continue
+            first = 0
+            worker = _Worker(net, stage, train)
+            if state and index == state["stage"]:
+                worker.load(state)
+                first, state = state["step"], None
+            if precision == "auto":
+                precision = _faster(net, stage, seed)
+            for step in range(first, stage.steps):
+                losses = worker.step(index, step, seed, precision)
+                told = Progress((done + step + 1) / total, stage.name, step + 1, losses)
+                keeper.log(told)
+                progress(told)
+                if interrupted.is_set() or keeper.due(train.save_every):
+                    keeper.write({**worker.state(), "stage": index, "step": step + 1, "precision": precision})
+                if interrupted.is_set():
+                    raise Stopped(keeper.words(told.share))
+            worker.finish()
+            done += stage.steps
+            keeper.write({"net": net.state_dict(), "stage": index + 1, "step": 0, "precision": precision})
+        if state and state["stage"] >= len(names):
+            net.load_state_dict(state["net"])
+
+
+class _Worker:
+    """One stage's optimisers and average."""
+
+    def __init__(self, net: nn.Module, stage: Stage, train: Train):
+        self.net, self.stage, self.train = net, stage, train
+        self.optimisers: dict[tuple[int, Adam], torch.optim.Adam] = {}
+        for update in stage.updates:
+            key = (id(update.module), update.adam)
+            if key not in self.optimisers:
+                parameters = [p for p in update.module.parameters() if p.requires_grad]
+                self.optimisers[key] = torch.optim.Adam(parameters, update.adam.rate, update.adam.betas)
+        self.average = None if stage.average is None else [p.detach().clone() for p in stage.average.parameters()]
+
+    def step(self, index: int, step: int, seed: int, precision: str) -> dict[str, float]:
+        told = {}
+        for place, update in enumerate(self.stage.updates):
+            optimiser = self.optimisers[id(update.module), update.adam]
+            for group in optimiser.param_groups:
+                group["lr"] = update.adam.rate * _decay(update.adam, step / self.stage.steps)
+            for turn in range(update.times):
+                random = torch.Generator().manual_seed(_place(seed, index, step, place, turn))
+                with _cast(precision):
+                    loss, beside = update.loss(random)
+                told = {**told, update.name: float(loss.detach()), **{k: float(v) for k, v in beside.items()}}
+                if not math.isfinite(told[update.name]):
+                    raise MotifError(
+                        f"training broke off: the loss {update.name!r} is {told[update.name]} at step {step} of stage "
+                        f"{self.stage.name!r}; try another seed, a smaller learning rate, or --precision fp32"
+                    )
+                parameters = [p for group in optimiser.param_groups for p in group["params"]]
+                for p, g in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+                    p.grad = g
+                optimiser.step()
+                for p in parameters:
+                    p.grad = None
+        if self.average is not None and self.stage.average is not None:
+            keep = min(self.train.ema, (1 + step) / (10 + step))
+            with torch.no_grad():
+                for mean, p in zip(self.average, self.stage.average.parameters(), strict=True):
+                    mean.lerp_(p, 1 - keep)
+        return told
+
+    def finish(self) -> None:
+        """The average takes the place of what was averaged."""
+        if self.average is not None and self.stage.average is not None:
+            with torch.no_grad():
+                for mean, p in zip(self.average, self.stage.average.parameters(), strict=True):
+                    p.copy_(mean)
+
+    def state(self) -> dict[str, Any]:
+        optimisers = [o.state_dict() for o in self.optimisers.values()]
+        return {"net": self.net.state_dict(), "optimisers": optimisers, "average": self.average}
+
+    def load(self, state: dict[str, Any]) -> None:
+        self.net.load_state_dict(state["net"])
+        for optimiser, saved in zip(self.optimisers.values(), state.get("optimisers", ()), strict=False):
+            optimiser.load_state_dict(saved)
+        if state.get("average") is not None:
+            self.average = state["average"]
+        elif self.stage.average is not None:
+            self.average = [p.detach().clone() for p in self.stage.average.parameters()]
+
+
+def _place(*numbers: int) -> int:
+    """One seed from several numbers (FNV-1a)."""
+    value = 0xCBF29CE484222325
+    for number in numbers:
+        value = ((value ^ (number & 0xFFFFFFFF)) * 0x100000001B3) % (1 << 63)
+    return value
+
+
+def _decay(adam: Adam, share: float) -> float:
+    return 1.0 if adam.decay == "none" else 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * share))
+
+
+def _cast(precision: str) -> contextlib.AbstractContextManager:
+    if precision != "bf16":
+        return contextlib.nullcontext()
+    return torch.autocast("cuda" if torch.cuda.is_available() else "cpu", torch.bfloat16)
+
+
+def _faster(net: nn.Module, stage: Stage, seed: int) -> str:
+    """Which precision the stage's updates run faster in, on this machine: best of three each, taking turns."""
+    kept = {k: v.clone() for k, v in net.state_dict().items()}
+    times = {"fp32": math.inf, "bf16": math.inf}
+    for turn in range(4):
+        for precision in times:
+            start = time.perf_counter()
+            for update in stage.updates:
+                with _cast(precision):
+                    loss, _ = update.loss(torch.Generator().manual_seed(seed))
+                torch.autograd.grad(loss, [p for p in update.module.parameters() if p.requires_grad])
+            if turn:
+                times[precision] = min(times[precision], time.perf_counter() - start)
+    net.load_state_dict(kept)  # losses may keep things in buffers
+    return min(times, key=lambda k: times[k])
+
+
+@contextlib.contextmanager
+def _interrupts() -> Iterator[threading.Event]:
+    """Ctrl-C asks the loop to stop after its step, instead of breaking into it."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: asked.set())
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class _Keeper:
+    """The files of a run: its state, written whole or not at all, and its log."""
+
+    def __init__(self, folder: Path | None, about: dict[str, Any]):
+        self.folder, self.about, self.saved = folder, json.loads(json.dumps(about)), time.monotonic()
+        self.told = 0.0
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def read(self) -> dict[str, Any] | None:
+        if self.folder is None or not (self.folder / STATE).exists():
+            return None
+        try:
+            state = torch.load(self.folder / STATE, weights_only=True)
+            about = state["about"]
+        except (RuntimeError, ValueError, KeyError, EOFError, OSError, pickle.UnpicklingError) as error:
+            raise MotifError(
+                f"{self.folder / STATE} cannot be read ({error}); delete the folder to start anew"
+            ) from None
+        if about != self.about:
+            different = [k for k in self.about if about.get(k) != self.about[k]]
+            raise MotifError(
+                f"{self.folder} holds a run with another {' and '.join(different)}; choose another folder, or delete "
+                f"it to start anew"
+            )
+        return state
+
+    def due(self, every: float) -> bool:
+        return self.folder is not None and time.monotonic() - self.saved > every
+
+    def write(self, state: dict[str, Any]) -> None:
+        if self.folder is None:
+            return
+        replace_file(self.folder / STATE, lambda path: torch.save({**state, "about": self.about}, path))
+        self.saved = time.monotonic()
+
+    def log(self, told: Progress) -> None:
+        if self.folder is None or (told.step > 1 and time.monotonic() - self.told < 1.0):
+            return
+        self.told = time.monotonic()
+        with (self.folder / LOG).open("a") as file:
+            file.write(json.dumps(asdict(told)) + "\n")
+
+    def words(self, share: float) -> str:
+        if self.folder is None:
+            return f"stopped at {share:.0%}; nothing was kept, because no folder was given"
+        return f"stopped at {share:.0%}; what was learned is in {self.folder}: the same command goes on from there"
+
+
+def replace_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file beside ``path`` and put it in its place when it is whole."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        try:
+            write(beside)
+            os.replace(beside, path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise MotifError(
+            f"{path}: cannot be written ({error.strerror or error}); check the folder and its space"
+        ) from error

@@ -1,0 +1,148 @@
+"""The loop on a toy and on clip-gan: seeds, resuming, killing, stopping, what is not finite, other people's folders."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from torch import nn
+
+from motif import api
+from motif.errors import MotifError, Stopped
+from motif.train import Adam, Stage, Train, Update, run
+
+
+class Toy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(3, 3), nn.Linear(3, 1)
+        self.register_buffer("seen", torch.zeros(1))
+
+    def loss(self, random):
+        x = torch.randn(8, 3, generator=random)
+        self.seen += 1
+        return (self.b(self.a(x)) - x.sum(1, keepdim=True)).square().mean(), {}
+
+
+def stages(net, steps=(30, 20)):
+    """The second stage begins from what the first one learned."""
+    yield Stage("first", steps[0], (Update("fit", net, net.loss, Adam(1e-2)),), net.a)
+    with torch.no_grad():
+        net.b.weight.copy_(net.a.weight[:1])
+    both = Update("a", net.a, net.loss, Adam(1e-2), 2), Update("b", net.b, net.loss, Adam(1e-2, (0.9, 0.999), "none"))
+    yield Stage("second", steps[1], both)
+
+
+PLAN = [("first", 30), ("second", 20)]
+
+
+FP32 = Train("fp32")
+
+
+def trained(folder=None, stop=None, seed=0, train=FP32):
+    torch.manual_seed(0)
+    net = Toy()
+    count = 0
+
+    def told(progress):
+        nonlocal count
+        count += 1
+        if count == stop:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    run(net, lambda: stages(net), PLAN, seed, train, folder, {"what": "toy"}, told)
+    return net.state_dict()
+
+
+def same(a, b):
+    return all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_the_toy_is_learned_and_seeds_decide():
+    assert same(trained(), trained())
+    assert not same(trained(), trained(seed=1))
+    torch.manual_seed(0)
+    before, after = Toy(), Toy()
+    after.load_state_dict(trained())
+    losses = [float(net.loss(torch.Generator().manual_seed(5))[0]) for net in (before, after)]
+    assert losses[1] < 0.9 * losses[0]
+
+
+@pytest.mark.parametrize("stop", [1, 17, 29, 30, 31, 44, 49])
+def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(stop, tmp_path):
+    with pytest.raises(Stopped, match="the same command goes on from there"):
+        trained(tmp_path, stop)
+    assert same(trained(tmp_path), trained())
+    assert same(trained(tmp_path), trained())  # and once more, when all is done
+
+
+def test_a_run_stopped_again_and_again(tmp_path):
+    for _ in range(30):
+        try:
+            trained(tmp_path, 3)
+            break
+        except Stopped:
+            pass
+    assert same(trained(tmp_path), trained())
+
+
+def test_another_run_is_not_continued(tmp_path):
+    with pytest.raises(Stopped):
+        trained(tmp_path, 5)
+    with pytest.raises(MotifError, match="holds a run with another seed"):
+        trained(tmp_path, seed=1)
+    (tmp_path / "state.pt").write_bytes(b"nonsense")
+    with pytest.raises(MotifError, match="cannot be read"):
+        trained(tmp_path)
+
+
+def test_the_log_tells_losses(tmp_path):
+    trained(tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert lines[0]["stage"] == "first"
+    assert set(lines[0]["losses"]) == {"fit"}
+    assert lines[-1]["stage"] == "second"
+
+
+def test_a_loss_that_is_not_finite_is_named():
+    net = Toy()
+
+    def broken(random):
+        return net.a.weight.sum() * float("nan"), {}
+
+    with pytest.raises(MotifError, match=r"the loss 'bad' is nan at step 0 of stage 'only'"):
+        run(net, lambda: iter([Stage("only", 3, (Update("bad", net, broken),))]), [("only", 3)], train=Train("fp32"))
+
+
+def test_both_precisions_run():
+    assert all(v.isfinite().all() for v in trained(train=Train("bf16")).values())
+    assert all(v.isfinite().all() for v in trained(train=Train("auto")).values())
+
+
+SCRIPT = """
+import sys, torch
+torch.set_num_threads(1)
+from motif import api, train
+clip = api.demo_clip().crop(0, 150)
+model = api.fit("clip-gan", clip, 3, sys.argv[1], train.Train("fp32", save_every=0.05), steps=40, batch=4, width=16)
+model.save(sys.argv[2])
+"""
+
+
+def test_killed_at_random_moments_the_model_is_the_same(tmp_path):
+    command = [sys.executable, "-c", SCRIPT]
+    subprocess.run([*command, tmp_path / "whole", tmp_path / "whole.safetensors"], check=True)
+    clock = random.Random(0)
+    for _ in range(5):
+        child = subprocess.Popen([*command, tmp_path / "cut", tmp_path / "cut.safetensors"])
+        time.sleep(clock.uniform(2.0, 5.0))
+        child.kill()
+        child.wait()
+    subprocess.run([*command, tmp_path / "cut", tmp_path / "cut.safetensors"], check=True)
+    whole, cut = (api.Model.load(tmp_path / f"{name}.safetensors").net.state_dict() for name in ("whole", "cut"))
+    assert same(whole, cut)
