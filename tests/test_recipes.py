@@ -1,5 +1,6 @@
 """Every engine on the shelf, on every rig. Only the demo clip is real here: it is all that every machine has."""
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -209,3 +210,34 @@ def test_unevenly_long_takes_end_where_asked(clip):
         assert len(take) == round(seconds * 60)
     assert isinstance(take, Motion)
     assert math.isclose(take.fps, 60, rel_tol=1e-6)
+
+
+# --- streams ---------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("rig", ["quadruped", "snake"])
+def test_streams_never_jump_and_repeat_with_their_seed(engine, rig):
+    exemplar = walk(RIGS[rig](), frames=240, fps=30, seed=0)
+    model = api.fit(engine, exemplar, 1, **FEW[engine])
+    poses, again, other = (list(itertools.islice(model.stream(s), 400)) for s in (3, 3, 4))
+    assert all(torch.equal(a.rotations, b.rotations) for a, b in zip(poses, again))
+    assert not torch.equal(poses[-1].rotations, other[-1].rotations)
+    take = Motion(
+        exemplar.skeleton,
+        torch.stack([p.rotations for p in poses]),
+        torch.stack([p.positions for p in poses]),
+        exemplar.frame_time,
+    )
+    fastest = float(exemplar.world()[1].diff(dim=0).norm(dim=-1).max())
+    assert float(take.world()[1].diff(dim=0).norm(dim=-1).max()) < 2 * fastest
+
+
+def test_a_stream_is_as_good_as_a_take(clip):
+    stream = api.fit("clip-match", clip).stream(1)
+    poses = list(itertools.islice(stream, 900))
+    take = replace(
+        clip, rotations=torch.stack([p.rotations for p in poses]), positions=torch.stack([p.positions for p in poses])
+    )
+    numbers = metrics.score([take], [clip])
+    assert numbers["precision"] > 0.8
+    assert numbers["jerk_ratio"] < 1.3
+    assert numbers["slip_ratio"] < 1.5

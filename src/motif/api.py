@@ -1,14 +1,15 @@
 """What people call: the command line's verbs, as functions."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from . import bundle, contact, cores, draw, metrics, page, shelf
 from .edit import Edit
@@ -19,6 +20,15 @@ from .motion import Motion
 from .train import HABITS, Progress, Train, run
 
 __all__ = ["Model", "demo_clip", "fit", "info", "load", "report", "score", "show", "vary"]
+
+
+class Pose(NamedTuple):
+    """One frame of a stream."""
+
+    rotations: Float[Tensor, "j 4"]
+    """Local unit quaternions (w, x, y, z)."""
+    positions: Float[Tensor, "j 3"]
+    """Local translations in metres."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +70,21 @@ class Model:
         if seconds is not None:
             edit = replace(edit, seconds=seconds)
         return self.recipe.sample(self.net, self.exemplar, edit, n, seed, lock, progress)
+
+    def stream(self, seed: int = 0, lock: bool = True) -> "Iterator[Pose]":
+        """Poses of one endless take, one after the other at the clips' rate, for games and installations.
+
+        They are made in blocks of about three seconds, the first in a few hundredths of a second; memory does not grow.
+
+        Args:
+            seed: same seed, same poses.
+            lock: whether standing feet are held still.
+        """
+        blocks = getattr(self.recipe, "stream", None)
+        if blocks is None:
+            raise MotifError(f"{self.engine} cannot stream; clip-match and clip-gan can")
+        for block in blocks(self.net, self.exemplar, seed, lock):
+            yield from map(Pose, block.rotations, block.positions)
 
     def save(self, path: str | Path) -> Path:
         """Write the model as one ``.safetensors`` file: weights, clips, and what is needed to go on from them."""

@@ -36,6 +36,10 @@ def each(
         progress: hears the share of the items done.
     """
     items, results = list(items), []
+    if len(items) == 1:
+        results.append(function(items[0]))
+        progress(1.0)
+        return results
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for result in pool.map(function, items):
             results.append(result)

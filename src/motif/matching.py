@@ -13,8 +13,8 @@ What is different here (benchmarks/matcher.py holds the plain form, and where th
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 import torch
@@ -42,6 +42,10 @@ COUPLED = 0.3
 """
 
 
+CONTEXT, FADE, FIRST, BLOCK_SECONDS = 1.0, 0.3, 0.6, 3.0
+"""Of a stream, in seconds: what is seen around a block, the fade between two, and their lengths."""
+
+
 @dataclass(frozen=True, eq=False)
 class Exemplar:
     """The clips, ready to be matched."""
@@ -66,6 +70,19 @@ class Exemplar:
     def rate(self) -> float:
         """Frames a second of the finest level."""
         return 1 / (self.frame_time * self.stride)
+
+    spaces: dict[float, "_Space"] = field(default_factory=dict, repr=False)
+    """Spaces made before, for takes that nothing is asked of."""
+
+    @cached_property
+    def table(self) -> Float[Tensor, "f d"]:
+        """Features, slides and treads of all clips, end to end."""
+        return torch.cat([torch.cat(part) for part in (self.full, self.slides, self.treads)], -1)
+
+    @cached_property
+    def start(self) -> Start:
+        """Where the first clip begins; takes do, too."""
+        return self.features.start(self.clips[0])
 
     @cached_property
     def fine(self) -> list[Float[Tensor, "s d"]]:
@@ -101,10 +118,15 @@ class _Space:
         """Features in these axes."""
         return (x * self.scale - self.centre) @ self.basis
 
+    banks: dict[tuple, tuple[Tensor, list[int]]] = field(default_factory=dict, repr=False)
+    """What :meth:`bank` was asked for before."""
+
     def bank(self, share: float, size: int) -> tuple[Float[Tensor, "m k"], list[int]]:
         """The clips end to end at a share of the finest rate, and their lengths there."""
-        level = [pyramid.resize(c, max(round(len(c) * share), size)) for c in self.clips]
-        return torch.cat(level), [len(c) for c in level]
+        if (share, size) not in self.banks:
+            level = [pyramid.resize(c, max(round(len(c) * share), size)) for c in self.clips]
+            self.banks[share, size] = torch.cat(level), [len(c) for c in level]
+        return self.banks[share, size]
 
 
 @dataclass(frozen=True)
@@ -207,13 +229,49 @@ class Matcher:
     ) -> list[Motion]:
         frames, length = self.size(exemplar, edit)
         places = self._match(exemplar, edit, n, length, seed, lambda done: progress(done / 2), begin)
-        table = torch.cat([torch.cat(part) for part in (exemplar.full, exemplar.slides, exemplar.treads)], -1)
         takes = []
         for k, place in enumerate(places):  # one by one: full features and poses are large
-            x = _vote(table, place, self._patch(exemplar), exemplar.stride, edit.loop)[None, :frames]
+            x = _vote(exemplar.table, place, self._patch(exemplar), exemplar.stride, edit.loop)[None, :frames]
             takes.append(_finish(exemplar, edit, x, lock, f"{exemplar.clips[0].name}-take-{k + 1:02d}"))
             progress((1 + (k + 1) / n) / 2)
         return takes
+
+    def blocks(
+        self, exemplar: Exemplar, course: Iterator[Float[Tensor, "c d"]], share: float, lock: bool = True
+    ) -> Iterator[Motion]:
+        """Blocks of an endless take that follow one another, the first one short so that it comes at once.
+
+        Every block is matched with a second of the course before and after it and faded into the last one, so the delay
+        is a block and a second, and the memory that of two blocks. Completeness means nothing without an end.
+
+        Args:
+            exemplar: the clips.
+            course: features at a share of the finest rate, in pieces of any length, endlessly.
+            share: that share.
+            lock: whether standing feet are held.
+        """
+        endless = replace(self, completeness=0.0)
+        rate = exemplar.rate * share
+        context = max(round(CONTEXT * rate), 2)
+        fade = max(round(FADE / exemplar.frame_time), 1)
+        held = torch.zeros(0, exemplar.features.width)
+        last: Motion | None = None
+        before, block = 0, max(round(FIRST * rate), 2)
+        while True:
+            while len(held) < before + block + context:
+                held = torch.cat((held, next(course)))
+            window = held[: before + block + context]
+            with cores.one_thread():
+                seconds = len(window) / rate
+                take = endless.takes(exemplar, Edit(seconds), 1, 0, lock, begin=window[None])[0]
+                first, stop = (round(k / rate / exemplar.frame_time) for k in (before, before + block))
+                stop = min(stop, len(take) - fade)
+                take = take if last is None else _following(last, take, first, fade)
+            yield take.crop(first, stop)
+            last = take.crop(stop, stop + fade)
+            held = held[max(before + block - context, 0) :]
+            before = min(before + block, context)
+            block = max(round(BLOCK_SECONDS * rate), 2)
 
     # --- the levels
     def _patch(self, exemplar: Exemplar) -> int:
@@ -225,6 +283,13 @@ class Matcher:
 
         Joints kept throughout a take weigh ``coupling`` of what the others do.
         """
+        if not edit.kept and not edit.weights:
+            if self.variance not in exemplar.spaces:
+                exemplar.spaces[self.variance] = self._space(exemplar, edit, length, coupling)
+            return exemplar.spaces[self.variance]
+        return self._space(exemplar, edit, length, coupling)
+
+    def _space(self, exemplar: Exemplar, edit: Edit, length: int, coupling: float) -> _Space:
         features, s = exemplar.features, exemplar.features.skeleton
         scale = features.weights(edit.weights)
         always = [j for keep in edit.kept if len(keep.motion) >= length * exemplar.stride - exemplar.stride + 1
@@ -508,14 +573,14 @@ def _bump(first: int, last: int) -> Float[Tensor, "t"]:
 
 def _finish(exemplar: Exemplar, edit: Edit, x: Float[Tensor, "1 t d"], lock: bool, name: str) -> Motion:
     """A take from features and slides: what stands steadied, kept pieces imposed and met, feet locked."""
-    features, dt, first = exemplar.features, exemplar.frame_time, exemplar.clips[0]
+    features, dt = exemplar.features, exemplar.frame_time
     s = features.skeleton
     x, slide, tread = x.split((features.width, 2, 3 * len(s.contacts)), -1)
     if lock and s.contacts:
         x = x.clone()
         x[..., features.slices["root_velocity"]] += slide - _slide(features, x, dt)
     x = _impose(features, edit, x, max(round(0.25 / dt), 1))
-    x, start = _meet(features, edit, x, dt, features.start(first))
+    x, start = _meet(features, edit, x, dt, exemplar.start)
     rotations, positions = features.decode(x, dt, start)
     if lock and s.contacts:
         rotations = _locked(features, edit, x, tread, dt, rotations, positions)
@@ -524,6 +589,26 @@ def _finish(exemplar: Exemplar, edit: Edit, x: Float[Tensor, "1 t d"], lock: boo
         rotations[:, keep.start : keep.stop, joints] = keep.motion.rotations[:, joints]
         positions[:, keep.start : keep.stop, joints] = keep.motion.positions[:, joints]
     return Motion(s, rotations[0], positions[0], dt, name, features.style)
+
+
+def _following(last: Motion, take: Motion, first: int, fade: int) -> Motion:
+    """The take placed so that its frame ``first`` lies on the first one of ``last``, and faded in from there."""
+    s = take.skeleton
+    take = take.place(float(last.heading()[0] - take.heading()[first]))
+    gap = last.world()[1][0, s.root] - take.world()[1][first, s.root]
+    take = take.place(0.0, (float(gap[0]), 0.0, float(gap[2])))
+    rotations, positions = take.rotations.clone(), take.positions.clone()
+    share = _ramp(fade)
+    span = slice(first, first + fade)
+    rotations[span] = rotation.slerp(last.rotations, rotations[span], share[:, None].expand(-1, len(s)))
+    positions[span] = torch.lerp(last.positions, positions[span], share[:, None, None])
+    return replace(take, rotations=rotations, positions=positions)
+
+
+def _ramp(count: int) -> Float[Tensor, "n"]:
+    """From just above 0 to just below 1, smoothly."""
+    u = (torch.arange(count) + 1) / (count + 1)
+    return u * u * (3 - 2 * u)
 
 
 def _slide(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[Tensor, "*b t 2"]:

@@ -118,6 +118,20 @@ class ClipGan:
             x = _unrolled(net, torch.stack(begin), edit.loop, reach(self.dilations))
         return self.matcher.takes(exemplar, edit, n, seed, lock, progress, x)
 
+    def stream(self, net: nn.Module, exemplar: Exemplar, seed: int = 0, lock: bool = True) -> Iterator[Motion]:
+        """Blocks of one endless take."""
+        assert isinstance(net, ClipGanNet)
+        return self.matcher.blocks(exemplar, self._course(net, seed), self._share(exemplar), lock)
+
+    def _course(self, net: ClipGanNet, seed: int) -> Iterator[Float[Tensor, "c d"]]:
+        """Endless features at the generator's rate, sixteen frames at a time."""
+        random, around, count = torch.Generator().manual_seed(seed), reach(self.dilations), 16
+        noise = torch.randn(1, self.noise, 2 * around, generator=random)
+        while True:
+            noise = torch.cat((noise[..., -2 * around :], torch.randn(1, self.noise, count, generator=random)), -1)
+            with torch.no_grad():
+                yield net.features(noise)[0, around : around + count]
+
 
 def _unrolled(net: ClipGanNet, noise: Float[Tensor, "n z t"], loop: bool, around: int) -> Float[Tensor, "n t d"]:
     """Features of noise; of a loop's noise with its neighbouring rounds around it."""

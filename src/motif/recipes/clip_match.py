@@ -1,12 +1,14 @@
 """clip-match: new takes by generative motion matching, without training. All of it is in :mod:`motif.matching`."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from ..edit import Edit
-from ..matching import Exemplar, Matcher
+from ..matching import SHORTEST, Exemplar, Matcher
 from ..motion import Motion
 from ..train import Stage
 
@@ -39,3 +41,15 @@ class ClipMatch(Matcher):
     ) -> list[Motion]:
         """``n`` new takes in one pass; ``progress`` hears the share done."""
         return self.takes(exemplar, edit, n, seed, lock, progress)
+
+    def stream(self, net: nn.Module, exemplar: Exemplar, seed: int = 0, lock: bool = True) -> Iterator[Motion]:
+        """Blocks of one endless take: the clips' pieces in ever new orders."""
+
+        def course() -> Iterator[Tensor]:
+            fine = torch.cat(exemplar.fine)
+            for turn in itertools.count():
+                yield self._shuffled(
+                    fine, len(fine), self._patch(exemplar), round(SHORTEST * exemplar.rate), seed, turn
+                )
+
+        return self.blocks(exemplar, course(), 1.0, lock)
