@@ -229,12 +229,12 @@ class Matcher:
     ) -> list[Motion]:
         frames, length = self.size(exemplar, edit)
         places = self._match(exemplar, edit, n, length, seed, lambda done: progress(done / 2), begin)
-        takes = []
-        for k, place in enumerate(places):  # one by one: full features and poses are large
-            x = _vote(exemplar.table, place, self._patch(exemplar), exemplar.stride, edit.loop)[None, :frames]
-            takes.append(_finish(exemplar, edit, x, lock, f"{exemplar.clips[0].name}-take-{k + 1:02d}"))
-            progress((1 + (k + 1) / n) / 2)
-        return takes
+
+        def take(k: int) -> Motion:  # full features and poses are large: no more at a time than there are cores
+            x = _vote(exemplar.table, places[k], self._patch(exemplar), exemplar.stride, edit.loop)[None, :frames]
+            return _finish(exemplar, edit, x, lock, f"{exemplar.clips[0].name}-take-{k + 1:02d}")
+
+        return cores.each(take, range(n), lambda done: progress((1 + done) / 2))
 
     def blocks(
         self, exemplar: Exemplar, course: Iterator[Float[Tensor, "c d"]], share: float, lock: bool = True
