@@ -98,8 +98,9 @@ def vary(
     motions = _load(clips, units, root_offset, up, clip, fps)
     folder = _folder(out or Path("out") / motions[0].name)
     edit = api.Edit(loop=loop, weights=_weights(weight))
+    with _progress("learning") as progress:
+        model = api.fit(engine, motions, seed, progress=_learning(progress), variety=variety, completeness=completeness)
     with _progress("matching") as progress:
-        model = api.fit(engine, motions, variety=variety, completeness=completeness)
         takes = model.sample(n, seconds, seed, edit, foot_lock, progress)
     _told(takes, _write(takes, folder, clips), as_json)
 
@@ -155,7 +156,7 @@ def fit(
             seed,
             folder,
             api.Train(precision=precision),
-            lambda told: progress(told.share, "  ".join(f"{k} {v:.2f}" for k, v in told.losses.items())),
+            _learning(progress),
             steps=steps,
         )
     print(model.save(target))
@@ -483,6 +484,11 @@ def _progress(title: str) -> "Iterator[Callable[..., None]]":
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=1.0, beside="")
         yield lambda done, beside="": bar.update(task, completed=done, beside=beside)
+
+
+def _learning(progress: "Callable[..., None]") -> "Callable[[Any], None]":
+    """A listener to training that shows the share done and the losses."""
+    return lambda told: progress(told.share, "  ".join(f"{k} {v:.2f}" for k, v in told.losses.items()))
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ Speeds and heights are judged relative to the body height, so a crab and a giant
 0.018 m a frame under-detects contacts on a large rig).
 """
 
+import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -40,8 +41,12 @@ def floors(world: Float[Tensor, "*b t j 3"], skeleton: Skeleton) -> Float[Tensor
 
 
 def speeds(world: Float[Tensor, "*b t j 3"], skeleton: Skeleton, frame_time: float) -> Float[Tensor, "*b t c"]:
-    """Speed of each contact joint in m/s, central differences (one-sided at the ends)."""
-    p = world[..., list(skeleton.contacts), :]
+    """Speed of each contact joint in m/s, see :func:`speed`."""
+    return speed(world[..., list(skeleton.contacts), :], frame_time)
+
+
+def speed(p: Float[Tensor, "*b t c 3"], frame_time: float) -> Float[Tensor, "*b t c"]:
+    """Speed of points in m/s, central differences (one-sided at the ends)."""
     if p.shape[-3] == 1:
         return torch.zeros_like(p[..., 0])
     step = p.diff(dim=-3)
@@ -69,11 +74,16 @@ def labels(
     return without_short(low & slow, frames)
 
 
-def drift(
-    world: Float[Tensor, "*b t j 3"], on: Bool[Tensor, "*b t c"], skeleton: Skeleton, frame_time: float
-) -> Float[Tensor, "*b t 3"]:
+def feet(
+    skeleton: Skeleton, rotations: Float[Tensor, "*b j 4"], positions: Float[Tensor, "*b j 3"]
+) -> Float[Tensor, "*b c 3"]:
+    """World positions of the contact joints alone, metres: what a foot lock needs, without hands and fingers."""
+    small, kept = skeleton.standing
+    return small.fk(rotations[..., list(kept), :], positions[..., list(kept), :])[1][..., list(small.contacts), :]
+
+
+def drift(p: Float[Tensor, "*b t c 3"], on: Bool[Tensor, "*b t c"], frame_time: float) -> Float[Tensor, "*b t 3"]:
     """Horizontal velocity of what stands, m/s, smoothed: the mean over standing contacts, zero in the air."""
-    p = world[..., list(skeleton.contacts), :]
     if p.shape[-3] < 2:
         return torch.zeros_like(p[..., 0, :])
     step = p.diff(dim=-3) / frame_time
@@ -170,18 +180,17 @@ def lock(
     p = positions.reshape(-1, *positions.shape[-3:])
     flags = on.reshape(len(q), *on.shape[-2:])
     still = torch.zeros(q.shape[:3], dtype=torch.bool) if fixed is None else fixed.reshape(q.shape[:3])
-    world_p = skeleton.fk(q, p)[1]
+    world_p = feet(skeleton, q, p)
     way = torch.zeros(*flags.shape, 3) if tread is None else tread.reshape(*flags.shape, 3).cumsum(1)
     margin = max(round(ease / frame_time), 1)
     for limb in limbs(skeleton):
-        joints = [skeleton.contacts[c] for c in limb.contacts]
         held = still[:, :, list(limb.chain)].any(-1)
         mine = list(limb.contacts)
-        pull, strength = _pulls(world_p[:, :, joints], flags[:, :, mine], held, way[:, :, mine], margin)
+        pull, strength = _pulls(world_p[:, :, mine], flags[:, :, mine], held, way[:, :, mine], margin)
         pull = _gentle(_shared(pull, strength), held, SMOOTH / frame_time, 0.15 * skeleton.reach[limb.chain[0]])
         take, frame = ((pull.abs().amax((-1, -2)) > 0) & ~held).nonzero(as_tuple=True)
         if len(take):
-            goal = world_p[take, frame][:, joints] + pull[take, frame]
+            goal = world_p[take, frame][:, mine] + pull[take, frame]
             q[take, frame] = _solve(skeleton, q[take, frame], p[take, frame], limb, goal)
     return q.reshape(rotations.shape)
 
@@ -239,6 +248,7 @@ def _place(
     return torch.lerp(left, right, torch.linspace(0, 1, stop - start)[:, None])
 
 
+@functools.lru_cache(256)
 def _smoothstep(count: int) -> Float[Tensor, "n"]:
     u = (torch.arange(count) + 1) / (count + 1)
     return u * u * (3 - 2 * u)
@@ -246,9 +256,15 @@ def _smoothstep(count: int) -> Float[Tensor, "n"]:
 
 def _fade(offset: Float[Tensor, "3"], speed: Float[Tensor, "3"], count: int) -> Float[Tensor, "n 3"]:
     """An offset with a speed (per frame) that settles to zero within ``count`` frames without a kink."""
+    of_offset, of_speed = _fades(count)
+    return of_offset * offset + of_speed * speed
+
+
+@functools.lru_cache(256)
+def _fades(count: int) -> tuple[Float[Tensor, "n 1"], Float[Tensor, "n 1"]]:
     u = ((torch.arange(count) + 1) / (count + 1))[:, None]
     keep = (1 - u) ** 3
-    return keep * (1 + 3 * u + 6 * u * u) * offset + keep * u * (1 + 3 * u) * (count + 1) * speed
+    return keep * (1 + 3 * u + 6 * u * u), keep * u * (1 + 3 * u) * (count + 1)
 
 
 def _shared(pull: Float[Tensor, "b t c 3"], strength: Float[Tensor, "b t c"]) -> Float[Tensor, "b t c 3"]:
@@ -280,7 +296,8 @@ def _solve(
     scale = max(s.reach[chain[0]], 1e-6)
     damping = torch.eye(3 * len(joints)) * (0.08 * scale) ** 2
     above = s.parents[chain[0]]
-    hip_q, hip_p = (x[:, above] for x in s.fk(q, p))
+    small, kept = s.standing
+    hip_q, hip_p = (x[:, kept.index(above)] for x in small.fk(q[:, list(kept)], p[:, list(kept)]))
     local = {j: q[:, j] for j in {*chain, *joints}}
     for _ in range(4):
         world_q, world_p = {above: hip_q}, {above: hip_p}

@@ -621,14 +621,14 @@ def _slide(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[T
     if not contact.limbs(s):
         return torch.zeros_like(x[..., at["root_velocity"]])
     on = contact.without_short(x[..., at["contacts"]] > 0.5, round(contact.SHORTEST / dt))
-    world = contact.drift(s.fk(*features.decode(x, dt))[1], on, s, dt)
+    world = contact.drift(contact.feet(s, *features.decode(x, dt)), on, dt)
     return rotation.rotate(rotation.inv(_before(features, x, dt)), world)[..., (0, 2)]
 
 
 def _tread(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[Tensor, "*b t e"]:
     """Velocity of every contact joint in the heading frame of the frame before, m/s."""
     s = features.skeleton
-    world = s.fk(*features.decode(x, dt))[1][..., list(s.contacts), :]
+    world = contact.feet(s, *features.decode(x, dt))
     step = world.diff(dim=-3) / dt
     step = torch.cat((step[..., :1, :, :], step), -3) if step.shape[-3] else torch.zeros_like(world)
     return rotation.rotate(rotation.inv(_before(features, x, dt))[..., None, :], step).flatten(-2)
@@ -654,7 +654,9 @@ def _locked(
     around = min(round(2 / dt), frames) if edit.loop else 0
     index = torch.arange(-around, frames + around) % frames
     q, p = features.decode(x[:, index], dt) if around else (rotations, positions)
-    slow = contact.speeds(s.fk(q, p)[1], s, dt) < 1.5 * contact.SPEED * s.height  # what still moves is not to be held
+    slow = (
+        contact.speed(contact.feet(s, q, p), dt) < 1.5 * contact.SPEED * s.height
+    )  # what still moves is not to be held
     on = (x[:, index, features.slices["contacts"]] > 0.5) & slow
     on = contact.without_short(on, round(contact.SHORTEST / dt))
     fixed = edit.mask(s, frames)[index].expand(len(x), -1, -1)

@@ -371,6 +371,21 @@ class Skeleton:
             world_q.append(rotation.mul(parent_q, rotations[..., joints, :]))
         return torch.cat(world_q, -2)[..., order, :], torch.cat(world_p, -2)[..., order, :]
 
+    @functools.cached_property
+    def standing(self) -> "tuple[Skeleton, tuple[int, ...]]":
+        """The contact joints and all that they hang from as a small rig, for kinematics of feet alone, and its joints.
+
+        Its contacts are in the same order. A rig without contacts is its own.
+        """
+        kept = sorted({j for c in self.contacts for j in self.ancestors(c)}) or list(range(len(self)))
+        small = Skeleton(
+            tuple(self.names[j] for j in kept),
+            tuple(-1 if self.parents[j] < 0 else kept.index(self.parents[j]) for j in kept),
+            tuple(self.offsets[j] for j in kept),
+            contacts=tuple(kept.index(c) for c in self.contacts),
+        )
+        return small, tuple(kept)
+
     # --- what names and geometry tell
     def guess(self, pose: Float[Tensor, "j 3"] | None = None) -> "Skeleton":
         """The same rig with left/right pairs and ground contacts found.
