@@ -47,6 +47,9 @@ RATIO = {
 ORDER = ("coverage", "global_diversity", "local_diversity", "sifid", "inter_diversity", "intra_difference")
 REPORTED = {
     "Table 1, salsa: baseline (GANimator)": (1.00, 1.12, 1.05, 3.47, 1.67, 1.72, None, "5 h 30 m"),
+    "Table 1: ablation 1": (1.00, 0.98, 0.92, 3.61, 1.19, 1.90, None, "10 h 21 m"),
+    "Table 1: ablation 2": (1.00, 0.86, 0.81, 4.49, 0.73, 2.37, None, "5 h 30 m"),
+    "Table 1: ablation 3": (1.00, 0.71, 0.67, 3.41, 0.47, 1.87, None, "10 h 21 m"),
     "Table 1: ablation 4": (0.96, 1.51, 1.41, 4.66, 1.80, 2.48, None, "52 m"),
     "Table 1: ablation 5": (1.00, 1.31, 1.22, 3.36, 1.72, 2.31, None, "1 h 47 m"),
     "Table 1: ablation 6": (1.00, 1.26, 1.18, 3.99, 1.99, 2.26, None, "1 h 47 m"),
@@ -54,6 +57,7 @@ REPORTED = {
     "Table 1: ablation 8": (1.00, 1.43, 1.34, 4.20, 1.95, 2.23, None, "1 h 47 m"),
     "Table 1: ablation 9, theirs": (1.00, 1.41, 1.32, 3.93, 1.93, 2.30, None, "48 m"),
     "Table 1: ablation 10": (0.96, 1.58, 1.48, 4.98, 2.07, 2.32, None, "29 m"),
+    "Table 1: ablation 11": (0.99, 1.43, 1.33, 5.43, 1.76, 2.38, None, "57 m"),
     "Table 2, ten clips: GANimator": (0.95, 1.02, 0.96, 1.15, 1.49, 2.12, 0.50, "5 h 30 m"),
     "Table 2: SinMDM": (0.94, 1.42, 1.00, 1.08, 1.43, 1.93, 0.58, "1 h 24 m"),
     "Table 2: theirs": (0.89, 1.46, 1.35, 1.99, 1.75, 1.57, 0.52, "48 m"),
