@@ -61,6 +61,12 @@ def test_files_that_are_no_models_say_why(model, tmp_path):
         (tmp_path / "cut.safetensors").write_bytes(whole[:cut])
         with pytest.raises(MotifError, match="cannot be read as safetensors"):
             api.Model.load(tmp_path / "cut.safetensors")
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 0x10
+    (tmp_path / "flipped.safetensors").write_bytes(flipped)
+    with pytest.raises(MotifError, match="changed or damaged"):
+        api.Model.load(tmp_path / "flipped.safetensors")
+    assert path.stat().st_mode & 0o444 == 0o444
     save_file({"x": torch.zeros(2)}, tmp_path / "foreign.safetensors")
     with pytest.raises(MotifError, match="is not a motif model"):
         api.Model.load(tmp_path / "foreign.safetensors")

@@ -85,7 +85,17 @@ def test_a_model_is_learned_and_sampled(clip, tmp_path):
     assert [f.read_bytes() == (tmp_path / "b" / f.name).read_bytes() for f in files] == [True, True]
     code, _, err = run("sample", clip)
     assert code == 2
-    assert "cannot be read as safetensors" in err
+    assert "is a clip, not a model" in err
+    mine = tmp_path / "deep" / "n.run"
+    mine.mkdir()
+    (mine / "notes.txt").write_text("precious")
+    code, _, err = run("fit", clip, "-o", tmp_path / "deep" / "n.safetensors", "--steps", 2, "--precision", "fp32")
+    assert code == 0, err
+    assert [p.name for p in mine.iterdir()] == ["notes.txt"]
+    for seconds in ("nan", "inf", "0", "1e9"):
+        code, _, err = run("sample", model, "-n", 1, "--seconds", seconds, "-o", tmp_path / "s")
+        assert code == 2, err
+        assert "seconds" in err
     code, _, err = run("fit", clip, "-o", tmp_path / "m.pt")
     assert code == 2
     assert "ends in .safetensors" in err
@@ -154,7 +164,7 @@ def test_show_by_suffix(clip, tmp_path):
         (["vary", "CLIP", "--secnds", "3"], "Did you mean --seconds"),
         (["vary", "missing.bvh"], "missing.bvh"),
         (["vary", "CLIP", "--variety", "3"], "from 0 to 1"),
-        (["vary", "CLIP", "--seconds", "-1"], "positive length"),
+        (["vary", "CLIP", "--seconds", "-1"], "a number above 0"),
         (["vary", "CLIP", "-n", "0"], "at least 1"),
         (["vary", "CLIP", "-w", "LeftLegg=2"], "did you mean 'LeftLeg'"),
         (["vary", "CLIP", "-w", "upper"], "NAME=NUMBER"),

@@ -94,7 +94,7 @@ def test_a_run_stopped_again_and_again(tmp_path):
 def test_another_run_is_not_continued(tmp_path):
     with pytest.raises(Stopped):
         trained(tmp_path, 5)
-    with pytest.raises(MotifError, match="holds a run with another seed"):
+    with pytest.raises(MotifError, match="holds an unfinished run with another seed"):
         trained(tmp_path, seed=1)
     (tmp_path / "state.pt").write_bytes(b"nonsense")
     with pytest.raises(MotifError, match="cannot be read"):

@@ -17,9 +17,9 @@ from .errors import MotifError
 from .io import load
 from .metrics import fakes
 from .motion import Motion
-from .train import HABITS, Progress, Train, run
+from .train import HABITS, Progress, Train, forget, run
 
-__all__ = ["Model", "demo_clip", "fit", "info", "load", "report", "score", "show", "vary"]
+__all__ = ["Model", "Pose", "demo_clip", "fit", "forget", "info", "load", "report", "score", "show", "vary"]
 
 
 class Pose(NamedTuple):
@@ -194,7 +194,13 @@ def report(
 
 
 def _several(motions: Sequence[Motion] | Motion) -> Sequence[Motion]:
-    return [motions] if isinstance(motions, Motion) else motions
+    several = [motions] if isinstance(motions, Motion) else motions
+    for one in several if not isinstance(several, str | Path) else [several]:
+        if not isinstance(one, Motion):
+            raise MotifError(
+                f"expected motions, found {type(one).__name__} {str(one)[:40]!r}; read files with motif.load"
+            )
+    return several
 
 
 def show(motions: Sequence[Motion], path: str | Path, **options: Any) -> Path:

@@ -1,6 +1,7 @@
 """A model as one file: weights and clips as safetensors, and a header that says what they are. Reading executes
 nothing."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
@@ -38,6 +39,7 @@ def write(
         weights: of its net.
         seed: of its training.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     target = check(path)
@@ -51,12 +53,24 @@ def write(
         "engine": engine,
         "recipe": recipe,
         "seed": seed,
+        "digest": _digest(tensors),
         "skeletons": [asdict(clip.skeleton) for clip in clips],
         "clips": [{"name": c.name, "frame_time": c.frame_time, "style": asdict(c.style)} for c in clips],
     }
-    target.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(target, lambda beside: save_file(tensors, beside, {"motif": json.dumps(about)}))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(target, lambda beside: save_file(tensors, beside, {"motif": json.dumps(about)}))
+    except (OSError, SafetensorError) as error:
+        raise MotifError(f"{target}: cannot be written ({error}); choose another folder") from None
     return target
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """Of all numbers: a flipped bit in a model is as good as another model."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode() + tensors[name].numpy().tobytes())
+    return digest.hexdigest()
 
 
 def check(path: str | Path) -> Path:
@@ -76,6 +90,10 @@ def read(path: str | Path) -> tuple[dict[str, Any], list[Motion], dict[str, Tens
     from safetensors import SafetensorError, safe_open
 
     target = Path(path)
+    if target.suffix.lower() in (".bvh", ".glb", ".gltf"):
+        raise MotifError(f"{target} is a clip, not a model; motif vary makes takes of clips, motif fit makes models")
+    if target.is_dir():
+        raise MotifError(f"{target} is a folder; give a model file, which ends in .safetensors")
     if not target.is_file():
         raise MotifError(f"{target} does not exist; motif fit CLIP -o {target.name} makes a model")
     try:
@@ -105,9 +123,12 @@ def read(path: str | Path) -> tuple[dict[str, Any], list[Motion], dict[str, Tens
             )
             for k, (skeleton, clip) in enumerate(zip(about["skeletons"], about["clips"], strict=True))
         ]
+        whole = about["digest"] == _digest(tensors)
         about = {k: about[k] for k in ("engine", "recipe", "seed")}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise MotifError(f"{target}: its header is broken ({error!r}); make the model again") from None
+    if not whole:
+        raise MotifError(f"{target} was changed or damaged after it was written; make the model again")
     if not all(bool(t.isfinite().all()) for t in tensors.values() if t.is_floating_point()):
         raise MotifError(f"{target} holds numbers that are not finite; make the model again")
     return about, clips, {k.removeprefix("net."): v for k, v in tensors.items() if k.startswith("net.")}

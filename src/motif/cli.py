@@ -85,7 +85,7 @@ def vary(
     completeness
         0 to 1: how hard each take tries to show every part of the clip [default: 0.75].
     loop
-        Make takes whose last frame flows into their first.
+        Make takes whose last pose flows into their first; they may end elsewhere and facing elsewhere, as a walk does.
     weight
         How much a joint or body part counts when motion is compared, e.g. -w upper=2 -w JOINT=0.5.
     foot_lock
@@ -131,23 +131,22 @@ def fit(
     out
         The model file to write, ending in .safetensors.
     engine
-        clip-gan, or one of the papers' own, which take hours: ganimator, paper, ablation-1 to ablation-11.
+        clip-gan, or one of the papers' own, which take hours: ganimator, paper (their ablation 9), ablation-1 to -11.
     seed
         The same seed gives the same model on the same machine.
     steps
         Training steps, for clip-gan [default: 1200]; fewer for a first look.
     run
-        Folder that holds an unfinished run; beside the model file if not given, and deleted when the model is written.
+        Folder to keep an unfinished run in, which stays; if not given, one beside the model file until that is written.
     precision
         bf16 is faster on some processors; auto measures both.
     """
-    import shutil
-
     from . import api, bundle
 
     target = bundle.check(out)
     folder = run or target.with_name(f"{target.stem}.run")
     _folder(target.parent)
+    _writable(target)
     motions = _load(clips, units, root_offset, up, clip, fps)
     with _progress("learning") as progress:
         model = api.fit(
@@ -160,8 +159,8 @@ def fit(
             steps=steps,
         )
     print(model.save(target))
-    if run is None and folder.exists():
-        shutil.rmtree(folder)
+    if run is None:
+        api.forget(folder)
 
 
 @app.command
@@ -192,7 +191,7 @@ def sample(
     out
         Folder for the takes; out/NAME of the first clip if not given.
     loop
-        Make takes whose last frame flows into their first.
+        Make takes whose last pose flows into their first; they may end elsewhere and facing elsewhere, as a walk does.
     foot_lock
         Hold standing feet still.
     """
@@ -394,6 +393,14 @@ def _folder(folder: Path) -> Path:
     except OSError as error:
         raise MotifError(f"{folder} cannot be made a folder ({error.strerror}); choose another with --out") from None
     return folder
+
+
+def _writable(target: Path) -> None:
+    """Whether a file can be written there, before any work is done for it."""
+    if target.is_dir():
+        raise MotifError(f"{target} is a folder; give the name of a file with --out")
+    if not os.access(target.parent, os.W_OK):
+        raise MotifError(f"{target.parent} cannot be written to; choose another folder with --out")
 
 
 def _unit(units: str | None) -> float | None:

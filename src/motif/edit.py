@@ -1,6 +1,5 @@
 """Edit: what a user asks of new takes, as one value that every engine reads."""
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -11,6 +10,9 @@ from torch import Tensor
 from .errors import MotifError
 from .motion import Motion
 from .skeleton import Skeleton
+
+LONGEST = 3600.0
+"""Seconds of a take at most: it is made in memory, whole."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +58,21 @@ class Edit:
         )
         return Edit(**{"seconds": motion.seconds, "kept": (piece,)} | options)
 
+    def length(self, otherwise: float) -> float:
+        """Seconds of a take; ``otherwise`` where none are asked for.
+
+        Raises:
+            MotifError: for no length, and for more than ``LONGEST`` seconds.
+        """
+        seconds = otherwise if self.seconds is None else self.seconds
+        if not 0 < seconds <= LONGEST:
+            raise MotifError(
+                f"Edit.seconds is {seconds:g}; give a number above 0 and up to {LONGEST:g} (beyond that, stream)"
+            )
+        return seconds
+
     def check(self, skeleton: Skeleton, frame_time: float, frames: int) -> None:
         """Raise an error that names the field if this request cannot be met for takes of ``frames`` frames."""
-        if self.seconds is not None and not 0 < self.seconds < math.inf:
-            raise MotifError(f"Edit.seconds is {self.seconds}; give a positive length")
         skeleton.select(self.weights)
         held = torch.zeros(frames, len(skeleton), dtype=torch.bool)
         for i, keep in enumerate(self.kept):

@@ -186,7 +186,7 @@ class Matcher:
             MotifError: naming the field of ``edit`` that cannot be met.
         """
         total = sum(len(x) for x in exemplar.full)
-        seconds = 2 * total * exemplar.frame_time if edit.seconds is None else edit.seconds
+        seconds = edit.length(2 * total * exemplar.frame_time)
         frames = max(round(seconds / exemplar.frame_time), 1)
         edit.check(exemplar.features.skeleton, exemplar.frame_time, frames)
         length = -(-frames // exemplar.stride)

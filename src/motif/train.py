@@ -161,6 +161,14 @@ def run(
             net.load_state_dict(state["net"])
 
 
+def forget(folder: Path) -> None:
+    """Delete what a finished run left there, and the folder if nothing else is in it."""
+    for name in (STATE, LOG):
+        (folder / name).unlink(missing_ok=True)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
 class _Worker:
     """One stage's optimisers and average."""
 
@@ -280,7 +288,10 @@ class _Keeper:
         self.folder, self.about, self.saved = folder, json.loads(json.dumps(about)), time.monotonic()
         self.told = 0.0
         if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise MotifError(f"{folder} cannot be made a folder for the run ({error.strerror})") from None
 
     def read(self) -> dict[str, Any] | None:
         if self.folder is None or not (self.folder / STATE).exists():
@@ -293,10 +304,10 @@ class _Keeper:
                 f"{self.folder / STATE} cannot be read ({error}); delete the folder to start anew"
             ) from None
         if about != self.about:
-            different = [k for k in self.about if about.get(k) != self.about[k]]
+            seed = about.get("seed") != self.about["seed"]
             raise MotifError(
-                f"{self.folder} holds a run with another {' and '.join(different)}; choose another folder, or delete "
-                f"it to start anew"
+                f"{self.folder} holds an unfinished run with {'another seed' if seed else 'other clips or settings'}; "
+                f"repeat its command, choose another folder, or delete it to start anew (finished models are not in it)"
             )
         return state
 
@@ -328,6 +339,9 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     try:
         try:
             write(beside)
+            mask = os.umask(0)
+            os.umask(mask)
+            beside.chmod(0o666 & ~mask)  # some writers leave files that only their owner may read
             os.replace(beside, path)
         except BaseException:
             beside.unlink(missing_ok=True)

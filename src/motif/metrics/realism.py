@@ -148,7 +148,8 @@ def measures(matches: Sequence[Match], rate: float, height: float) -> dict[str, 
     for tolerance in TOLERANCES:
         tail = "" if tolerance == TOLERANCE else f"@{tolerance:g}"
         found[f"precision{tail}"] = _share([m.one < tolerance * height for m in matches])
-        found[f"coverage{tail}"] = sum(_share([m.back < tolerance * height]) for m in matches) / len(matches)
+        told = [_share([m.back < tolerance * height]) for m in matches if len(m.one)]  # others are too short to say
+        found[f"coverage{tail}"] = sum(told) / len(told) if told else math.nan
     found["novelty"] = _share([m.two >= TOLERANCE * height for m in matches])
     found["copied_seconds"] = max(m.copied for m in matches) / rate
     return found

@@ -142,7 +142,7 @@ class Ganimator:
         """``n`` new takes at the clip's rate. Joints that the papers leave out (fingers) hold the clip's first pose."""
         assert isinstance(net, PaperPyramid)
         first = exemplar.clips[0]
-        seconds = 2 * first.seconds if edit.seconds is None else edit.seconds
+        seconds = edit.length(2 * first.seconds)
         wanted = max(round(seconds * first.fps), 1)
         edit.check(first.skeleton, first.frame_time, wanted)
         if edit.loop or edit.kept:
