@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -74,7 +75,8 @@ class Model:
     def stream(self, seed: int = 0, lock: bool = True) -> "Iterator[Pose]":
         """Poses of one endless take, one after the other at the clips' rate, for games and installations.
 
-        They are made in blocks of about three seconds, the first in a few hundredths of a second; memory does not grow.
+        They are made in blocks of about three seconds, the first a short one, each while the one before is played: who
+        asks for no more than the clips' rate does not wait. Memory does not grow.
 
         Args:
             seed: same seed, same poses.
@@ -83,8 +85,13 @@ class Model:
         blocks = getattr(self.recipe, "stream", None)
         if blocks is None:
             raise MotifError(f"{self.engine} cannot stream; clip-match and clip-gan can")
-        for block in blocks(self.net, self.exemplar, seed, lock):
-            yield from map(Pose, block.rotations, block.positions)
+        made = blocks(self.net, self.exemplar, seed, lock)
+        with ThreadPoolExecutor(1) as ahead:
+            coming = ahead.submit(next, made)
+            while True:
+                block = coming.result()
+                coming = ahead.submit(next, made)
+                yield from map(Pose, block.rotations, block.positions)
 
     def save(self, path: str | Path) -> Path:
         """Write the model as one ``.safetensors`` file: weights, clips, and what is needed to go on from them."""
