@@ -27,6 +27,9 @@ def main() -> None:
         stream, start = model.stream(1), time.perf_counter()
         next(stream)
         print(f"first pose, {name}: {(time.perf_counter() - start) * 1e3:.0f} ms")
+        stream.close()  # waits for the block that is being made
+    stream = model.stream(1)
+    next(stream)
     waits, due = [], time.perf_counter()
     for _ in range(round(options.seconds * fps)):
         due += 1 / fps
