@@ -12,6 +12,7 @@ import argparse
 import datetime
 import json
 import math
+import os
 import platform
 import sys
 import time
@@ -186,7 +187,7 @@ def main() -> None:
         "command": " ".join(["python", "benchmarks/suite.py", *sys.argv[1:]]),
         "date": datetime.date.today().isoformat(),
         "device": device(),
-        "cores": len(__import__("os").sched_getaffinity(0)),
+        "cores": len(os.sched_getaffinity(0)),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "motif": motif.__version__,

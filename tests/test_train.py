@@ -91,6 +91,23 @@ def test_a_run_stopped_again_and_again(tmp_path):
     assert same(trained(tmp_path), trained())
 
 
+@pytest.mark.parametrize("moment", [1, 31, 32])
+def test_a_run_killed_where_a_stage_begins_goes_on_with_what_the_stage_prepared(moment, tmp_path):
+    net, count = Toy(), 0
+
+    def told(progress):
+        nonlocal count
+        count += 1
+        if count == moment:
+            raise KeyboardInterrupt
+
+    torch.manual_seed(0)
+    net = Toy()
+    with pytest.raises(KeyboardInterrupt):
+        run(net, lambda: stages(net), PLAN, 0, FP32, tmp_path, {"what": "toy"}, told)
+    assert same(trained(tmp_path), trained())
+
+
 def test_another_run_is_not_continued(tmp_path):
     with pytest.raises(Stopped):
         trained(tmp_path, 5)

@@ -1,6 +1,5 @@
 """What people call: the command line's verbs, as functions."""
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -126,7 +125,7 @@ def fit(
         clips: one or several; several are mixed.
         seed: same seed, same model.
         folder: where the run is kept, so that it can be stopped and go on; nothing is kept if not given.
-        train: precision and device.
+        train: precision and habits.
         progress: hears every training step.
         dials: fields of the recipe.
     """
@@ -136,17 +135,13 @@ def fit(
     with cores.one_thread(), torch.random.fork_rng([]):
         torch.manual_seed(seed)
         net = recipe.net(exemplar)
-        asked = {"engine": engine, "recipe": asdict(recipe), "clips": [_digest(c) for c in clips]}  # type: ignore[arg-type]
+        seen = [bundle.digest({"rotations": c.rotations, "positions": c.positions}) for c in clips]
+        asked = {"engine": engine, "recipe": asdict(recipe), "clips": seen}  # type: ignore[arg-type]
         plan = recipe.plan(exemplar)
         if plan:
             home = None if folder is None else Path(folder)
             run(net, lambda: recipe.stages(net, exemplar, seed), plan, seed, train, home, asked, progress)
     return Model(engine, recipe, tuple(clips), exemplar, net, seed)
-
-
-def _digest(clip: Motion) -> str:
-    values = clip.rotations.numpy().tobytes() + clip.positions.numpy().tobytes()
-    return hashlib.sha256(values).hexdigest()[:16]
 
 
 def vary(

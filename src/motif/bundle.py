@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from .errors import MotifError
+from .files import replace_file
 from .motion import FileStyle, Motion
 from .skeleton import Skeleton
-from .train import replace_file
 
 VERSION = 1
 """Of the layout of the file; a change comes with a way to read older ones."""
@@ -53,24 +53,23 @@ def write(
         "engine": engine,
         "recipe": recipe,
         "seed": seed,
-        "digest": _digest(tensors),
+        "digest": digest(tensors),
         "skeletons": [asdict(clip.skeleton) for clip in clips],
         "clips": [{"name": c.name, "frame_time": c.frame_time, "style": asdict(c.style)} for c in clips],
     }
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         replace_file(target, lambda beside: save_file(tensors, beside, {"motif": json.dumps(about)}))
     except (OSError, SafetensorError) as error:
         raise MotifError(f"{target}: cannot be written ({error}); choose another folder") from None
     return target
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
+def digest(tensors: Mapping[str, Tensor]) -> str:
     """Of all numbers: a flipped bit in a model is as good as another model."""
-    digest = hashlib.sha256()
+    found = hashlib.sha256()
     for name in sorted(tensors):
-        digest.update(name.encode() + tensors[name].numpy().tobytes())
-    return digest.hexdigest()
+        found.update(name.encode() + tensors[name].numpy().tobytes())
+    return found.hexdigest()
 
 
 def check(path: str | Path) -> Path:
@@ -123,7 +122,7 @@ def read(path: str | Path) -> tuple[dict[str, Any], list[Motion], dict[str, Tens
             )
             for k, (skeleton, clip) in enumerate(zip(about["skeletons"], about["clips"], strict=True))
         ]
-        whole = about["digest"] == _digest(tensors)
+        whole = about["digest"] == digest(tensors)
         about = {k: about[k] for k in ("engine", "recipe", "seed")}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise MotifError(f"{target}: its header is broken ({error!r}); make the model again") from None

@@ -230,7 +230,7 @@ def _pulls(
                     count = part.stop - part.start
                     order = torch.arange(count) if sign > 0 else torch.arange(count - 1, -1, -1)
                     pull[i, part, k] += _fade(edge, drift, count)[order]
-                    strength[i, part, k] = torch.maximum(strength[i, part, k], (1 - _smoothstep(count))[order])
+                    strength[i, part, k] = torch.maximum(strength[i, part, k], (1 - smoothstep(count))[order])
     return pull, strength
 
 
@@ -249,7 +249,8 @@ def _place(
 
 
 @functools.lru_cache(256)
-def _smoothstep(count: int) -> Float[Tensor, "n"]:
+def smoothstep(count: int) -> Float[Tensor, "n"]:
+    """From just above 0 to just below 1 in ``count`` steps, without a kink at either end."""
     u = (torch.arange(count) + 1) / (count + 1)
     return u * u * (3 - 2 * u)
 

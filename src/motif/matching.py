@@ -598,17 +598,11 @@ def _following(last: Motion, take: Motion, first: int, fade: int) -> Motion:
     gap = last.world()[1][0, s.root] - take.world()[1][first, s.root]
     take = take.place(0.0, (float(gap[0]), 0.0, float(gap[2])))
     rotations, positions = take.rotations.clone(), take.positions.clone()
-    share = _ramp(fade)
+    share = contact.smoothstep(fade)
     span = slice(first, first + fade)
     rotations[span] = rotation.slerp(last.rotations, rotations[span], share[:, None].expand(-1, len(s)))
     positions[span] = torch.lerp(last.positions, positions[span], share[:, None, None])
     return replace(take, rotations=rotations, positions=positions)
-
-
-def _ramp(count: int) -> Float[Tensor, "n"]:
-    """From just above 0 to just below 1, smoothly."""
-    u = (torch.arange(count) + 1) / (count + 1)
-    return u * u * (3 - 2 * u)
 
 
 def _slide(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[Tensor, "*b t 2"]:

@@ -3,7 +3,6 @@
 import base64
 import html
 import math
-import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from . import draw
 from .errors import MotifError
+from .files import replace_file
 from .metrics import HEADLINE, MEANING, Report
 from .motion import Motion
 
@@ -174,14 +174,7 @@ def write(
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>motif score</title><style>{STYLE}</style><body>{''.join(body)}</body></html>"
     )
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{target.stem}.", dir=target.parent) as folder:
-            near = Path(folder) / target.name
-            near.write_text(text, encoding="utf-8")
-            os.replace(near, target)
-    except OSError as error:
-        raise MotifError(f"{target}: cannot be written ({error.strerror or error})") from error
+    replace_file(target, lambda beside: beside.write_text(text, encoding="utf-8"))
     return target
 
 

@@ -7,7 +7,6 @@ was killed goes on exactly as if it had not been. What it needs for that lies in
 import contextlib
 import json
 import math
-import os
 import pickle
 import signal
 import threading
@@ -21,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from .errors import MotifError, Stopped
+from .files import replace_file
 
 STATE = "state.pt"
 LOG = "log.jsonl"
@@ -68,8 +68,6 @@ class Train:
 
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """``auto`` measures both on the first update and takes the faster one."""
-    device: str = "auto"
-    """``cpu``, ``cuda`` or ``auto``: a GPU if there is one."""
     save_every: float = 20.0
     """Seconds between checkpoints."""
     ema: float = 0.999
@@ -90,13 +88,6 @@ class Progress:
     losses: dict[str, float] = field(default_factory=dict)
 
 
-def device(train: Train) -> torch.device:
-    """Where a run computes."""
-    if train.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(train.device)
-
-
 def run(
     net: nn.Module,
     stages: Callable[[], Iterable[Stage]],
@@ -110,13 +101,13 @@ def run(
     """Train ``net`` in place.
 
     Args:
-        net: everything that is learned, on its device.
+        net: everything that is learned, on the processor.
         stages: called for an iterator of stages; asked for the next only when the one before is done, and, when a
             run goes on, asked for the finished ones again, so that what it makes from the net of earlier stages must
             not depend on anything else.
         names: name and steps of every stage, known before the first begins.
         seed: same seed, same weights.
-        train: precision, device and habits.
+        train: precision and habits.
         folder: where the run's state and log are kept; a run found there goes on. Nothing is kept without.
         asked: what the run is for; a folder that holds a run of something else is refused.
         progress: hears every step.
@@ -132,17 +123,16 @@ def run(
     precision = state["precision"] if state else train.precision
     with _interrupts() as interrupted:
         for index, stage in enumerate(stages()):
-            if state and index < state["stage"]:
-                if index == 0 or not state.get("given"):
-                    net.load_state_dict(state["net"])
-                    state["given"] = True
+            if state and index < state["stage"]:  # what it prepared is done again, from what it learned
+                net.load_state_dict(state["net"])
                 done += stage.steps
                 continue
-            first = 0
-            worker = _Worker(net, stage, train)
-            if state and index == state["stage"]:
-                worker.load(state)
-                first, state = state["step"], None
+            first, worker = 0, _Worker(net, stage, train)
+            if state:
+                first = state["step"]
+                if first:
+                    worker.load(state)
+                state = None
             if precision == "auto":
                 precision = _faster(net, stage, seed)
             for step in range(first, stage.steps):
@@ -157,8 +147,6 @@ def run(
             worker.finish()
             done += stage.steps
             keeper.write({"net": net.state_dict(), "stage": index + 1, "step": 0, "precision": precision})
-        if state and state["stage"] >= len(names):
-            net.load_state_dict(state["net"])
 
 
 def forget(folder: Path) -> None:
@@ -224,12 +212,9 @@ class _Worker:
 
     def load(self, state: dict[str, Any]) -> None:
         self.net.load_state_dict(state["net"])
-        for optimiser, saved in zip(self.optimisers.values(), state.get("optimisers", ()), strict=False):
+        for optimiser, saved in zip(self.optimisers.values(), state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
-        if state.get("average") is not None:
-            self.average = state["average"]
-        elif self.stage.average is not None:
-            self.average = [p.detach().clone() for p in self.stage.average.parameters()]
+        self.average = state["average"]
 
 
 def _place(*numbers: int) -> int:
@@ -247,7 +232,7 @@ def _decay(adam: Adam, share: float) -> float:
 def _cast(precision: str) -> contextlib.AbstractContextManager:
     if precision != "bf16":
         return contextlib.nullcontext()
-    return torch.autocast("cuda" if torch.cuda.is_available() else "cpu", torch.bfloat16)
+    return torch.autocast("cpu", torch.bfloat16)
 
 
 def _faster(net: nn.Module, stage: Stage, seed: int) -> str:
@@ -331,22 +316,3 @@ class _Keeper:
         if self.folder is None:
             return f"stopped at {share:.0%}; nothing was kept, because no folder was given"
         return f"stopped at {share:.0%}; what was learned is in {self.folder}: the same command goes on from there"
-
-
-def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file beside ``path`` and put it in its place when it is whole."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        try:
-            write(beside)
-            mask = os.umask(0)
-            os.umask(mask)
-            beside.chmod(0o666 & ~mask)  # some writers leave files that only their owner may read
-            os.replace(beside, path)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise MotifError(
-            f"{path}: cannot be written ({error.strerror or error}); check the folder and its space"
-        ) from error

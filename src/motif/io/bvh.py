@@ -5,9 +5,7 @@ the OFFSET of their joint. (three.js adds them; so the root is written with ``OF
 have no unit in the file; :func:`guess_unit` tells one from the size of the body.
 """
 
-import contextlib
 import math
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,6 +19,7 @@ from torch import Tensor
 
 from .. import rotation
 from ..errors import MotifError
+from ..files import replace_file
 from ..motion import FileStyle, Motion
 from ..skeleton import Skeleton, stands_along_z
 from .bvh_text import POSITIONS, ROTATIONS, BvhFile, parse, warn
@@ -187,7 +186,10 @@ def write(
     row = " ".join(["%.6f"] * values.shape[1]) + "\n"
     head = f"MOTION\nFrames: {len(motion)}\nFrame Time: {float(motion.frame_time)!r}\n"
     body = "".join([row % tuple(numbers) for numbers in (np.round(values, 6) + 0.0).tolist()])
-    return _replace_file(Path(path), _hierarchy_text(motion.skeleton, plan, order, unit) + head + body)
+    text = _hierarchy_text(motion.skeleton, plan, order, unit) + head + body
+    target = Path(path)
+    replace_file(target, lambda beside: beside.write_bytes(text.encode("utf-8", "surrogatepass")))
+    return target
 
 
 def _settled(motion: Motion) -> Motion:
@@ -315,19 +317,3 @@ def _safe_names(s: Skeleton) -> list[str]:
             warn(f"joint {name!r} is written as {safe!r}, because BVH cannot spell its name")
         names.append(safe)
     return names
-
-
-def _replace_file(path: Path, text: str) -> Path:
-    """Write beside the file and put it in place in one step, so that no reader ever sees half of it."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(text.encode("utf-8", "surrogatepass"))
-        os.replace(beside, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise MotifError(
-            f"{path}: cannot be written ({error.strerror}); check the folder and its permissions"
-        ) from error
-    return path
