@@ -147,8 +147,16 @@ def test_place_heading_and_order_do_not_matter(turn, x, z, swap, rig):
     here = metrics.score(takes, against)
     moved = [t.place(turn, (x, 0.0, z)) for t in takes]
     there = metrics.score(moved[::-1] if swap else moved, against)
-    assert there.pop("two_sample") == pytest.approx(here.pop("two_sample"), abs=0.1, nan_ok=True)  # few windows
+    here.pop("two_sample"), there.pop("two_sample")  # by chance for exact pieces of four seconds; tested below
     assert there == pytest.approx(here, abs=0.03, nan_ok=True)
+
+
+@settings(max_examples=4, deadline=None)
+@given(turn=st.floats(-math.pi, math.pi), x=st.floats(-20, 20), z=st.floats(-20, 20), noise=st.sampled_from([0, 5e-4]))
+def test_place_and_heading_do_not_matter_to_the_classifier(clip, turn, x, z, noise):
+    takes = [shaken(clip.crop(0, 400), noise, 0), shaken(clip.crop(250, 650), noise, 1)]
+    here, there = (metrics.score(t, [clip])["two_sample"] for t in (takes, [t.place(turn, (x, 0.0, z)) for t in takes]))
+    assert there == pytest.approx(here, abs=0.03)
 
 
 @settings(max_examples=4, deadline=None)
