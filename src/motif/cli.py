@@ -54,6 +54,7 @@ def vary(
     seed: int = 0,
     out: Annotated[Path | None, Parameter(name=["-o", "--out"])] = None,
     variety: float | None = None,
+    tempo: float | None = None,
     completeness: float | None = None,
     loop: Annotated[bool, Parameter(negative="")] = False,
     weight: Annotated[list[str] | None, Parameter(name=["-w", "--weight"], negative="")] = None,
@@ -81,7 +82,9 @@ def vary(
     out
         Folder for the takes; out/NAME of the first clip if not given.
     variety
-        0 to 1: from the clip's own order in long stretches to many short ones [default: 0.4].
+        0 to 1: from the clip's own order in long stretches to many short ones [default: 0.2].
+    tempo
+        0 to 1: how far takes run slower here and faster there; none where the clip keeps time [default: 0.2].
     completeness
         0 to 1: how hard each take tries to show every part of the clip [default: 0.75].
     loop
@@ -99,7 +102,8 @@ def vary(
     folder = _folder(out or Path("out") / motions[0].name)
     edit = api.Edit(loop=loop, weights=_weights(weight))
     with _progress("learning") as progress:
-        model = api.fit(engine, motions, seed, progress=_learning(progress), variety=variety, completeness=completeness)
+        dials: dict[str, Any] = {"variety": variety, "tempo": tempo, "completeness": completeness}
+        model = api.fit(engine, motions, seed, progress=_learning(progress), **dials)
     with _progress("matching") as progress:
         takes = model.sample(n, seconds, seed, edit, foot_lock, progress)
     _told(takes, _write(takes, folder, clips), as_json)

@@ -104,3 +104,8 @@ class Edit:
         for keep in self.kept:
             held[keep.start : keep.stop, list(skeleton.select(keep.joints))] = True
         return held
+
+
+def chance(seed: int, take: int) -> torch.Generator:
+    """Every take's own source of randomness."""
+    return torch.Generator().manual_seed((seed * 0x9E3779B1 + take * 0x85EBCA77) % (1 << 62))

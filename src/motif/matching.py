@@ -21,8 +21,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from . import contact, cores, pyramid, rotation
-from .edit import Edit, Keep
+from . import contact, cores, pyramid, rotation, tempo
+from .edit import Edit, Keep, chance
 from .errors import MotifError
 from .features import Features, Start
 from .motion import Motion
@@ -58,6 +58,8 @@ class Exemplar:
     """How fast what stands slides in each clip, in the heading frame, m/s: takes should slide as much, not more."""
     treads: tuple[Float[Tensor, "t e"], ...]
     """How contact joints move in each clip, x, y and z of each in the heading frame, m/s: locked feet keep that."""
+    freedom: tempo.Freedom
+    """How steady the clips' tempo is."""
     stride: int
     """Frames of a clip per frame of the finest level."""
 
@@ -135,8 +137,10 @@ class Matcher:
 
     completeness: float = 0.75
     """0 to 1: how hard the takes try to show every part of the clip (0: only what fits best)."""
-    variety: float = 0.4
+    variety: float = 0.2
     """0 to 1: from the clip's own order in long stretches to many short ones."""
+    tempo: float = 0.2
+    """0 to 1: how far takes stray from the clip's tempo where the clip does (:mod:`motif.tempo`)."""
     patch: int = 11
     """Frames of a stretch, at every level."""
     coarsest: float = 5.0
@@ -149,7 +153,7 @@ class Matcher:
     """Share of the features' variance that the levels keep."""
 
     def __post_init__(self):
-        for name in ("completeness", "variety"):
+        for name in ("completeness", "variety", "tempo"):
             if not 0 <= getattr(self, name) <= 1:
                 raise MotifError(f"{name} is {getattr(self, name)}; give a number from 0 to 1")
         if self.patch < 3 or self.rounds < 1:
@@ -177,7 +181,7 @@ class Matcher:
             )
         slides = tuple(_slide(features, x, dt) for x in full)
         treads = tuple(_tread(features, x, dt) for x in full)
-        return Exemplar(tuple(clips), features, full, slides, treads, stride)
+        return Exemplar(tuple(clips), features, full, slides, treads, tempo.freedom(clips), stride)
 
     def size(self, exemplar: Exemplar, edit: Edit) -> tuple[int, int]:
         """Frames of a take at the clips' rate and at the finest level.
@@ -231,13 +235,35 @@ class Matcher:
         places = self._match(exemplar, edit, n, length, seed, lambda done: progress(done / 2), begin)
 
         def take(k: int) -> Motion:  # full features and poses are large: no more at a time than there are cores
-            x = _vote(exemplar.table, places[k], self._patch(exemplar), exemplar.stride, edit.loop)[None, :frames]
-            return _finish(exemplar, edit, x, lock, f"{exemplar.clips[0].name}-take-{k + 1:02d}")
+            stray = 0.0 if edit.kept else exemplar.freedom.amount(self.tempo)
+            when = tempo.strayed(frames, exemplar.frame_time, stray, chance(seed, k)) if stray else None
+            name = f"{exemplar.clips[0].name}-take-{k + 1:02d}"
+            return self._made(exemplar, edit, places[k], frames, lock, when, name)
 
         return cores.each(take, range(n), lambda done: progress((1 + done) / 2))
 
+    def _made(
+        self,
+        exemplar: Exemplar,
+        edit: Edit,
+        places: Int[Tensor, "q"],
+        frames: int,
+        lock: bool,
+        when: Float[Tensor, "t"] | None,
+        name: str,
+    ) -> Motion:
+        """A take from where its stretches come from and, if it has a tempo of its own, when its frames are shown."""
+        x = _vote(exemplar.table, places, self._patch(exemplar), exemplar.stride, edit.loop)[:frames]
+        x = x if when is None else tempo.retimed(exemplar.features, x, when)
+        return _finish(exemplar, edit, x[None], lock, name)
+
     def blocks(
-        self, exemplar: Exemplar, course: Iterator[Float[Tensor, "c d"]], share: float, lock: bool = True
+        self,
+        exemplar: Exemplar,
+        course: Iterator[Float[Tensor, "c d"]],
+        share: float,
+        seed: int = 0,
+        lock: bool = True,
     ) -> Iterator[Motion]:
         """Blocks of an endless take that follow one another, the first one short so that it comes at once.
 
@@ -248,9 +274,11 @@ class Matcher:
             exemplar: the clips.
             course: features at a share of the finest rate, in pieces of any length, endlessly.
             share: that share.
+            seed: of the tempo.
             lock: whether standing feet are held.
         """
-        endless = replace(self, completeness=0.0)
+        endless, random = replace(self, completeness=0.0), chance(seed, 0)
+        stray = exemplar.freedom.amount(self.tempo)
         rate = exemplar.rate * share
         context = max(round(CONTEXT * rate), 2)
         fade = max(round(FADE / exemplar.frame_time), 1)
@@ -262,10 +290,14 @@ class Matcher:
                 held = torch.cat((held, next(course)))
             window = held[: before + block + context]
             with cores.one_thread():
-                seconds = len(window) / rate
-                take = endless.takes(exemplar, Edit(seconds), 1, 0, lock, begin=window[None])[0]
+                asked = Edit(len(window) / rate)
+                frames, length = self.size(exemplar, asked)
                 first, stop = (round(k / rate / exemplar.frame_time) for k in (before, before + block))
-                stop = min(stop, len(take) - fade)
+                stop = min(stop, frames - fade)
+                when = torch.arange(frames).double()
+                when[first:stop] = first + tempo.strayed(stop - first, exemplar.frame_time, stray, random)
+                places = endless._match(exemplar, asked, 1, length, 0, lambda done: None, window[None])[0]
+                take = self._made(exemplar, asked, places, frames, lock, when if stray else None, "")
                 take = take if last is None else _following(last, take, first, fade)
             yield take.crop(first, stop)
             last = take.crop(stop, stop + fade)
@@ -367,7 +399,7 @@ class Matcher:
         self, bank: Float[Tensor, "m k"], count: int, size: int, least: int, seed: int, take: int
     ) -> Float[Tensor, "count k"]:
         """The coarsest start: the exemplar cut into pieces, in a new order, each piece once before any comes twice."""
-        random = torch.Generator().manual_seed((seed * 0x9E3779B1 + take * 0x85EBCA77) % (1 << 62))
+        random = chance(seed, take)
         m = len(bank)
         piece = max(round(m ** (1 - self.variety) * (size / 2) ** self.variety), least, 2)
         parts: list[Tensor] = []

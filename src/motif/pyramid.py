@@ -46,6 +46,18 @@ def resize(x: Float[Tensor, "*b t d"], frames: int, antialias: bool = True) -> F
     return out[:, :, 0].transpose(1, 2).reshape(*x.shape[:-2], frames, x.shape[-1])
 
 
+def at(x: Float[Tensor, "t d"], when: Float[Tensor, "n"], taps: int = 8) -> Float[Tensor, "n d"]:
+    """Values at fractional frames by a windowed sinc over ``taps`` frames to each side (Lanczos); ends are held."""
+    when = when.double().clamp(0, len(x) - 1)
+    before = when.floor()
+    shift = torch.arange(1 - taps, taps + 1)
+    apart = shift - (when - before)[:, None]
+    weight = torch.sinc(apart) * torch.sinc(apart / taps)
+    weight = (weight / weight.sum(1, keepdim=True)).to(x.dtype)
+    index = (before.long()[:, None] + shift).clamp(0, len(x) - 1)
+    return torch.nn.functional.embedding_bag(index, x, per_sample_weights=weight, mode="sum")
+
+
 def diagonal_sums(d: Float[Tensor, "n m"], size: int) -> Float[Tensor, "p q"]:
     """``out[i, j] = sum of d[i + s, j + s] for s < size``, by doubling: about log2(size) additions an entry."""
     rows, columns = d.shape[0] - size + 1, d.shape[1] - size + 1

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from .. import cores, pyramid
-from ..edit import Edit
+from ..edit import Edit, chance
 from ..errors import MotifError
 from ..matching import Exemplar, Matcher
 from ..motion import Motion
@@ -31,6 +31,8 @@ class ClipGan:
     """Steps of 3/4 from the finest rate down to the generator's: 30 Hz to 5.3."""
     patch: int = 11
     """Frames of a matched stretch, at every level."""
+    tempo: float = 0.2
+    """How far takes stray from the clip's tempo; see the matcher."""
     steps: int = 1200
     batch: int = 16
     crop: int = 40
@@ -54,7 +56,7 @@ class ClipGan:
     @property
     def matcher(self) -> Matcher:
         """What makes its takes real."""
-        return Matcher(completeness=self.completeness, patch=self.patch)
+        return Matcher(completeness=self.completeness, patch=self.patch, tempo=self.tempo)
 
     def prepare(self, clips: Sequence[Motion]) -> Exemplar:
         """The clips' features. All clips must be of one rig and one rate."""
@@ -112,7 +114,7 @@ class ClipGan:
         count = max(round(length * self._share(exemplar)), 2)
         begin = []
         for k in range(n):
-            random = torch.Generator().manual_seed((seed * 0x9E3779B1 + k * 0x85EBCA77) % (1 << 62))
+            random = chance(seed, k)
             begin.append(torch.randn(net.anchors.shape[0], count, generator=random))
         with cores.one_thread(), torch.no_grad():
             x = _unrolled(net, torch.stack(begin), edit.loop, reach(self.dilations))
@@ -121,7 +123,7 @@ class ClipGan:
     def stream(self, net: nn.Module, exemplar: Exemplar, seed: int = 0, lock: bool = True) -> Iterator[Motion]:
         """Blocks of one endless take."""
         assert isinstance(net, ClipGanNet)
-        return self.matcher.blocks(exemplar, self._course(net, seed), self._share(exemplar), lock)
+        return self.matcher.blocks(exemplar, self._course(net, seed), self._share(exemplar), seed, lock)
 
     def _course(self, net: ClipGanNet, seed: int) -> Iterator[Float[Tensor, "c d"]]:
         """Endless features at the generator's rate, sixteen frames at a time."""

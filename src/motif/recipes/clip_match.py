@@ -52,4 +52,4 @@ class ClipMatch(Matcher):
                     fine, len(fine), self._patch(exemplar), round(SHORTEST * exemplar.rate), seed, turn
                 )
 
-        return self.blocks(exemplar, course(), 1.0, lock)
+        return self.blocks(exemplar, course(), 1.0, seed, lock)

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from .. import contact, cores, pyramid
-from ..edit import Edit
+from ..edit import Edit, chance
 from ..errors import MotifError
 from ..features import PaperFeatures
 from ..motion import Motion
@@ -152,7 +152,7 @@ class Ganimator:
         takes = []
         with cores.one_thread(), torch.no_grad():
             for k in range(n):
-                random = torch.Generator().manual_seed((seed * 0x9E3779B1 + k * 0x85EBCA77) % (1 << 62))
+                random = chance(seed, k)
                 x = torch.zeros(1, exemplar.features.width, lengths[0])
                 for level, length in enumerate(lengths):
                     noise = torch.randn(1, 1, length, generator=random) * exemplar.levels[0].amplitude[0]
