@@ -6,7 +6,7 @@ Speeds and heights are judged relative to the body height, so a crab and a giant
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -195,12 +195,6 @@ def lock(
     return q.reshape(rotations.shape)
 
 
-def _runs(flags: Bool[Tensor, "t"]) -> Iterator[tuple[int, int]]:
-    """Start and stop (exclusive) of each stretch of True."""
-    edge = torch.cat((flags.new_zeros(1), flags, flags.new_zeros(1))).int().diff()
-    yield from zip((edge == 1).nonzero().flatten().tolist(), (edge == -1).nonzero().flatten().tolist(), strict=True)
-
-
 def _pulls(
     p: Float[Tensor, "b t c 3"],
     on: Bool[Tensor, "b t c"],
@@ -209,43 +203,43 @@ def _pulls(
     margin: int,
 ) -> tuple[Float[Tensor, "b t c 3"], Float[Tensor, "b t c"]]:
     """Per contact the offset that holds it, and how much of it is in force (1 within a run, fading over ``margin``)."""
-    pull, strength = torch.zeros_like(p), torch.zeros_like(p[..., 0])
-    for i in range(p.shape[0]):
-        walls = [-1, *held[i].nonzero().flatten().tolist(), p.shape[1]]
-        for k in range(p.shape[2]):
-            path = p[i, :, k]
-            runs = list(_runs(on[i, :, k] & ~held[i]))
-            stops, starts = [0, *(stop for _, stop in runs)], [*(start for start, _ in runs), len(path)]
-            for n, (start, stop) in enumerate(runs):
-                place = _place(path, on[i, :, k] & held[i], way[i, :, k], start, stop)
-                offset = place - path[start:stop]
-                pull[i, start:stop, k] += offset
-                strength[i, start:stop, k] = 1
-                speed = offset.diff(dim=0) if stop - start > 1 else torch.zeros_like(offset)
-                room = next(w for w in walls if w >= stop) - stop
-                after = slice(stop, stop + min(margin, starts[n + 1] - stop, room))
-                room = start - 1 - next(w for w in reversed(walls) if w < start)
-                before = slice(start - min(margin, start - stops[n], room), start)
-                for part, edge, drift, sign in ((after, offset[-1], speed[-1], 1), (before, offset[0], -speed[0], -1)):
-                    count = part.stop - part.start
-                    order = torch.arange(count) if sign > 0 else torch.arange(count - 1, -1, -1)
-                    pull[i, part, k] += _fade(edge, drift, count)[order]
-                    strength[i, part, k] = torch.maximum(strength[i, part, k], (1 - smoothstep(count))[order])
-    return pull, strength
-
-
-def _place(
-    path: Float[Tensor, "t 3"], anchored: Bool[Tensor, "t"], way: Float[Tensor, "t 3"], start: int, stop: int
-) -> Float[Tensor, "n 3"]:
-    """Where a contact should be in a run: about its mean place, or where it stands in held frames next to the run."""
-    left = path[start - 1] if start > 0 and anchored[start - 1] else None
-    right = path[stop] if stop < len(path) and anchored[stop] else None
-    if left is None and right is None:
-        return path[start:stop].mean(0) + way[start:stop] - way[start:stop].mean(0)
-    left, right = (right if left is None else left), (left if right is None else right)
-    assert left is not None
-    assert right is not None
-    return torch.lerp(left, right, torch.linspace(0, 1, stop - start)[:, None])
+    b, t, c = on.shape
+    runs = (on & ~held[..., None]).transpose(1, 2).reshape(b * c, t)
+    path, way = (x.transpose(1, 2).reshape(b * c * t, 3) for x in (p, way))
+    edge = torch.nn.functional.pad(runs.int(), (1, 1)).diff(dim=1)
+    row, start = (edge == 1).nonzero(as_tuple=True)
+    stop = (edge == -1).nonzero(as_tuple=True)[1]
+    first, last = row * t + start, row * t + stop - 1
+    inside, length = runs.flatten().nonzero().flatten(), stop - start
+    run = torch.repeat_interleave(torch.arange(len(row)), length)
+    offset = torch.zeros_like(path)
+    loose = way[inside] - path[inside]  # about its mean place each contact moves as it should
+    mean = torch.zeros(len(row), 3).index_add_(0, run, loose) / length[:, None]
+    offset[inside] = loose - mean[run]
+    anchored = torch.nn.functional.pad((on & held[..., None]).transpose(1, 2).reshape(b * c, t), (1, 1))
+    for n in (anchored[row, start] | anchored[row, stop + 1]).nonzero().flatten().tolist():
+        span, before, after = slice(first[n], last[n] + 1), anchored[row[n], start[n]], anchored[row[n], stop[n] + 1]
+        left, right = path[first[n] - 1 if before else last[n] + 1], path[last[n] + 1 if after else first[n] - 1]
+        offset[span] = torch.lerp(left, right, torch.linspace(0, 1, int(length[n]))[:, None]) - path[span]
+    pull, strength = offset.clone(), runs.flatten().to(p.dtype)
+    walls = torch.where(held, torch.arange(t), t).repeat_interleave(c, 0)
+    coming = torch.nn.functional.pad(walls.flip(1).cummin(1).values.flip(1), (0, 1), value=t)
+    passed = torch.nn.functional.pad(torch.where(walls < t, walls, -1).cummax(1).values, (1, 0), value=-1)
+    same = row[1:] == row[:-1]
+    following = torch.cat((torch.where(same, start[1:], t), start.new_full((min(len(row), 1),), t)))
+    preceding = torch.cat((start.new_zeros(min(len(row), 1)), torch.where(same, stop[:-1], 0)))
+    room = torch.minimum(following, coming[row, stop]) - stop, start - torch.maximum(preceding, passed[row, start] + 1)
+    longer = (length > 1)[:, None]
+    for edges, inner, space, sign in ((last, last - 1, room[0], 1), (first, first + 1, room[1], -1)):
+        speed = torch.where(longer, offset[edges] - offset[inner.clamp(0, max(len(offset) - 1, 0))], 0.0)
+        n, step = (torch.arange(margin) < space.clamp(max=margin)[:, None]).nonzero(as_tuple=True)
+        count = space.clamp(max=margin)[n]
+        u = ((step + 1) / (count + 1))[:, None]
+        keep, place = (1 - u) ** 3, edges[n] + sign * (step + 1)
+        onward = u * (1 + 3 * u) * (count + 1)[:, None]  # begins with the pull's own speed
+        pull[place] += keep * ((1 + 3 * u + 6 * u * u) * offset[edges[n]] + onward * speed[n])
+        strength[place] = torch.maximum(strength[place], (1 - u * u * (3 - 2 * u))[:, 0])
+    return pull.reshape(b, c, t, 3).transpose(1, 2), strength.reshape(b, c, t).transpose(1, 2)
 
 
 @functools.lru_cache(256)
@@ -253,19 +247,6 @@ def smoothstep(count: int) -> Float[Tensor, "n"]:
     """From just above 0 to just below 1 in ``count`` steps, without a kink at either end."""
     u = (torch.arange(count) + 1) / (count + 1)
     return u * u * (3 - 2 * u)
-
-
-def _fade(offset: Float[Tensor, "3"], speed: Float[Tensor, "3"], count: int) -> Float[Tensor, "n 3"]:
-    """An offset with a speed (per frame) that settles to zero within ``count`` frames without a kink."""
-    of_offset, of_speed = _fades(count)
-    return of_offset * offset + of_speed * speed
-
-
-@functools.lru_cache(256)
-def _fades(count: int) -> tuple[Float[Tensor, "n 1"], Float[Tensor, "n 1"]]:
-    u = ((torch.arange(count) + 1) / (count + 1))[:, None]
-    keep = (1 - u) ** 3
-    return keep * (1 + 3 * u + 6 * u * u), keep * u * (1 + 3 * u) * (count + 1)
 
 
 def _shared(pull: Float[Tensor, "b t c 3"], strength: Float[Tensor, "b t c"]) -> Float[Tensor, "b t c 3"]:
@@ -293,34 +274,58 @@ def _solve(
 ) -> Float[Tensor, "n j 4"]:
     """Damped least squares: the smallest joint rotations that bring the limb's contacts to ``goal``."""
     chain, joints = list(limb.chain), [s.contacts[c] for c in limb.contacts]
-    below = torch.tensor([[float(c in s.subtree(j)[1:]) for j in chain] for c in joints])
+    below = [[c in s.subtree(j)[1:] for j in chain] for c in joints]
     scale = max(s.reach[chain[0]], 1e-6)
     damping = torch.eye(3 * len(joints)) * (0.08 * scale) ** 2
     above = s.parents[chain[0]]
-    small, kept = s.standing
-    hip_q, hip_p = (x[:, kept.index(above)] for x in small.fk(q[:, list(kept)], p[:, list(kept)]))
-    local = {j: q[:, j] for j in {*chain, *joints}}
+    moved = sorted({*chain, *joints})  # parents come first
+    local = {j: rotation.parts(q[:, j]) for j in moved}
+    along = {j: rotation.parts(p[:, j]) for j in moved}
+    world_q, world_p = _reach(q, p, s.ancestors(above)[::-1])
+    hip_q, hip_p, goals, zero = world_q, world_p, rotation.parts(goal), torch.zeros(len(q))
     for _ in range(4):
         world_q, world_p = {above: hip_q}, {above: hip_p}
-        for j in sorted(local):  # parents come first
+        for j in moved:
             parent = s.parents[j]
-            world_p[j] = world_p[parent] + rotation.rotate(world_q[parent], p[:, j])
-            world_q[j] = rotation.mul(world_q[parent], local[j])
-        tips = torch.stack([world_p[j] for j in joints], 1)
-        arm = (tips[:, :, None] - torch.stack([world_p[j] for j in chain], 1)[:, None]) * below[..., None]
-        x, y, z = arm.unbind(-1)
-        o = torch.zeros_like(x)
-        # d tip / d turn = -[arm]x, as [n, c, 3, joints, 3]
-        jacobian = torch.stack((o, z, -y, -z, o, x, y, -x, o), -1).unflatten(-1, (3, 3)).transpose(2, 3)
-        jacobian = jacobian.reshape(len(q), 3 * len(joints), 3 * len(chain))
-        error = (goal - tips).flatten(1)[..., None]
+            world_p[j] = _plus(world_p[parent], rotation.rotate_parts(world_q[parent], along[j]))
+            world_q[j] = rotation.mul_parts(world_q[parent], local[j])
+        rows, errors = [], []
+        for i, c in enumerate(joints):
+            errors += [g[:, i] - x for g, x in zip(goals, world_p[c], strict=True)]
+            arms = [[a - b for a, b in zip(world_p[c], world_p[j], strict=True)] if below[i][n] else None
+                    for n, j in enumerate(chain)]  # fmt: skip
+            # d tip / d turn = -[arm]x
+            for axis in range(3):
+                for arm in arms:
+                    x, y, z = arm or (zero, zero, zero)
+                    rows += ((zero, z, -y), (-z, zero, x), (y, -x, zero))[axis]
+        jacobian = torch.stack(rows, -1).reshape(len(q), 3 * len(joints), 3 * len(chain))
+        error = torch.stack(errors, -1)[..., None]
         step = torch.cholesky_solve(error, torch.linalg.cholesky(jacobian @ jacobian.transpose(1, 2) + damping))
         turn = (jacobian.transpose(1, 2) @ step).reshape(len(q), len(chain), 3)
         turn = turn * (0.5 / rotation.length(turn)[..., None].clamp_min(0.5))
         for i, j in enumerate(chain):
-            bend = rotation.exp(rotation.rotate(rotation.inv(world_q[s.parents[j]]), turn[:, i]))
-            local[j] = rotation.normalise(rotation.mul(bend, local[j]))
+            w, x, y, z = world_q[s.parents[j]]
+            vx, vy, vz = rotation.rotate_parts((w, -x, -y, -z), rotation.parts(turn[:, i]))
+            angle = (vx * vx + vy * vy + vz * vz).sqrt()
+            sinc = torch.sinc(angle / (2 * math.pi)) / 2
+            bent = rotation.mul_parts((torch.cos(angle / 2), vx * sinc, vy * sinc, vz * sinc), local[j])
+            size = sum(x * x for x in bent).rsqrt()
+            local[j] = tuple(x * size for x in bent)
     q = q.clone()
     for j in chain:
-        q[:, j] = local[j]
+        q[:, j] = torch.stack(local[j], -1)
     return q
+
+
+def _reach(q: Float[Tensor, "n j 4"], p: Float[Tensor, "n j 3"], chain: Sequence[int]) -> tuple[rotation.Parts, ...]:
+    """World rotation and place of the last joint of a chain that begins where no joint has a parent."""
+    world_q, world_p = rotation.parts(q[:, chain[0]]), rotation.parts(p[:, chain[0]])
+    for j in chain[1:]:
+        world_p = _plus(world_p, rotation.rotate_parts(world_q, rotation.parts(p[:, j])))
+        world_q = rotation.mul_parts(world_q, rotation.parts(q[:, j]))
+    return world_q, world_p
+
+
+def _plus(a: rotation.Parts, b: rotation.Parts) -> rotation.Parts:
+    return tuple(x + y for x, y in zip(a, b, strict=True))

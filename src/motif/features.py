@@ -5,7 +5,7 @@ same motion, with velocities per second, so that they are right at every level o
 layout of GANimator, SinMDM and the 2024 paper, for their baselines and scores.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -137,9 +137,13 @@ class Features:
         return facing, path
 
     def decode(
-        self, x: Float[Tensor, "*b t d"], frame_time: float, start: Start = Start()
+        self,
+        x: Float[Tensor, "*b t d"],
+        frame_time: float,
+        start: Start = Start(),
+        joints: Collection[int] | None = None,
     ) -> tuple[Float[Tensor, "*b t j 4"], Float[Tensor, "*b t j 3"]]:
-        """Local rotations and translations of features at any rate."""
+        """Local rotations and translations of features at any rate; only of ``joints`` if given."""
         s, at = self.skeleton, self.slices
         lead = x.shape[:-1]
         facing, path = self.trajectory(x, frame_time, start)
@@ -148,9 +152,11 @@ class Features:
 
         rotations = self.base_rotations.to(x).expand(*lead, -1, -1).clone()
         positions = self.base_positions.to(x).expand(*lead, -1, -1).clone()
-        if self.rotating:
+        turning = [k for k, j in enumerate(self.rotating) if joints is None or j in joints]
+        if turning:
             sixd = x[..., at["rotations"]].unflatten(-1, (-1, 6))
-            rotations[..., list(self.rotating), :] = rotation.from_sixd(sixd)
+            sixd = sixd if len(turning) == len(self.rotating) else sixd[..., turning, :]
+            rotations[..., [self.rotating[k] for k in turning], :] = rotation.from_sixd(sixd)
         if self.sliding:
             positions[..., list(self.sliding), :] = x[..., at["positions"]].unflatten(-1, (-1, 3))
         return place_root(s, rotations, positions, root_q, root_p)

@@ -60,6 +60,8 @@ class Exemplar:
     """How contact joints move in each clip, x, y and z of each in the heading frame, m/s: locked feet keep that."""
     freedom: tempo.Freedom
     """How steady the clips' tempo is."""
+    start: Start
+    """Where the first clip begins; takes do, too."""
     stride: int
     """Frames of a clip per frame of the finest level."""
 
@@ -80,11 +82,6 @@ class Exemplar:
     def table(self) -> Float[Tensor, "f d"]:
         """Features, slides and treads of all clips, end to end."""
         return torch.cat([torch.cat(part) for part in (self.full, self.slides, self.treads)], -1)
-
-    @cached_property
-    def start(self) -> Start:
-        """Where the first clip begins; takes do, too."""
-        return self.features.start(self.clips[0])
 
     @cached_property
     def fine(self) -> list[Float[Tensor, "s d"]]:
@@ -181,7 +178,8 @@ class Matcher:
             )
         slides = tuple(_slide(features, x, dt) for x in full)
         treads = tuple(_tread(features, x, dt) for x in full)
-        return Exemplar(tuple(clips), features, full, slides, treads, tempo.freedom(clips), stride)
+        freedom, start = tempo.freedom(clips), features.start(clips[0])
+        return Exemplar(tuple(clips), features, full, slides, treads, freedom, start, stride)
 
     def size(self, exemplar: Exemplar, edit: Edit) -> tuple[int, int]:
         """Frames of a take at the clips' rate and at the finest level.
@@ -647,14 +645,14 @@ def _slide(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[T
     if not contact.limbs(s):
         return torch.zeros_like(x[..., at["root_velocity"]])
     on = contact.without_short(x[..., at["contacts"]] > 0.5, round(contact.SHORTEST / dt))
-    world = contact.drift(contact.feet(s, *features.decode(x, dt)), on, dt)
+    world = contact.drift(contact.feet(s, *features.decode(x, dt, joints=s.standing[1])), on, dt)
     return rotation.rotate(rotation.inv(_before(features, x, dt)), world)[..., (0, 2)]
 
 
 def _tread(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[Tensor, "*b t e"]:
     """Velocity of every contact joint in the heading frame of the frame before, m/s."""
     s = features.skeleton
-    world = contact.feet(s, *features.decode(x, dt))
+    world = contact.feet(s, *features.decode(x, dt, joints=s.standing[1]))
     step = world.diff(dim=-3) / dt
     step = torch.cat((step[..., :1, :, :], step), -3) if step.shape[-3] else torch.zeros_like(world)
     return rotation.rotate(rotation.inv(_before(features, x, dt))[..., None, :], step).flatten(-2)

@@ -10,11 +10,14 @@ and degenerate 6D: a vanishing direction is replaced by a fixed one through whic
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+Parts = tuple[Tensor, ...]
+"""Components of quaternions or vectors, each a tensor of its own."""
 _AXES = {"x": 0, "y": 1, "z": 2}
 
 
@@ -52,17 +55,23 @@ def normalise(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 4"]:
 
 def mul(a: Float[Tensor, "*#b 4"], b: Float[Tensor, "*#b 4"]) -> Float[Tensor, "*b 4"]:
     """Hamilton product: first ``b``, then ``a``."""
-    aw, ax, ay, az = a.unbind(-1)
-    bw, bx, by, bz = b.unbind(-1)
-    return torch.stack(
-        (
-            aw * bw - ax * bx - ay * by - az * bz,
-            aw * bx + ax * bw + ay * bz - az * by,
-            aw * by - ax * bz + ay * bw + az * bx,
-            aw * bz + ax * by - ay * bx + az * bw,
-        ),
-        -1,
+    return torch.stack(mul_parts(a.unbind(-1), b.unbind(-1)), -1)
+
+
+def mul_parts(a: Sequence[Tensor], b: Sequence[Tensor]) -> Parts:
+    """The same on components apart, which is several times faster where much follows (see :func:`parts`)."""
+    (aw, ax, ay, az), (bw, bx, by, bz) = a, b
+    return (
+        aw * bw - ax * bx - ay * by - az * bz,
+        aw * bx + ax * bw + ay * bz - az * by,
+        aw * by - ax * bz + ay * bw + az * bx,
+        aw * bz + ax * by - ay * bx + az * bw,
     )
+
+
+def parts(x: Float[Tensor, "*b n"]) -> Parts:
+    """Components, each a dense tensor of its own."""
+    return tuple(x.movedim(-1, 0).contiguous())
 
 
 def inv(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 4"]:
@@ -72,12 +81,14 @@ def inv(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 4"]:
 
 def rotate(q: Float[Tensor, "*#b 4"], v: Float[Tensor, "*#b 3"]) -> Float[Tensor, "*b 3"]:
     """Rotate vectors by unit quaternions."""
-    w, x, y, z = q.unbind(-1)
-    vx, vy, vz = v.unbind(-1)
+    return torch.stack(rotate_parts(q.unbind(-1), v.unbind(-1)), -1)
+
+
+def rotate_parts(q: Sequence[Tensor], v: Sequence[Tensor]) -> Parts:
+    """The same on components apart."""
+    (w, x, y, z), (vx, vy, vz) = q, v
     tx, ty, tz = 2 * (y * vz - z * vy), 2 * (z * vx - x * vz), 2 * (x * vy - y * vx)
-    return torch.stack(
-        (vx + w * tx + y * tz - z * ty, vy + w * ty + z * tx - x * tz, vz + w * tz + x * ty - y * tx), -1
-    )
+    return vx + w * tx + y * tz - z * ty, vy + w * ty + z * tx - x * tz, vz + w * tz + x * ty - y * tx
 
 
 def to_matrix(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3 3"]:
@@ -93,23 +104,28 @@ def to_matrix(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3 3"]:
 
 def from_matrix(m: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 4"]:
     """Quaternion with non-negative w of a rotation matrix (Shepperd's choice of the largest component)."""
-    a, b, c = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
-    squares = torch.stack((1 + a + b + c, 1 + a - b - c, 1 - a + b - c, 1 - a - b + c), -1)
-    size = squares.clamp_min(0.1).sqrt()  # the chosen one is at least 1; the clamp only silences the others
-    yz, zx, xy = m[..., 2, 1], m[..., 0, 2], m[..., 1, 0]
-    zy, xz, yx = m[..., 1, 2], m[..., 2, 0], m[..., 0, 1]
-    rows = torch.stack(
-        (
-            torch.stack((squares[..., 0], yz - zy, zx - xz, xy - yx), -1),
-            torch.stack((yz - zy, squares[..., 1], xy + yx, zx + xz), -1),
-            torch.stack((zx - xz, xy + yx, squares[..., 2], yz + zy), -1),
-            torch.stack((xy - yx, zx + xz, yz + zy, squares[..., 3]), -1),
-        ),
-        -2,
-    ) / (2 * size[..., None])
-    best = squares.detach().argmax(-1)[..., None, None].expand(*squares.shape[:-1], 1, 4)
-    q = normalise(rows.gather(-2, best).squeeze(-2))
-    return torch.where(q[..., :1] < 0, -q, q)
+    return _shepperd(*parts(m.flatten(-2)))
+
+
+def _shepperd(
+    a: Tensor, xy: Tensor, xz: Tensor, yx: Tensor, b: Tensor, yz: Tensor, zx: Tensor, zy: Tensor, c: Tensor
+) -> Float[Tensor, "*b 4"]:
+    """The same from the matrix's entries, row by row, each a tensor of its own: several times faster than columns."""
+    ww, xx, yy, zz = 1 + a + b + c, 1 + a - b - c, 1 - a + b - c, 1 - a - b + c
+    wx, wy, wz = zy - yz, xz - zx, yx - xy
+    byx, bxz, bzy = yx + xy, xz + zx, zy + yz
+    w_is = (ww >= xx) & (ww >= yy) & (ww >= zz)
+    x_is = ~w_is & (xx >= yy) & (xx >= zz)
+    y_is = yy >= zz
+
+    def chosen(if_w: Tensor, if_x: Tensor, if_y: Tensor, if_z: Tensor) -> Tensor:
+        return torch.where(w_is, if_w, torch.where(x_is, if_x, torch.where(y_is, if_y, if_z)))
+
+    w, x = chosen(ww, wx, wy, wz), chosen(wx, xx, byx, bxz)
+    y, z = chosen(wy, byx, yy, bzy), chosen(wz, bxz, bzy, zz)
+    size = (w * w + x * x + y * y + z * z).sqrt()  # at least 1
+    size = torch.where(w < 0, -size, size)
+    return torch.stack((w / size, x / size, y / size, z / size), -1)
 
 
 def to_sixd(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 6"]:
@@ -132,8 +148,17 @@ def sixd_to_matrix(d: Float[Tensor, "*b 6"]) -> Float[Tensor, "*b 3 3"]:
 
 
 def from_sixd(d: Float[Tensor, "*b 6"]) -> Float[Tensor, "*b 4"]:
-    """Quaternion of a 6D rotation, orthonormalised first."""
-    return from_matrix(sixd_to_matrix(d))
+    """Quaternion of a 6D rotation, orthonormalised first as in :func:`sixd_to_matrix`."""
+    a, b, c, p, q, r = parts(d)
+    first = a * a + b * b + c * c
+    dot = (a * p + b * q + c * r) / first.clamp_min(_tiny(d))
+    p, q, r = p - dot * a, q - dot * b, r - dot * c
+    second = p * p + q * q + r * r
+    if d.numel() == 0 or min(float(first.detach().min()), float(second.detach().min())) < 4 * _tiny(d):
+        return from_matrix(sixd_to_matrix(d))
+    first, second = first.rsqrt(), second.rsqrt()
+    a, b, c, p, q, r = a * first, b * first, c * first, p * second, q * second, r * second
+    return _shepperd(a, p, b * r - c * q, b, q, c * p - a * r, c, r, a * q - b * p)
 
 
 def exp(v: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 4"]:

@@ -29,9 +29,9 @@ class ClipGan:
     """0 to 1: how hard the takes try to show every part of the clip; see the matcher."""
     levels: int = 6
     """Steps of 3/4 from the finest rate down to the generator's: 30 Hz to 5.3."""
-    patch: int = 11
+    patch: int = 21
     """Frames of a matched stretch, at every level."""
-    tempo: float = 0.2
+    tempo: float = 0.1
     """How far takes stray from the clip's tempo; see the matcher."""
     steps: int = 1200
     batch: int = 16
