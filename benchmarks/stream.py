@@ -45,7 +45,9 @@ def main() -> None:
             next(stream)
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         took = (time.perf_counter() - start) / (options.poses // 3)
-        print(f"flat out: {took * 1e3:.3f} ms a pose; {pages * 4096 / 1e6:.0f} MB after {(turn + 1) * (options.poses // 3)} poses")
+        print(
+            f"flat out: {took * 1e3:.3f} ms a pose; {pages * 4096 / 1e6:.0f} MB after {(turn + 1) * (options.poses // 3)} poses"
+        )
 
 
 if __name__ == "__main__":

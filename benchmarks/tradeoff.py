@@ -5,9 +5,11 @@ the clip. Makes docs/tradeoff.md and docs/images/tradeoff.svg.
 """
 
 import argparse
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,14 @@ from suite import CLIPS
 from motif import api, cores, metrics, pyramid
 from motif.api import Model
 from motif.edit import chance
+from motif.metrics import fakes
 from motif.motion import Motion
-from motif.page import line_chart, number
+from motif.page import number
 from motif.recipes.clip_gan import ClipGan
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-KEYS = [*metrics.HEADLINE[:6], "precision@0.025"]
+KEYS = [*metrics.HEADLINE[:6], "precision@0.025", "novelty@0.025"]
+PAPERS = ["coverage", "global_diversity", "local_diversity"]
 VARIETY = (0.05, 0.2, 0.3, 0.4, 1.0)
 TEMPO = (0.1, 0.15, 0.2, 0.25, 0.3)
 PATCH = (31, 21, 15, 11, 7)
@@ -40,6 +44,8 @@ machine. Precision: share of the takes' seconds that are within 5 % of the body 
 - **hybrid**: `clip-gan` (adversarial net at 5 Hz, matching from there up), `tempo=0`, stretches of {patch[0]} to {patch[1]} frames.
 - **hybrid, tempo**: the same at `tempo=0.2`.
 - **GAN alone**: nothing but the net, at the clip's own fine rate (30 Hz), trained for {steps} steps; no matching, no foot lock.
+- **copy**: the clip itself twice over, facing other ways. The papers' coverage and diversities are told beside: turning
+  alone moves them, because their channels are not free of heading.
 """
 
 
@@ -80,22 +86,37 @@ def sweeps(clip: Motion, n: int, steps: int) -> Iterator[tuple[str, str, float, 
     fine = api.fit("clip-gan", clip, 1, levels=0, crop=60, dilations=(1, 2, 4, 8, 4, 2), steps=steps)
     took = time.perf_counter() - start
     yield "GAN alone", f"{steps} steps", took, lambda: alone(fine, n, 1)
+    yield "copy", "as it is", 0.0, lambda: fakes.takes("copy", [clip], n, 2 * len(clip))
+    for turn in (45, 90, 180):
+        turned = clip.place(math.radians(turn))
+        yield "copy", f"turned by {turn} degrees", 0.0, partial(fakes.takes, "copy", [turned], n, 2 * len(clip))
 
 
 def figure(curves: dict[str, dict[str, tuple[list[float], list[float]]]]) -> str:
-    """One panel a clip."""
-    wide, high = 420, 320
-    panels = []
+    """One panel a clip, precision to the right from 0.4 on, novelty up; what is less precise lies on the left edge."""
+    wide, low, parts = 300, 0.4, []
     for n, (clip, lines) in enumerate(curves.items()):
-        drawn = {name: (xs, ys) for name, (xs, ys) in lines.items()}
-        chart = line_chart(drawn, (wide - 10, high - 10), x_name="", top=1.0, title=clip, inks=INKS)
-        panels.append(
-            chart.replace("<svg ", f'<svg x="{n * wide}" y="30" width="{wide - 10}" height="{high - 10}" ', 1)
-        )
+        left = 50 + n * (wide + 40)
+        parts.append(f'<text x="{left}" y="44" font-weight="600">{clip}</text>')
+        for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
+            y, x = 50 + wide * (1 - tick), left + wide * tick
+            parts.append(f'<path d="M{left} {y}h{wide}M{x} 50v{wide}" stroke="#d1d5db" stroke-width=".6"/>')
+            parts.append(f'<text x="{left - 6}" y="{y + 4}" text-anchor="end">{tick:g}</text>')
+            parts.append(f'<text x="{x}" y="{wide + 66}" text-anchor="middle">{low + tick * (1 - low):.2g}</text>')
+        for ink, (xs, ys) in zip(INKS, lines.values(), strict=False):
+            at = [
+                (left + wide * max(x - low, 0.0) / (1 - low), 50 + wide * (1 - y)) for x, y in zip(xs, ys, strict=True)
+            ]
+            path = "L".join(f"{x:.1f} {y:.1f}" for x, y in at)
+            parts.append(f'<path d="M{path}" fill="none" stroke="{ink}" stroke-width="1.5"/>')
+            parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{ink}"/>' for x, y in at]
+    for k, (name, ink) in enumerate(zip(next(iter(curves.values())), INKS, strict=False)):
+        parts.append(f'<circle cx="{400 + 125 * k}" cy="16" r="4" fill="{ink}"/>')
+        parts.append(f'<text x="{408 + 125 * k}" y="20">{name}</text>')
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide * len(curves)} {high + 30}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {50 + len(curves) * (wide + 40)} {wide + 80}" '
         f'font-family="sans-serif" font-size="12" fill="#374151"><rect width="100%" height="100%" fill="white"/>'
-        f'<text x="44" y="20" font-size="15">Novelty (up) over precision (right)</text>{"".join(panels)}</svg>\n'
+        f'<text x="50" y="20" font-size="15">Novelty (up) over precision (right)</text>{"".join(parts)}</svg>\n'
     )
 
 
@@ -109,15 +130,18 @@ def main() -> None:
     lines, curves = [], {}
     for name in options.clips:
         clip = CLIPS[name]()
-        head = ["", f"## {name}", "", f"| | | {' | '.join(KEYS)} | fit s |", "|---" * (len(KEYS) + 3) + "|"]
+        keys = [*KEYS, *(f"published {k}" for k in PAPERS)]
+        head = ["", f"## {name}", "", f"| | | {' | '.join(keys)} | fit s |", "|---" * (len(keys) + 3) + "|"]
         lines += head
         for curve, point, cost, make in sweeps(clip, options.takes, options.steps):
             found = metrics.report(make(), [clip])
-            every = {**found.headline, "precision@0.025": found.realism["precision@0.025"]}
-            xs, ys = curves.setdefault(name, {}).setdefault(curve, ([], []))
-            xs.append(every["precision"])
-            ys.append(every["novelty"])
-            lines.append(f"| {curve} | {point} | {' | '.join(number(k, every[k]) for k in KEYS)} | {cost:.0f} |")
+            every = {**found.realism, **found.headline}
+            if curve != "copy":
+                xs, ys = curves.setdefault(name, {}).setdefault(curve, ([], []))
+                xs.append(every["precision"])
+                ys.append(every["novelty"])
+            cells = [number(k, every[k]) for k in KEYS] + [number("", found.published[k]) for k in PAPERS]
+            lines.append(f"| {curve} | {point} | {' | '.join(cells)} | {cost:.0f} |")
             print(name, lines[-1], flush=True)
     command = f"python benchmarks/tradeoff.py --takes {options.takes} --steps {options.steps}"
     about = {"command": command, "takes": options.takes, "steps": options.steps}

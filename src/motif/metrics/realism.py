@@ -140,9 +140,9 @@ def measures(matches: Sequence[Match], rate: float, height: float) -> dict[str, 
     """Precision, coverage, novelty and memorisation from every take's match with the exemplar; NaN for short clips.
 
     ``precision`` share of the takes' 1 s windows within the tolerance of the exemplar; ``coverage`` (recall) share of
-    the exemplar's 1 s windows that a take comes within the tolerance of, mean over takes; both also at other
-    tolerances, as ``precision@0.1``; ``novelty`` share of the takes' 2 s windows that no stretch of the exemplar
-    comes within the tolerance of; ``copied_seconds`` the longest stretch of a take that follows the exemplar.
+    the exemplar's 1 s windows that a take comes within the tolerance of, mean over takes; ``novelty`` share of the
+    takes' 2 s windows that no stretch of the exemplar comes within the tolerance of; all three also at other
+    tolerances, as ``precision@0.1``; ``copied_seconds`` the longest stretch of a take that follows the exemplar.
     """
     found = {}
     for tolerance in TOLERANCES:
@@ -150,7 +150,7 @@ def measures(matches: Sequence[Match], rate: float, height: float) -> dict[str, 
         found[f"precision{tail}"] = _share([m.one < tolerance * height for m in matches])
         told = [_share([m.back < tolerance * height]) for m in matches if len(m.one)]  # others are too short to say
         found[f"coverage{tail}"] = sum(told) / len(told) if told else math.nan
-    found["novelty"] = _share([m.two >= TOLERANCE * height for m in matches])
+        found[f"novelty{tail}"] = _share([m.two >= tolerance * height for m in matches])
     found["copied_seconds"] = max(m.copied for m in matches) / rate
     return found
 
