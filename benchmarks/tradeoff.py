@@ -22,6 +22,7 @@ from motif.edit import chance
 from motif.metrics import fakes
 from motif.motion import Motion
 from motif.page import number
+from motif.recipes import coarse
 from motif.recipes.clip_gan import ClipGan
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -54,11 +55,11 @@ def alone(model: Model, n: int, seed: int) -> list[Motion]:
     recipe, net, exemplar = model.recipe, model.net, model.exemplar
     assert isinstance(recipe, ClipGan)
     frames = 2 * sum(map(len, exemplar.full))
-    count = max(round(frames / exemplar.stride * recipe._share(exemplar)), 2)
+    count = max(round(frames / exemplar.stride * coarse.share(exemplar, recipe.levels)), 2)
     takes = []
     with cores.one_thread(), torch.no_grad():
         for k in range(n):
-            x = net.features(torch.randn(1, recipe.noise, count, generator=chance(seed, k)))[0]
+            x = net.made(torch.randn(1, recipe.noise, count, generator=chance(seed, k)))[0]
             x = pyramid.resize(x, frames, antialias=False)
             takes.append(exemplar.features.motion(x, exemplar.frame_time, exemplar.start, f"alone-{k}"))
     return takes

@@ -310,7 +310,7 @@ def _solve(
             angle = (vx * vx + vy * vy + vz * vz).sqrt()
             sinc = torch.sinc(angle / (2 * math.pi)) / 2
             bent = rotation.mul_parts((torch.cos(angle / 2), vx * sinc, vy * sinc, vz * sinc), local[j])
-            size = sum(x * x for x in bent).rsqrt()
+            size = torch.stack(bent).square().sum(0).rsqrt()
             local[j] = tuple(x * size for x in bent)
     q = q.clone()
     for j in chain:

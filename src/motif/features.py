@@ -227,6 +227,8 @@ class PaperFeatures:
     """For each of its joints the joint of the full rig."""
     SPEED = 0.018
     """Metres a frame at 30 fps below which the papers call a joint in contact."""
+    RATE = 30.0
+    """The papers' frames a second."""
 
     @staticmethod
     def of(skeleton: Skeleton, rig: str | None = None) -> "PaperFeatures":
@@ -270,6 +272,22 @@ class PaperFeatures:
     def decode(self, x: Float[Tensor, "t c"], x0: float = 0.0, z0: float = 0.0, frame_time: float = 1 / 30) -> Motion:
         """A motion of the reduced rig; the first velocity is replaced by the start, as in the papers' code."""
         return Motion(self.skeleton, *self.pose(x, x0, z0), frame_time)
+
+    def motion(self, x: Float[Tensor, "t c"], like: Motion, lock: bool = True, name: str = "") -> Motion:
+        """Features at the papers' 30 Hz as a motion of the whole rig, at the rate of ``like``; feet locked if asked.
+
+        Joints that the papers leave out (fingers) hold the first pose of ``like``.
+        """
+        small, rate = self.skeleton, self.RATE
+        q, p = self.pose(x)
+        if lock:
+            on = x[:, 6 * len(small) : -6 : 6] > 0.5
+            q = contact.lock(small, q, p, contact.without_short(on, 3), 1 / rate)
+        rotations, positions = (t[:1].repeat(len(x), 1, 1) for t in (like.rotations, like.positions))
+        rotations[:, list(self.source)] = q
+        positions[:, self.source[0]] = p[:, 0]
+        whole = Motion(like.skeleton, rotations, positions, 1 / rate, name, like.style)
+        return replace(whole.resample(like.fps), frame_time=like.frame_time)
 
     def pose(
         self, x: Float[Tensor, "*b t c"], x0: float = 0.0, z0: float = 0.0

@@ -9,9 +9,9 @@ from torch import nn
 from .edit import Edit
 from .errors import MotifError
 from .motion import Motion
+from .recipes import clip_diffusion, ganimator
 from .recipes.clip_gan import ClipGan
 from .recipes.clip_match import ClipMatch
-from .recipes.ganimator import PRESETS
 from .train import Stage
 
 
@@ -48,7 +48,12 @@ class Recipe(Protocol):
         ...
 
 
-ENGINES: dict[str, Recipe] = {"clip-match": ClipMatch(), "clip-gan": ClipGan(), **PRESETS}
+ENGINES: dict[str, Recipe] = {
+    "clip-match": ClipMatch(),
+    "clip-gan": ClipGan(),
+    **clip_diffusion.PRESETS,
+    **ganimator.PRESETS,
+}
 
 
 def engine(name: str, **dials: Any) -> Recipe:

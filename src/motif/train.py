@@ -34,8 +34,10 @@ class Adam:
 
     rate: float = 1e-3
     betas: tuple[float, float] = (0.0, 0.99)
-    decay: Literal["none", "cosine"] = "cosine"
-    """``cosine`` falls to a twentieth over the stage."""
+    decay: Literal["none", "cosine", "exponential"] = "cosine"
+    """How the rate falls over the stage."""
+    end: float = 0.05
+    """What share of it is left at the end."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,7 +228,9 @@ def _place(*numbers: int) -> int:
 
 
 def _decay(adam: Adam, share: float) -> float:
-    return 1.0 if adam.decay == "none" else 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * share))
+    if adam.decay == "exponential":
+        return adam.end**share
+    return 1.0 if adam.decay == "none" else adam.end + (1 - adam.end) * 0.5 * (1 + math.cos(math.pi * share))
 
 
 def _cast(precision: str) -> contextlib.AbstractContextManager:

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from ..skeleton import Skeleton
+from .axes import AxesNet
 
 SLOPE = 0.2
 """Of LeakyReLU."""
@@ -40,36 +41,23 @@ def reach(dilations: tuple[int, ...]) -> int:
     return 1 + sum(dilations)
 
 
-class ClipGanNet(nn.Module):
-    """Generator and critic over K axes of one or several clips at a coarse rate, and what is needed to get back.
+class ClipGanNet(AxesNet):
+    """Generator and critic over K axes of one or several clips at a coarse rate.
 
-    Buffers: ``scale`` [D], ``centre`` [D] and ``basis`` [D, K] as the matcher has them, ``size`` [1] by which axes are
-    divided, and ``anchors`` [Z, S]: the noise that each clip, laid end to end, is rebuilt from.
+    Buffer: ``anchors`` [Z, S], the noise that each clip, laid end to end, is rebuilt from.
     """
 
-    scale: Tensor
-    centre: Tensor
-    basis: Tensor
-    size: Tensor
     anchors: Tensor
 
     def __init__(self, features: int, axes: int, noise: int, frames: int, width: int, dilations: tuple[int, ...]):
-        super().__init__()
+        super().__init__(features, axes)
         self.generator = tower(noise, axes, width, dilations)
         self.critic = tower(axes, 1, width, dilations[:-1])
-        for name, shape in (
-            ("scale", (features,)),
-            ("centre", (features,)),
-            ("basis", (features, axes)),
-            ("size", (1,)),
-            ("anchors", (noise, frames)),
-        ):
-            self.register_buffer(name, torch.zeros(shape))
+        self.register_buffer("anchors", torch.zeros(noise, frames))
 
-    def features(self, noise: Float[Tensor, "n z t"]) -> Float[Tensor, "n t d"]:
+    def made(self, noise: Float[Tensor, "n z t"]) -> Float[Tensor, "n t d"]:
         """Motion features made of noise, at the coarse rate."""
-        axes = self.generator(noise).float().transpose(1, 2) * self.size
-        return (axes @ self.basis.T + self.centre) / self.scale.clamp_min(1e-9)
+        return self.features(self.generator(noise).float().transpose(1, 2))
 
 
 # --- the papers' networks --------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from ..matching import Exemplar, Matcher
 from ..motion import Motion
 from ..nets.clip_gan import ClipGanNet, reach
 from ..train import Adam, Stage, Update
+from . import coarse
 
 
 @dataclass(frozen=True)
@@ -62,24 +63,12 @@ class ClipGan:
         """The clips' features. All clips must be of one rig and one rate."""
         return self.matcher.prepare(clips)
 
-    def _share(self, exemplar: Exemplar) -> float:
-        """The generator's rate as a share of the finest; finer on clips that would have too few frames."""
-        shortest = min(map(len, exemplar.fine))
-        return min(max(0.75**self.levels, min(12 / shortest, 1.0)), 1.0)
-
-    def _coarse(self, exemplar: Exemplar) -> list[int]:
-        """Frames of each clip at the generator's rate."""
-        share = self._share(exemplar)
-        return [max(round(len(x) * share), 2) for x in exemplar.fine]
-
     def net(self, exemplar: Exemplar) -> ClipGanNet:
         """The net, with the axes of these clips; its weights and anchors are set when its stage begins."""
-        space = self.matcher.space(exemplar, Edit(), 1, 1.0)
-        width, axes = space.basis.shape
-        net = ClipGanNet(width, axes, self.noise, sum(self._coarse(exemplar)), self.width, self.dilations)
-        for name in ("scale", "centre", "basis"):
-            getattr(net, name).copy_(getattr(space, name))
-        net.size.fill_(max(float(torch.cat(space.clips).std()), 1e-9))
+        width, axes = self.matcher.space(exemplar, Edit(), 1, 1.0).basis.shape
+        frames = sum(coarse.lengths(exemplar, coarse.share(exemplar, self.levels)))
+        net = ClipGanNet(width, axes, self.noise, frames, self.width, self.dilations)
+        coarse.settle(net, self.matcher, exemplar)
         return net
 
     def plan(self, exemplar: Exemplar) -> list[tuple[str, int]]:
@@ -90,7 +79,8 @@ class ClipGan:
         """One stage: critic and generator in turn."""
         assert isinstance(net, ClipGanNet)
         net.anchors.copy_(torch.randn(net.anchors.shape, generator=torch.Generator().manual_seed(seed)))
-        game = _Game(self, net, exemplar, self._coarse(exemplar), self._share(exemplar))
+        share = coarse.share(exemplar, self.levels)
+        game = _Game(self, net, exemplar, coarse.lengths(exemplar, share), share)
         adam = Adam(self.rate)
         updates = (
             Update("critic", net.critic, game.critic, adam),
@@ -111,7 +101,7 @@ class ClipGan:
         """``n`` new takes in one pass; ``progress`` hears the share done."""
         assert isinstance(net, ClipGanNet)
         _, length = self.matcher.size(exemplar, edit)
-        count = max(round(length * self._share(exemplar)), 2)
+        count = max(round(length * coarse.share(exemplar, self.levels)), 2)
         begin = []
         for k in range(n):
             random = chance(seed, k)
@@ -123,7 +113,7 @@ class ClipGan:
     def stream(self, net: nn.Module, exemplar: Exemplar, seed: int = 0, lock: bool = True) -> Iterator[Motion]:
         """Blocks of one endless take."""
         assert isinstance(net, ClipGanNet)
-        return self.matcher.blocks(exemplar, self._course(net, seed), self._share(exemplar), seed, lock)
+        return self.matcher.blocks(exemplar, self._course(net, seed), coarse.share(exemplar, self.levels), seed, lock)
 
     def _course(self, net: ClipGanNet, seed: int) -> Iterator[Float[Tensor, "c d"]]:
         """Endless features at the generator's rate, sixteen frames at a time."""
@@ -132,15 +122,15 @@ class ClipGan:
         while True:
             noise = torch.cat((noise[..., -2 * around :], torch.randn(1, self.noise, count, generator=random)), -1)
             with torch.no_grad():
-                yield net.features(noise)[0, around : around + count]
+                yield net.made(noise)[0, around : around + count]
 
 
 def _unrolled(net: ClipGanNet, noise: Float[Tensor, "n z t"], loop: bool, around: int) -> Float[Tensor, "n t d"]:
     """Features of noise; of a loop's noise with its neighbouring rounds around it."""
     if not loop:
-        return net.features(noise)
+        return net.made(noise)
     frames = noise.shape[-1]
-    return net.features(noise[..., torch.arange(-around, frames + around) % frames])[:, around : around + frames]
+    return net.made(noise[..., torch.arange(-around, frames + around) % frames])[:, around : around + frames]
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,22 +140,15 @@ class _Game:
     recipe: ClipGan
     net: ClipGanNet
     exemplar: Exemplar
-    coarse: list[int]
+    lengths: list[int]
+    """Frames of each clip at the generator's rate."""
     share: float
+    """That rate as a share of the finest."""
 
     def windows(self, random: torch.Generator) -> Float[Tensor, "b k c"]:
         """Real windows at the generator's rate, each a little faster or slower than the clip."""
-        r, found = self.recipe, []
-        crop = min(r.crop, min(self.coarse))
-        lengths = torch.tensor([float(len(x)) for x in self.exemplar.fine])
-        for _ in range(r.batch):
-            x = self.exemplar.fine[int(torch.multinomial(lengths, 1, generator=random))]
-            speed = 1 + r.speeds * (2 * float(torch.rand(1, generator=random)) - 1)
-            long = min(max(round(crop / self.share * speed), 2), len(x))
-            start = int(torch.randint(len(x) - long + 1, (1,), generator=random))
-            found.append(pyramid.resize(x[start : start + long], crop))
-        axes = (torch.stack(found) * self.net.scale - self.net.centre) @ self.net.basis
-        return (axes / self.net.size).transpose(1, 2)
+        r = self.recipe
+        return coarse.windows(self.net, self.exemplar, self.share, r.crop, r.batch, r.speeds, random).transpose(1, 2)
 
     def made(self, random: torch.Generator, frames: int) -> Float[Tensor, "b k c"]:
         """Windows of the generator."""
@@ -191,11 +174,11 @@ class _Game:
         real = self.windows(random)
         fake = self.made(random, real.shape[-1])
         loss = nn.functional.softplus(self.net.critic(real).float().detach() - self.net.critic(fake).float()).mean()
-        clip = int(torch.multinomial(torch.tensor(self.coarse).float(), 1, generator=random))
-        first, frames = sum(self.coarse[:clip]), real.shape[-1]
-        start = int(torch.randint(self.coarse[clip] - frames + 1, (1,), generator=random))
-        target = pyramid.resize(self.exemplar.fine[clip], self.coarse[clip])[start : start + frames]
-        target = ((target * self.net.scale - self.net.centre) @ self.net.basis / self.net.size).T
+        clip = int(torch.multinomial(torch.tensor(self.lengths).float(), 1, generator=random))
+        first, frames = sum(self.lengths[:clip]), real.shape[-1]
+        start = int(torch.randint(self.lengths[clip] - frames + 1, (1,), generator=random))
+        target = pyramid.resize(self.exemplar.fine[clip], self.lengths[clip])[start : start + frames]
+        target = self.net.axes(target).T
         noise = self.net.anchors[None, :, first + start : first + start + frames]
         missed = (self.net.generator(noise).float()[0] - target).abs().mean()
         return loss + self.recipe.rebuild * missed, {"rebuild": missed.detach()}

@@ -10,22 +10,19 @@ Read as the paper's table must be (its "iterations" are samples, over seven): st
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from .. import contact, cores, pyramid
+from .. import cores, pyramid
 from ..edit import Edit, chance
 from ..errors import MotifError
 from ..features import PaperFeatures
 from ..motion import Motion
 from ..nets.clip_gan import PaperPyramid
 from ..train import Adam, Stage, Update
-
-FPS = 30.0
-"""The papers' rate."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +76,7 @@ class Ganimator:
             if difference:
                 raise MotifError(f"{clips[0].name!r} and {other.name!r} are not the same rig: {difference}")
         features = PaperFeatures.of(clips[0].skeleton)
-        full = tuple(features.encode(c.resample(FPS)) for c in clips)
+        full = tuple(features.encode(c.resample(features.RATE)) for c in clips)
         lengths = [pyramid.lengths(len(x), self.ratio) for x in full]
         if min(map(min, lengths)) < 3 or len({len(n) for n in lengths}) > 1:
             raise MotifError(
@@ -139,7 +136,7 @@ class Ganimator:
         lock: bool = True,
         progress: Callable[[float], None] = lambda done: None,
     ) -> list[Motion]:
-        """``n`` new takes at the clip's rate. Joints that the papers leave out (fingers) hold the clip's first pose."""
+        """``n`` new takes at the clip's rate."""
         assert isinstance(net, PaperPyramid)
         first = exemplar.clips[0]
         seconds = edit.length(2 * first.seconds)
@@ -147,7 +144,7 @@ class Ganimator:
         edit.check(first.skeleton, first.frame_time, wanted)
         if edit.loop or edit.kept:
             raise MotifError("ganimator makes takes from noise alone: no loops and no kept pieces; clip-gan has both")
-        frames = max(math.ceil(wanted / first.fps * FPS) + 1, 12)
+        frames = max(math.ceil(wanted / first.fps * exemplar.features.RATE) + 1, 12)
         lengths = pyramid.lengths(frames, self.ratio)[-len(exemplar.levels) :]
         takes = []
         with cores.one_thread(), torch.no_grad():
@@ -157,23 +154,9 @@ class Ganimator:
                 for level, length in enumerate(lengths):
                     noise = torch.randn(1, 1, length, generator=random) * exemplar.levels[0].amplitude[0]
                     x = step(net, level, _up(x[0], length)[None], noise if level == 0 else torch.zeros(1, 1, length))
-                takes.append(self._motion(exemplar, x[0].T, lock, f"{first.name}-take-{k + 1:02d}"))
+                takes.append(exemplar.features.motion(x[0].T, first, lock, f"{first.name}-take-{k + 1:02d}"))
                 progress((k + 1) / n)
         return [t.crop(0, wanted) for t in takes]
-
-    def _motion(self, exemplar: Scales, x: Float[Tensor, "t c"], lock: bool, name: str) -> Motion:
-        features, first = exemplar.features, exemplar.clips[0]
-        small = features.skeleton
-        q, p = features.pose(x)
-        if lock:
-            on = x[:, 6 * len(small) : -6 : 6] > 0.5
-            q = contact.lock(small, q, p, contact.without_short(on, 3), 1 / FPS)
-        rotations = first.rotations[:1].repeat(len(x), 1, 1)
-        positions = first.positions[:1].repeat(len(x), 1, 1)
-        rotations[:, list(features.source)] = q
-        positions[:, features.source[0]] = p[:, 0]
-        whole = Motion(first.skeleton, rotations, positions, 1 / FPS, name, first.style)
-        return replace(whole.resample(first.fps), frame_time=first.frame_time)
 
 
 def step(

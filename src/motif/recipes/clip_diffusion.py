@@ -1,0 +1,314 @@
+"""Diffusion on one clip. clip-flow, motif's own, and sinmdm and sinmdm-qna, the published ones.
+
+``clip-flow``: flow matching (Lipman et al. 2023; times as Esser et al. 2024) at a coarse rate in the matcher's
+principal axes, by a small net that sees about a second to each side; matching from that rate up makes its takes real.
+What is kept of a take is imposed on the motion that the net has in mind at every evaluation.
+
+``sinmdm``: Raab et al. 2024 on the papers' channels: 1,000 steps, cosine schedule, the clean motion is predicted,
+batches of 64 copies of the clip, all stretched or shrunk to one random length. Where code and paper differ, the code
+is followed.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from .. import cores
+from ..edit import Edit, chance
+from ..errors import MotifError
+from ..features import PaperFeatures
+from ..matching import Exemplar, Matcher
+from ..motion import Motion
+from ..nets.clip_unet import FlowNet, SinQna, SinUnet
+from ..train import Adam, Stage, Update
+from . import coarse
+
+
+# --- motif's own -----------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class ClipFlow:
+    """Hyper-parameters."""
+
+    completeness: float = 0.75
+    """0 to 1: how hard the takes try to show every part of the clip; see the matcher."""
+    tempo: float = 0.1
+    """How far takes stray from the clip's tempo; see the matcher."""
+    patch: int = 21
+    """Frames of a matched stretch, at every level."""
+    levels: int = 4
+    """Steps of 3/4 from the finest rate down to the net's: 30 Hz to 9.5."""
+    steps: int = 1800
+    batch: int = 16
+    crop: int = 64
+    """Frames of a training window, at the net's rate."""
+    width: int = 128
+    dilations: tuple[int, ...] = (1, 1, 2, 2, 1, 1, 2, 2)
+    """Of the net's blocks: it sees their sum and one frame more to each side."""
+    rate: float = 2e-3
+    """Learning rate."""
+    speeds: float = 0.0
+    """Training windows are up to this much faster or slower than the clip."""
+    evaluations: int = 8
+    """Of the net, for every take."""
+
+    def __post_init__(self):
+        if min(self.steps, self.batch, self.crop, self.width, self.evaluations) < 1 or self.levels < 0:
+            raise MotifError(f"{self}: steps, batch, crop, width and evaluations are at least 1")
+
+    @property
+    def matcher(self) -> Matcher:
+        """What makes its takes real."""
+        return Matcher(completeness=self.completeness, patch=self.patch, tempo=self.tempo)
+
+    def prepare(self, clips: Sequence[Motion]) -> Exemplar:
+        """The clips' features. All clips must be of one rig and one rate."""
+        return self.matcher.prepare(clips)
+
+    def net(self, exemplar: Exemplar) -> FlowNet:
+        """The net, with the axes of these clips."""
+        width, axes = self.matcher.space(exemplar, Edit(), 1, 1.0).basis.shape
+        net = FlowNet(width, axes, self.width, self.dilations)
+        coarse.settle(net, self.matcher, exemplar)
+        return net
+
+    def plan(self, exemplar: Exemplar) -> list[tuple[str, int]]:
+        """One stage."""
+        return [("flow", self.steps)]
+
+    def stages(self, net: nn.Module, exemplar: Exemplar, seed: int) -> Iterator[Stage]:
+        """One stage, one loss."""
+        assert isinstance(net, FlowNet)
+        share = coarse.share(exemplar, self.levels)
+
+        def flow(random: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+            motion = coarse.windows(net, exemplar, share, self.crop, self.batch, self.speeds, random)
+            noise = torch.randn(motion.shape, generator=random)
+            t = torch.sigmoid(torch.randn(self.batch, generator=random))
+            return flow_loss(net, motion, noise, t), {}
+
+        yield Stage("flow", self.steps, (Update("flow", net, flow, Adam(self.rate, (0.9, 0.99))),), net)
+
+    def sample(
+        self,
+        net: nn.Module,
+        exemplar: Exemplar,
+        edit: Edit,
+        n: int = 1,
+        seed: int = 0,
+        lock: bool = True,
+        progress: Callable[[float], None] = lambda done: None,
+    ) -> list[Motion]:
+        """``n`` new takes; ``progress`` hears the share done."""
+        assert isinstance(net, FlowNet)
+        _, length = self.matcher.size(exemplar, edit)
+        frames = max(round(length * coarse.share(exemplar, self.levels)), 2)
+        noise = torch.stack([torch.randn(frames, net.basis.shape[1], generator=chance(seed, k)) for k in range(n)])
+        around = min(self.evaluations * (1 + sum(self.dilations)), 4 * frames) if edit.loop else 0
+        guides = self.matcher.space(exemplar, replace(edit, weights={}), length, 1.0).guides
+
+        def keep(motion: Float[Tensor, "n t k"]) -> Float[Tensor, "n t k"]:
+            for guide in guides:
+                inner = guide.impose(motion[:, around : around + frames] * net.size) / net.size
+                motion = torch.cat((motion[:, :around], inner, motion[:, around + frames :]), 1)
+            return motion
+
+        with cores.one_thread(), torch.no_grad():
+            noise = noise[:, torch.arange(-around, frames + around) % frames]
+            x = flowed(net, noise, self.evaluations, keep)[:, around : around + frames]
+            begin = net.features(x)
+        return self.matcher.takes(exemplar, edit, n, seed, lock, progress, begin)
+
+    def stream(self, net: nn.Module, exemplar: Exemplar, seed: int = 0, lock: bool = True) -> Iterator[Motion]:
+        """Blocks of one endless take."""
+        assert isinstance(net, FlowNet)
+        share = coarse.share(exemplar, self.levels)
+        return self.matcher.blocks(exemplar, self._course(net, seed), share, seed, lock)
+
+    def _course(self, net: FlowNet, seed: int) -> Iterator[Float[Tensor, "c d"]]:
+        """Endless features at the net's rate, in overlapping windows of the same noise, 32 new frames each."""
+        random, around, count = torch.Generator().manual_seed(seed), 2 * (1 + sum(self.dilations)), 32
+        noise = torch.randn(1, 2 * around, net.basis.shape[1], generator=random)
+        while True:
+            new = torch.randn(1, count, noise.shape[2], generator=random)
+            noise = torch.cat((noise[:, -2 * around :], new), 1)
+            with cores.one_thread(), torch.no_grad():
+                yield net.features(flowed(net, noise, self.evaluations))[0, around : around + count]
+
+
+def flow_loss(
+    net: nn.Module, motion: Float[Tensor, "b t k"], noise: Float[Tensor, "b t k"], t: Float[Tensor, "b"]
+) -> Tensor:
+    """Mean square of what the net misses of the way from noise to motion, seen on that way at times ``t``."""
+    between = torch.lerp(noise, motion, t[:, None, None])
+    return (net(between, t).float() - (motion - noise)).square().mean()
+
+
+def flowed(
+    net: nn.Module,
+    noise: Float[Tensor, "n t k"],
+    evaluations: int,
+    keep: Callable[[Tensor], Tensor] = lambda motion: motion,
+) -> Float[Tensor, "n t k"]:
+    """Noise carried along the net's velocities, in equal Euler steps.
+
+    Args:
+        net: velocities from state and time.
+        noise: where takes begin.
+        evaluations: of the net.
+        keep: imposes what is kept on the motion in mind, at every step.
+    """
+    x = noise
+    for step in range(evaluations):
+        t = step / evaluations
+        motion = keep(x + (1 - t) * net(x, torch.full((len(x),), t)).float())
+        x = torch.lerp(x, motion, 1 / (evaluations - step))
+    return x
+
+
+# --- SinMDM ----------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, eq=False)
+class Whole:
+    """One clip in the papers' channels."""
+
+    clips: tuple[Motion, ...]
+    features: PaperFeatures
+    real: Float[Tensor, "c t"]
+
+
+@dataclass(frozen=True)
+class SinMdm:
+    """Hyper-parameters."""
+
+    network: Literal["unet", "qna"] = "unet"
+    steps: int = 60_000
+    batch: int = 64
+    rate: float = 1e-4
+    end: float = 0.3012
+    """What the learning rate falls to, exponentially: 0.99998 to the power of 60,000."""
+    noises: int = 1000
+    """Steps of the diffusion."""
+    evaluations: int = 1000
+    """Of the net, for every take; fewer take evenly spaced steps."""
+    stretch: float = 0.25
+    """Windows are up to this much longer or shorter than the clip."""
+
+    def prepare(self, clips: Sequence[Motion]) -> Whole:
+        """The clip at 30 Hz. The rig must be one that the papers know."""
+        if len(clips) != 1:
+            raise MotifError(f"{len(clips)} clips given; this engine learns one, clip-flow learns several")
+        features = PaperFeatures.of(clips[0].skeleton)
+        real = features.encode(clips[0].resample(features.RATE)).T.contiguous()
+        if real.shape[1] < 12:
+            raise MotifError(f"a clip of {real.shape[1]} frames at 30 fps is too short to learn from; give at least 12")
+        return Whole(tuple(clips), features, real)
+
+    def net(self, exemplar: Whole) -> nn.Module:
+        """The untrained network."""
+        return (SinUnet if self.network == "unet" else SinQna)(exemplar.features.width)
+
+    def plan(self, exemplar: Whole) -> list[tuple[str, int]]:
+        """One stage."""
+        return [("denoise", self.steps)]
+
+    def stages(self, net: nn.Module, exemplar: Whole, seed: int) -> Iterator[Stage]:
+        """One stage, one loss."""
+        bars = cosine_bars(self.noises)
+
+        def denoise(random: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+            torch.manual_seed(int(torch.randint(1 << 62, (1,), generator=random)))  # of what the net leaves out
+            factor = 1 + self.stretch * (2 * float(torch.rand(1, generator=random)) - 1)
+            real = stretched(exemplar.real, factor).expand(self.batch, -1, -1)
+            t = torch.randint(self.noises, (self.batch,), generator=random)
+            noise = torch.randn(real.shape, generator=random)
+            return denoising_loss(net, bars, real, t, noise), {}
+
+        adam = Adam(self.rate, (0.9, 0.999), "exponential", self.end)
+        yield Stage("denoise", self.steps, (Update("denoise", net, denoise, adam),))
+
+    def sample(
+        self,
+        net: nn.Module,
+        exemplar: Whole,
+        edit: Edit,
+        n: int = 1,
+        seed: int = 0,
+        lock: bool = True,
+        progress: Callable[[float], None] = lambda done: None,
+    ) -> list[Motion]:
+        """``n`` new takes at the clip's rate."""
+        first, features = exemplar.clips[0], exemplar.features
+        wanted = max(round(edit.length(2 * first.seconds) / first.frame_time), 1)
+        edit.check(first.skeleton, first.frame_time, wanted)
+        if edit.loop or edit.kept:
+            raise MotifError("sinmdm makes takes from noise alone: no loops and no kept pieces; clip-flow has both")
+        frames, takes = math.ceil(wanted * first.frame_time * features.RATE) + 1, []
+        bars = cosine_bars(self.noises)
+        learning = net.training
+        net.eval()
+        with cores.one_thread(), torch.no_grad():
+            for k in range(n):
+                told = lambda done, k=k: progress((k + done) / n)  # noqa: E731
+                x = denoised(net, bars, self.evaluations, (1, len(exemplar.real), frames), chance(seed, k), told)
+                takes.append(features.motion(x[0].T, first, lock, f"{first.name}-take-{k + 1:02d}"))
+        net.train(learning)
+        return [t.crop(0, wanted) for t in takes]
+
+
+def cosine_bars(noises: int) -> Float[Tensor, "n"]:
+    """Share of the motion's variance left after each step (Nichol and Dhariwal 2021, eq. 17; betas at most .999)."""
+
+    def curve(t: Tensor) -> Tensor:
+        return torch.cos((t + 0.008) / 1.008 * math.pi / 2).square()
+
+    at = torch.arange(noises + 1, dtype=torch.float64) / noises
+    betas = (1 - curve(at[1:]) / curve(at[:-1])).clamp(max=0.999)
+    return (1 - betas).cumprod(0)
+
+
+def stretched(real: Float[Tensor, "c t"], factor: float) -> Float[Tensor, "c s"]:
+    """The clip at about ``factor`` times its length, a multiple of four frames, by cubic interpolation."""
+    frames = max(4 * (round(real.shape[1] * factor) // 4), 4)
+    return nn.functional.interpolate(real[None, :, None], (1, frames), mode="bicubic")[0, :, 0]
+
+
+def denoising_loss(
+    net: nn.Module,
+    bars: Float[Tensor, "n"],
+    real: Float[Tensor, "b c t"],
+    t: Int[Tensor, "b"],
+    noise: Float[Tensor, "b c t"],
+) -> Tensor:
+    """Mean square of what the net misses of the clean motion."""
+    bar = bars[t].to(real.dtype)[:, None, None]
+    return (net(bar.sqrt() * real + (1 - bar).sqrt() * noise, t.float()).float() - real).square().mean()
+
+
+def denoised(
+    net: nn.Module,
+    bars: Float[Tensor, "n"],
+    evaluations: int,
+    shape: tuple[int, int, int],
+    random: torch.Generator,
+    progress: Callable[[float], None] = lambda done: None,
+) -> Float[Tensor, "b c t"]:
+    """Ancestral sampling with the posterior's own (small) variance (Ho et al. 2020, eq. 6 and 7)."""
+    steps = torch.linspace(0, len(bars) - 1, min(evaluations, len(bars))).round().long()
+    kept = bars[steps]
+    before = torch.cat((torch.ones(1, dtype=kept.dtype), kept[:-1]))
+    x = torch.randn(shape, generator=random)
+    for k in reversed(range(len(steps))):
+        clean = net(x, torch.full((shape[0],), float(steps[k]))).float()
+        alpha, bar, last = float(kept[k] / before[k]), float(kept[k]), float(before[k])
+        mean = (1 - alpha) * last**0.5 / (1 - bar) * clean + (1 - last) * alpha**0.5 / (1 - bar) * x
+        spread = ((1 - alpha) * (1 - last) / (1 - bar)) ** 0.5
+        x = mean + spread * torch.randn(shape, generator=random) if k else mean
+        progress((len(steps) - k) / len(steps))
+    return x
+
+
+PRESETS = {"clip-flow": ClipFlow(), "sinmdm": SinMdm(), "sinmdm-qna": SinMdm("qna", 20_000)}

@@ -1,0 +1,44 @@
+"""What engines share that learn clips at a coarse rate, in the matcher's axes, and leave the rest to matching."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from .. import pyramid
+from ..edit import Edit
+from ..matching import Exemplar, Matcher
+from ..nets.axes import AxesNet
+
+
+def share(exemplar: Exemplar, levels: int) -> float:
+    """The coarse rate as a share of the finest: ``levels`` steps of 3/4; finer for clips that would have few frames."""
+    shortest = min(map(len, exemplar.fine))
+    return min(max(0.75**levels, min(12 / shortest, 1.0)), 1.0)
+
+
+def lengths(exemplar: Exemplar, share: float) -> list[int]:
+    """Frames of each clip at the coarse rate."""
+    return [max(round(len(x) * share), 2) for x in exemplar.fine]
+
+
+def settle(net: AxesNet, matcher: Matcher, exemplar: Exemplar) -> None:
+    """Give a net the axes of these clips."""
+    space = matcher.space(exemplar, Edit(), 1, 1.0)
+    for name in ("scale", "centre", "basis"):
+        getattr(net, name).copy_(getattr(space, name))
+    net.size.fill_(max(float(torch.cat(space.clips).std()), 1e-9))
+
+
+def windows(
+    net: AxesNet, exemplar: Exemplar, share: float, crop: int, batch: int, speeds: float, random: torch.Generator
+) -> Float[Tensor, "b t k"]:
+    """Real windows of ``crop`` coarse frames, each up to ``speeds`` faster or slower than the clip."""
+    crop = min(crop, min(lengths(exemplar, share)))
+    sizes, found = torch.tensor([float(len(x)) for x in exemplar.fine]), []
+    for _ in range(batch):
+        x = exemplar.fine[int(torch.multinomial(sizes, 1, generator=random))]
+        speed = 1 + speeds * (2 * float(torch.rand(1, generator=random)) - 1)
+        long = min(max(round(crop / share * speed), 2), len(x))
+        start = int(torch.randint(len(x) - long + 1, (1,), generator=random))
+        found.append(pyramid.resize(x[start : start + long], crop))
+    return net.axes(torch.stack(found))
