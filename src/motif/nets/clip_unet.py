@@ -133,7 +133,7 @@ class QnABlock(nn.Module):
         self.before, self.attention = Modulated(width, time), QnA(width, heads)
         self.between = Modulated(width, time)
         self.mlp = nn.Sequential(nn.Conv1d(width, 4 * width, 1), nn.GELU(), nn.Conv1d(4 * width, width, 1))
-        self.gate = nn.Sequential(nn.SiLU(), nn.Linear(time, 2 * width))  # in the published code, and switched off
+        self.gate = nn.Linear(time, 2 * width).requires_grad_(False)  # in the published code, and switched off
 
     def forward(self, x: Float[Tensor, "b c t"], time: Float[Tensor, "b e"]) -> Float[Tensor, "b c t"]:
         """The same shape."""
