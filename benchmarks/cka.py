@@ -28,8 +28,8 @@ The 2024 paper copies the first two layers of the generator two levels below, be
 (section 3.4 of the reference: adjacent levels unlike, two apart alike in layers 1 and 2 only).
 
 Made by `{command}`: the preset `{preset}` (no transfer), {share} of its published samples, {minutes:.0f} minutes on one thread.
-{takes} takes through all {levels} levels; activations after each layer, brought to the coarsest level's frames. The control
-is the same networks before training.
+{takes} takes through all {levels} levels; activations after each layer, brought to the coarsest level's frames. The
+control is untrained generators that are shown the same takes.
 
 ![CKA of all levels, layer by layer](images/cka.svg)
 
@@ -44,8 +44,8 @@ def cka(x: Float[Tensor, "n a"], y: Float[Tensor, "n b"]) -> float:
     return float((y.T @ x).square().sum() / ((x.T @ x).norm() * (y.T @ y).norm()))
 
 
-def activations(net: PaperPyramid, scales: Scales) -> list[list[Float[Tensor, "n c"]]]:
-    """By level and layer: what the layers give for the same takes, at the coarsest level's frames."""
+def activations(net: PaperPyramid, source: PaperPyramid, scales: Scales) -> list[list[Float[Tensor, "n c"]]]:
+    """By level and layer: what the layers give for the takes of ``source``, at the coarsest level's frames."""
     random = torch.Generator().manual_seed(0)
     lengths = [level.real[0].shape[1] for level in scales.levels]
     x, found = torch.zeros(TAKES, scales.features.width, lengths[0]), []
@@ -58,17 +58,19 @@ def activations(net: PaperPyramid, scales: Scales) -> list[list[Float[Tensor, "n
             for layer in net.generators[k].layers
         ]
         with torch.no_grad():
-            x = step(net, k, x, noise)
+            step(net, k, x, noise)
         for hook in hooks:
             hook.remove()
+        with torch.no_grad():
+            x = step(source, k, x, noise)
         acts = [a if n == len(seen) - 1 else torch.nn.functional.leaky_relu(a, 0.2) for n, a in enumerate(seen)]
         found.append([pyramid.resize(a.transpose(1, 2), lengths[0]).flatten(0, 1) for a in acts])
     return found
 
 
-def alike(net: PaperPyramid, scales: Scales) -> Float[Tensor, "layers k k"]:
+def alike(net: PaperPyramid, source: PaperPyramid, scales: Scales) -> Float[Tensor, "layers k k"]:
     """CKA of every two levels in each layer."""
-    acts = activations(net, scales)
+    acts = activations(net, source, scales)
     levels, layers = len(acts), len(acts[0])
     out = torch.eye(levels).repeat(layers, 1, 1)
     for layer in range(layers):
@@ -133,7 +135,7 @@ def main() -> None:
     torch.manual_seed(1)
     fresh = copy.deepcopy(model.recipe.net(scales))
     with cores.one_thread():
-        rows = {"trained": alike(trained, scales), "untrained": alike(fresh, scales)}
+        rows = {"trained": alike(trained, trained, scales), "untrained": alike(fresh, trained, scales)}
     columns = ["trained: one apart", "two apart", "untrained: one apart", "two apart"]
     text = HEAD.format(
         command=f"python benchmarks/cka.py CLIP --preset {options.preset} --minutes {options.minutes:g}",

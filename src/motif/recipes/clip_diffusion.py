@@ -1,8 +1,8 @@
 """Diffusion on one clip. clip-flow, motif's own, and sinmdm and sinmdm-qna, the published ones.
 
 ``clip-flow``: flow matching (Lipman et al. 2023; times as Esser et al. 2024) at a coarse rate in the matcher's
-principal axes, by a small net that sees about a second to each side; matching from that rate up makes its takes real.
-What is kept of a take is imposed on the motion that the net has in mind at every evaluation.
+principal axes, by a small net that sees about three seconds to each side; matching from that rate up makes its takes
+real. What is kept of a take is imposed on the motion that the net has in mind at every evaluation.
 
 ``sinmdm``: Raab et al. 2024 on the papers' channels: 1,000 steps, cosine schedule, the clean motion is predicted,
 batches of 64 copies of the clip, all stretched or shrunk to one random length. Where code and paper differ, the code
@@ -40,14 +40,14 @@ class ClipFlow:
     """How far takes stray from the clip's tempo; see the matcher."""
     patch: int = 21
     """Frames of a matched stretch, at every level."""
-    levels: int = 4
-    """Steps of 3/4 from the finest rate down to the net's: 30 Hz to 9.5."""
-    steps: int = 1800
+    levels: int = 6
+    """Steps of 3/4 from the finest rate down to the net's: 30 Hz to 5.3."""
+    steps: int = 2000
     batch: int = 16
-    crop: int = 64
+    crop: int = 40
     """Frames of a training window, at the net's rate."""
     width: int = 128
-    dilations: tuple[int, ...] = (1, 1, 2, 2, 1, 1, 2, 2)
+    dilations: tuple[int, ...] = (1, 1, 2, 2, 4, 4, 1, 1)
     """Of the net's blocks: it sees their sum and one frame more to each side."""
     rate: float = 2e-3
     """Learning rate."""
