@@ -166,7 +166,9 @@ def main() -> None:
     """Measure, write and compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", nargs="+", choices=list(CLIPS), default=list(CLIPS))
-    parser.add_argument("--engines", nargs="+", choices=list(shelf.ENGINES), default=["clip-match", "clip-gan", "clip-flow"])
+    parser.add_argument(
+        "--engines", nargs="+", choices=list(shelf.ENGINES), default=["clip-match", "clip-gan", "clip-flow"]
+    )
     parser.add_argument("--takes", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--budget", type=float, default=120.0, help="seconds an engine may take for a clip")

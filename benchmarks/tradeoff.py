@@ -8,7 +8,6 @@ import argparse
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ KEYS = [*metrics.HEADLINE[:6], "precision@0.025", "novelty@0.025"]
 PAPERS = ["coverage", "global_diversity", "local_diversity"]
 VARIETY = (0.05, 0.2, 0.3, 0.4, 1.0)
 TEMPO = (0.1, 0.15, 0.2, 0.25, 0.3)
-PATCH = (31, 21, 15, 11, 7)
+HYBRID = (0.0, 0.25, 0.5, 0.7, 1.0)
 INKS = ("#2563eb", "#0891b2", "#dc2626", "#f59e0b", "#111827")
 HEAD = """# New at what price?
 
@@ -69,7 +68,7 @@ def sweeps(clip: Motion, n: int, steps: int) -> Iterator[tuple[str, str, float, 
     """Curve, point on it, seconds of training, and how to make its takes."""
 
     def with_dials(model: Model, **dials: Any) -> Callable[[], list[Motion]]:
-        return lambda: replace(model, recipe=replace(model.recipe, **dials)).sample(n, seed=1)  # type: ignore[type-var]
+        return lambda: model.turned(**dials).sample(n, seed=1)
 
     matcher = api.fit("clip-match", clip)
     for value in VARIETY:
@@ -79,10 +78,10 @@ def sweeps(clip: Motion, n: int, steps: int) -> Iterator[tuple[str, str, float, 
     start = time.perf_counter()
     gan = api.fit("clip-gan", clip, 1)
     took = time.perf_counter() - start
-    for value in PATCH:
-        yield "hybrid", f"patch {value}", took, with_dials(gan, patch=value, tempo=0.0)
-    for value in PATCH:
-        yield "hybrid, tempo", f"patch {value}", took, with_dials(gan, patch=value, tempo=0.2)
+    for curve, tempo in (("hybrid", 0.0), ("hybrid, tempo", 0.2)):
+        for value in HYBRID:
+            point = f"patch {coarse.patch(value)}"
+            yield curve, point, took, with_dials(gan, variety=value, tempo=tempo)
     start = time.perf_counter()
     fine = api.fit("clip-gan", clip, 1, levels=0, crop=60, dilations=(1, 2, 4, 8, 4, 2), steps=steps)
     took = time.perf_counter() - start
@@ -146,7 +145,7 @@ def main() -> None:
             print(name, lines[-1], flush=True)
     command = f"python benchmarks/tradeoff.py --takes {options.takes} --steps {options.steps}"
     about = {"command": command, "takes": options.takes, "steps": options.steps}
-    ends = {"variety": (VARIETY[0], VARIETY[-1]), "tempo": (TEMPO[0], TEMPO[-1]), "patch": (PATCH[0], PATCH[-1])}
+    ends = {"variety": (VARIETY[0], VARIETY[-1]), "tempo": (TEMPO[0], TEMPO[-1]), "patch": (31, 7)}
     (DOCS / "tradeoff.md").write_text(HEAD.format(**about, **ends) + "\n".join(lines) + "\n")
     (DOCS / "images" / "tradeoff.svg").write_text(figure(curves))
 

@@ -245,3 +245,19 @@ def test_a_stream_is_as_good_as_a_take(clip):
     assert numbers["precision"] > 0.8
     assert numbers["jerk_ratio"] < 1.3
     assert numbers["slip_ratio"] < 1.5
+
+
+# --- dials -----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("engine", ENGINES)
+def test_dials_can_be_turned_after_fitting(engine, clip):
+    model = api.fit(engine, clip, 1, **FEW[engine])
+    near, far = (model.turned(variety=v, tempo=0.0).sample(3, seed=1) for v in (0.0, 1.0))
+    assert metrics.score(far, [clip])["novelty"] > metrics.score(near, [clip])["novelty"]
+    assert model.turned(variety=None, tempo=None).recipe == model.recipe
+    for dial in ("variety", "tempo", "completeness"):
+        with pytest.raises(MotifError, match=f"{dial} is 1.5; give a number from 0 to 1"):
+            model.turned(**{dial: 1.5})
+        with pytest.raises(MotifError, match=f"{dial} is -1; give a number from 0 to 1"):
+            api.fit(engine, clip, **{dial: -1})
+    with pytest.raises(MotifError, match="has no dial 'patches'"):
+        model.turned(patches=3)

@@ -83,7 +83,7 @@ class Model:
         """
         blocks = getattr(self.recipe, "stream", None)
         if blocks is None:
-            raise MotifError(f"{self.engine} cannot stream; clip-match and clip-gan can")
+            raise MotifError(f"{self.engine} cannot stream; clip-match, clip-gan and clip-flow can")
         made = blocks(self.net, self.exemplar, seed, lock)
         with ThreadPoolExecutor(1) as ahead:
             coming = ahead.submit(next, made)
@@ -91,6 +91,10 @@ class Model:
                 block = coming.result()
                 coming = ahead.submit(next, made)
                 yield from map(Pose, block.rotations, block.positions)
+
+    def turned(self, **dials: Any) -> "Model":
+        """The same model with other dials for its takes (``variety``, ``tempo``, ``completeness``); None stays."""
+        return replace(self, recipe=shelf.turned(self.engine, self.recipe, **dials))
 
     def save(self, path: str | Path) -> Path:
         """Write the model as one ``.safetensors`` file: weights, clips, and what is needed to go on from them."""

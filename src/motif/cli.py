@@ -82,7 +82,7 @@ def vary(
     out
         Folder for the takes; out/NAME of the first clip if not given.
     variety
-        0 to 1: from the clip's own order in long stretches to many short ones [default: 0.2].
+        0 to 1: from takes that are true to the clip's own order to many short stretches [default: 0.2].
     tempo
         0 to 1: how far takes run slower here and faster there; none where the clip keeps time [default: 0.2].
     completeness
@@ -176,6 +176,9 @@ def sample(
     seconds: float | None = None,
     seed: int = 0,
     out: Annotated[Path | None, Parameter(name=["-o", "--out"])] = None,
+    variety: float | None = None,
+    tempo: float | None = None,
+    completeness: float | None = None,
     loop: Annotated[bool, Parameter(negative="")] = False,
     foot_lock: bool = True,
     as_json: Json = False,
@@ -194,6 +197,12 @@ def sample(
         The same seed gives the same files, byte for byte.
     out
         Folder for the takes; out/NAME of the first clip if not given.
+    variety
+        0 to 1: from takes that are true to the clip to takes that are new [default: as fitted, 0.25].
+    tempo
+        0 to 1: how far takes run slower here and faster there; none where the clip keeps time [default: as fitted].
+    completeness
+        0 to 1: how hard each take tries to show every part of the clip [default: as fitted, 0.75].
     loop
         Make takes whose last pose flows into their first; they may end elsewhere and facing elsewhere, as a walk does.
     foot_lock
@@ -201,7 +210,7 @@ def sample(
     """
     from . import api
 
-    learned = api.Model.load(model)
+    learned = api.Model.load(model).turned(variety=variety, tempo=tempo, completeness=completeness)
     folder = _folder(out or Path("out") / learned.clips[0].name)
     with _progress("sampling") as progress:
         takes = learned.sample(n, seconds, seed, api.Edit(loop=loop), foot_lock, progress)

@@ -60,7 +60,11 @@ def engine(name: str, **dials: Any) -> Recipe:
     """The recipe of this name with its dials set; those that are None keep their defaults."""
     if name not in ENGINES:
         raise MotifError(f"no engine {name!r}; there is {', '.join(map(repr, ENGINES))}")
-    recipe = ENGINES[name]
+    return turned(name, ENGINES[name], **dials)
+
+
+def turned(name: str, recipe: Recipe, **dials: Any) -> Recipe:
+    """A recipe with other dials; those that are None stay."""
     known = [f.name for f in fields(recipe)]  # type: ignore[arg-type]
     given = {k: v for k, v in dials.items() if v is not None}
     wrong = sorted(set(given) - set(known))

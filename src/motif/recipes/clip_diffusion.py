@@ -38,8 +38,8 @@ class ClipFlow:
     """0 to 1: how hard the takes try to show every part of the clip; see the matcher."""
     tempo: float = 0.1
     """How far takes stray from the clip's tempo; see the matcher."""
-    patch: int = 21
-    """Frames of a matched stretch, at every level."""
+    variety: float = 0.25
+    """0 to 1: from takes that are true to the clip to takes that are new, by shorter and shorter matched stretches."""
     levels: int = 6
     """Steps of 3/4 from the finest rate down to the net's: 30 Hz to 5.3."""
     steps: int = 2000
@@ -59,11 +59,12 @@ class ClipFlow:
     def __post_init__(self):
         if min(self.steps, self.batch, self.crop, self.width, self.evaluations) < 1 or self.levels < 0:
             raise MotifError(f"{self}: steps, batch, crop, width and evaluations are at least 1")
+        _ = self.matcher  # which checks its dials
 
     @property
     def matcher(self) -> Matcher:
         """What makes its takes real."""
-        return Matcher(completeness=self.completeness, patch=self.patch, tempo=self.tempo)
+        return Matcher(completeness=self.completeness, patch=coarse.patch(self.variety), tempo=self.tempo)
 
     def prepare(self, clips: Sequence[Motion]) -> Exemplar:
         """The clips' features. All clips must be of one rig and one rate."""

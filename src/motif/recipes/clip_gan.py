@@ -30,8 +30,8 @@ class ClipGan:
     """0 to 1: how hard the takes try to show every part of the clip; see the matcher."""
     levels: int = 6
     """Steps of 3/4 from the finest rate down to the generator's: 30 Hz to 5.3."""
-    patch: int = 21
-    """Frames of a matched stretch, at every level."""
+    variety: float = 0.25
+    """0 to 1: from takes that are true to the clip to takes that are new, by shorter and shorter matched stretches."""
     tempo: float = 0.1
     """How far takes stray from the clip's tempo; see the matcher."""
     steps: int = 1200
@@ -53,11 +53,12 @@ class ClipGan:
     def __post_init__(self):
         if min(self.steps, self.batch, self.crop, self.width, self.noise) < 1 or self.levels < 0:
             raise MotifError(f"{self}: steps, batch, crop, width and noise are at least 1")
+        _ = self.matcher  # which checks its dials
 
     @property
     def matcher(self) -> Matcher:
         """What makes its takes real."""
-        return Matcher(completeness=self.completeness, patch=self.patch, tempo=self.tempo)
+        return Matcher(completeness=self.completeness, patch=coarse.patch(self.variety), tempo=self.tempo)
 
     def prepare(self, clips: Sequence[Motion]) -> Exemplar:
         """The clips' features. All clips must be of one rig and one rate."""

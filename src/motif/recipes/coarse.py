@@ -6,8 +6,16 @@ from torch import Tensor
 
 from .. import pyramid
 from ..edit import Edit
+from ..errors import MotifError
 from ..matching import Exemplar, Matcher
 from ..nets.axes import AxesNet
+
+
+def patch(variety: float) -> int:
+    """Frames of a matched stretch: 31 at variety 0 (nearly the clip), 7 at 1 (nearly what the net makes)."""
+    if not 0 <= variety <= 1:
+        raise MotifError(f"variety is {variety}; give a number from 0 to 1")
+    return round(31 * (7 / 31) ** variety)
 
 
 def share(exemplar: Exemplar, levels: int) -> float:
