@@ -5,13 +5,14 @@ import multiprocessing
 import os
 import random
 import signal
+import threading
 import time
 
 import pytest
 import torch
 from torch import nn
 
-from motif import api
+from motif import api, shelf
 from motif.errors import MotifError, Stopped
 from motif.train import Adam, Stage, Train, Update, run
 
@@ -140,13 +141,21 @@ def test_both_precisions_run():
     assert all(v.isfinite().all() for v in trained(train=Train("auto")).values())
 
 
-def learn(folder):
-    """A run of clip-gan that saves all the time, and its model file."""
+def learn(folder, life=None):
+    """A run of clip-gan that saves all the time, and its model file; killed ``life`` seconds after its first step."""
     torch.set_num_threads(1)
+    marks = []
+
+    def told(progress):
+        marks.append(time.perf_counter())
+        if life is not None and len(marks) == 1:
+            threading.Timer(life, os.kill, (os.getpid(), signal.SIGKILL)).start()
+
     clip = api.demo_clip().crop(0, 150)
-    habits = Train("fp32", save_every=0.02)
-    model = api.fit("clip-gan", clip, 3, folder / "run", habits, steps=250, batch=4, width=16)
+    habits = Train("fp32", save_every=0.02, device="cpu")
+    model = api.fit("clip-gan", clip, 3, folder / "run", habits, told, steps=250, batch=4, width=16)
     model.save(folder / "model.safetensors")
+    return marks
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="children are forked here, which this system cannot")
@@ -155,14 +164,11 @@ def test_killed_at_twenty_random_moments_the_model_is_the_same_and_no_file_is_ha
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     whole.mkdir()
     cut.mkdir()
-    start = time.perf_counter()
-    learn(whole)
-    took, clock, seen = time.perf_counter() - start, random.Random(0), []
+    marks, clock, seen = learn(whole), random.Random(0), []
     for _ in range(20):
-        child = multiprocessing.get_context("fork").Process(target=learn, args=(cut,))
+        life = clock.uniform(0, 0.12) * (marks[-1] - marks[0])
+        child = multiprocessing.get_context("fork").Process(target=learn, args=(cut, life))
         child.start()
-        time.sleep(clock.uniform(0.1, 0.35) * took)
-        child.kill()
         child.join()
         if (cut / "run" / "state.pt").exists():
             state = torch.load(cut / "run" / "state.pt", weights_only=False)
@@ -173,3 +179,38 @@ def test_killed_at_twenty_random_moments_the_model_is_the_same_and_no_file_is_ha
     learn(cut)
     weights = [api.Model.load(folder / "model.safetensors").net.state_dict() for folder in (whole, cut)]
     assert same(*weights)
+
+
+# --- devices ---------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("engine", ["clip-gan", "clip-flow"])
+def test_losses_are_computed_where_the_net_is(engine):
+    """On the meta device, which has no numbers but refuses to mix with the processor, as a GPU does."""
+    recipe = shelf.engine(engine, steps=3, batch=2, width=8)
+    exemplar = recipe.prepare([api.demo_clip().crop(0, 150)])
+    net = recipe.net(exemplar).to("meta")
+    with pytest.raises(RuntimeError, match=r"same device|meta"):
+        next(net.parameters()) + torch.zeros(next(net.parameters()).shape)
+    for stage in recipe.stages(net, exemplar, 0):
+        for update in stage.updates:
+            for seed in range(8):  # some steps have a penalty
+                loss, _ = update.loss(torch.Generator().manual_seed(seed))
+                assert loss.device.type == "meta"
+                torch.autograd.grad(loss, list(update.module.parameters()))
+
+
+def test_a_device_that_is_not_there_is_named():
+    net = Toy()
+    with pytest.raises(MotifError, match=r"training on 'xpu' is not possible here .*choose cpu or auto"):
+        run(net, lambda: stages(net), PLAN, train=Train(device="xpu"))
+    with pytest.raises(MotifError, match="training on 'gpu' is not possible here"):
+        run(net, lambda: stages(net), PLAN, train=Train(device="gpu"))
+    assert next(net.parameters()).device.type == "cpu"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+@pytest.mark.parametrize("engine", ["clip-gan", "clip-flow", "ganimator", "paper", "sinmdm", "sinmdm-qna"])
+def test_engines_learn_on_a_gpu(engine, clips):
+    few = {"samples": (64,)} if engine in ("ganimator", "paper") else {"steps": 4}
+    model = api.fit(engine, api.load(clips / "Salsa-Dancing-6.bvh"), 1, train=Train(device="cuda"), **few)
+    assert all(v.device.type == "cpu" for v in model.net.state_dict().values())
+    assert all(v.isfinite().all() for v in model.net.state_dict().values())

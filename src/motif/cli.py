@@ -84,7 +84,7 @@ def vary(
     variety
         0 to 1: from takes that are true to the clip's own order to many short stretches [default: 0.2].
     tempo
-        0 to 1: how far takes run slower here and faster there; none where the clip keeps time [default: 0.2].
+        0 to 1: how far takes run slower here and faster there; none where the clip keeps time [default: 0.18].
     completeness
         0 to 1: how hard each take tries to show every part of the clip [default: 0.75].
     loop
@@ -120,6 +120,7 @@ def fit(
     steps: int | None = None,
     run: Path | None = None,
     precision: Literal["auto", "fp32", "bf16"] = "auto",
+    device: str = "auto",
     fps: Fps = None,
     units: Units = None,
     root_offset: RootOffset = "replace",
@@ -135,15 +136,18 @@ def fit(
     out
         The model file to write, ending in .safetensors.
     engine
-        clip-gan, or one of the papers' own, which take hours: ganimator, paper (their ablation 9), ablation-1 to -11.
+        clip-gan, clip-flow, or one of the papers' own, which take hours: ganimator, paper (their ablation 9), ablation-1
+        to -11, sinmdm, sinmdm-qna.
     seed
         The same seed gives the same model on the same machine.
     steps
-        Training steps, for clip-gan [default: 1200]; fewer for a first look.
+        Training steps, fewer for a first look [default: clip-gan 1200, clip-flow 2000]; ganimator has none.
     run
         Folder to keep an unfinished run in, which stays; if not given, one beside the model file until that is written.
     precision
         bf16 is faster on some processors; auto measures both.
+    device
+        Where to train, as torch spells it; auto is an NVIDIA GPU if there is one, else the processor.
     """
     from . import api, bundle
 
@@ -158,7 +162,7 @@ def fit(
             motions,
             seed,
             folder,
-            api.Train(precision=precision),
+            api.Train(precision=precision, device=device),
             _learning(progress),
             steps=steps,
         )

@@ -136,7 +136,7 @@ class Matcher:
     """0 to 1: how hard the takes try to show every part of the clip (0: only what fits best)."""
     variety: float = 0.2
     """0 to 1: from the clip's own order in long stretches to many short ones."""
-    tempo: float = 0.2
+    tempo: float = 0.18
     """0 to 1: how far takes stray from the clip's tempo where the clip does (:mod:`motif.tempo`)."""
     patch: int = 11
     """Frames of a stretch, at every level."""

@@ -74,6 +74,9 @@ class Train:
     """Seconds between checkpoints."""
     ema: float = 0.999
     """Decay of the average; less in the first steps, (1 + n) / (10 + n)."""
+    device: str = "auto"
+    """Where losses and steps are computed, as torch spells it; ``auto`` is an NVIDIA GPU if there is one. Only on the
+    processor does a run that was stopped end bit for bit as the whole one."""
 
 
 HABITS = Train()
@@ -103,7 +106,7 @@ def run(
     """Train ``net`` in place.
 
     Args:
-        net: everything that is learned, on the processor.
+        net: everything that is learned, on the processor; it comes back there.
         stages: called for an iterator of stages; asked for the next only when the one before is done, and, when a
             run goes on, asked for the finished ones again, so that what it makes from the net of earlier stages must
             not depend on anything else.
@@ -123,20 +126,20 @@ def run(
     total = sum(steps for _, steps in names)
     done = 0
     precision = state["precision"] if state else train.precision
-    with _interrupts() as interrupted:
+    with _interrupts() as interrupted, _moved(net, train.device) as device:
         for index, stage in enumerate(stages()):
             if state and index < state["stage"]:  # what it prepared is done again, from what it learned
                 net.load_state_dict(state["net"])
                 done += stage.steps
                 continue
-            first, worker = 0, _Worker(net, stage, train)
+            first, worker = 0, _Worker(net, stage, train, device)
             if state:
                 first = state["step"]
                 if first:
                     worker.load(state)
                 state = None
             if precision == "auto":
-                precision = _faster(net, stage, seed)
+                precision = _faster(net, stage, seed, device)
             for step in range(first, stage.steps):
                 losses = worker.step(index, step, seed, precision)
                 told = Progress((done + step + 1) / total, stage.name, step + 1, losses)
@@ -162,8 +165,8 @@ def forget(folder: Path) -> None:
 class _Worker:
     """One stage's optimisers and average."""
 
-    def __init__(self, net: nn.Module, stage: Stage, train: Train):
-        self.net, self.stage, self.train = net, stage, train
+    def __init__(self, net: nn.Module, stage: Stage, train: Train, device: torch.device):
+        self.net, self.stage, self.train, self.device = net, stage, train, device
         self.optimisers: dict[tuple[int, Adam], torch.optim.Adam] = {}
         for update in stage.updates:
             key = (id(update.module), update.adam)
@@ -180,7 +183,7 @@ class _Worker:
                 group["lr"] = update.adam.rate * _decay(update.adam, step / self.stage.steps)
             for turn in range(update.times):
                 random = torch.Generator().manual_seed(_place(seed, index, step, place, turn))
-                with _cast(precision):
+                with _cast(precision, self.device):
                     loss, beside = update.loss(random)
                 told = {**told, update.name: float(loss.detach()), **{k: float(v) for k, v in beside.items()}}
                 if not math.isfinite(told[update.name]):
@@ -216,7 +219,8 @@ class _Worker:
         self.net.load_state_dict(state["net"])
         for optimiser, saved in zip(self.optimisers.values(), state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
-        self.average = state["average"]
+        average = state["average"]
+        self.average = None if average is None else [a.to(self.device) for a in average]
 
 
 def _place(*numbers: int) -> int:
@@ -233,13 +237,29 @@ def _decay(adam: Adam, share: float) -> float:
     return 1.0 if adam.decay == "none" else adam.end + (1 - adam.end) * 0.5 * (1 + math.cos(math.pi * share))
 
 
-def _cast(precision: str) -> contextlib.AbstractContextManager:
+def _cast(precision: str, device: torch.device) -> contextlib.AbstractContextManager:
     if precision != "bf16":
         return contextlib.nullcontext()
-    return torch.autocast("cpu", torch.bfloat16)
+    return torch.autocast(device.type, torch.bfloat16)
 
 
-def _faster(net: nn.Module, stage: Stage, seed: int) -> str:
+@contextlib.contextmanager
+def _moved(net: nn.Module, name: str) -> Iterator[torch.device]:
+    """The net on a device, and back on the processor whatever happens."""
+    name = ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+    try:
+        device = torch.device(name)
+        net.to(device)
+    except (RuntimeError, AssertionError) as error:  # torch asserts where it was built without
+        reason = str(error).splitlines()[0]
+        raise MotifError(f"training on {name!r} is not possible here ({reason}); choose cpu or auto") from None
+    try:
+        yield device
+    finally:
+        net.to("cpu")
+
+
+def _faster(net: nn.Module, stage: Stage, seed: int, device: torch.device) -> str:
     """Which precision the stage's updates run faster in, on this machine: best of three each, taking turns."""
     kept = {k: v.clone() for k, v in net.state_dict().items()}
     times = {"fp32": math.inf, "bf16": math.inf}
@@ -247,9 +267,10 @@ def _faster(net: nn.Module, stage: Stage, seed: int) -> str:
         for precision in times:
             start = time.perf_counter()
             for update in stage.updates:
-                with _cast(precision):
+                with _cast(precision, device):
                     loss, _ = update.loss(torch.Generator().manual_seed(seed))
-                torch.autograd.grad(loss, [p for p in update.module.parameters() if p.requires_grad])
+                slopes = torch.autograd.grad(loss, [p for p in update.module.parameters() if p.requires_grad])
+                float(slopes[-1].sum())  # waits until it is done
             if turn:
                 times[precision] = min(times[precision], time.perf_counter() - start)
     net.load_state_dict(kept)  # losses may keep things in buffers
@@ -286,7 +307,7 @@ class _Keeper:
         if self.folder is None or not (self.folder / STATE).exists():
             return None
         try:
-            state = torch.load(self.folder / STATE, weights_only=True)
+            state = torch.load(self.folder / STATE, map_location="cpu", weights_only=True)
             about = state["about"]
         except (RuntimeError, ValueError, KeyError, EOFError, OSError, pickle.UnpicklingError) as error:
             raise MotifError(

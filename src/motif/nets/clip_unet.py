@@ -143,7 +143,7 @@ class QnABlock(nn.Module):
     def _sometimes(self, x: Tensor) -> Tensor:
         if not self.training or self.drop == 0:
             return x
-        return x * (torch.rand(len(x), 1, 1) >= self.drop) / (1 - self.drop)
+        return x * (torch.rand(len(x), 1, 1, device=x.device) >= self.drop) / (1 - self.drop)
 
 
 class SinQna(nn.Module):

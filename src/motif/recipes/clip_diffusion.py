@@ -88,8 +88,8 @@ class ClipFlow:
 
         def flow(random: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
             motion = coarse.windows(net, exemplar, share, self.crop, self.batch, self.speeds, random)
-            noise = torch.randn(motion.shape, generator=random)
-            t = torch.sigmoid(torch.randn(self.batch, generator=random))
+            noise = torch.randn(motion.shape, generator=random).to(motion.device)
+            t = torch.sigmoid(torch.randn(self.batch, generator=random)).to(motion.device)
             return flow_loss(net, motion, noise, t), {}
 
         yield Stage("flow", self.steps, (Update("flow", net, flow, Adam(self.rate, (0.9, 0.99))),), net)
@@ -218,7 +218,7 @@ class SinMdm:
 
     def stages(self, net: nn.Module, exemplar: Whole, seed: int) -> Iterator[Stage]:
         """One stage, one loss."""
-        bars = cosine_bars(self.noises)
+        bars, device = cosine_bars(self.noises), next(net.parameters()).device
 
         def denoise(random: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
             torch.manual_seed(int(torch.randint(1 << 62, (1,), generator=random)))  # of what the net leaves out
@@ -226,7 +226,7 @@ class SinMdm:
             real = stretched(exemplar.real, factor).expand(self.batch, -1, -1)
             t = torch.randint(self.noises, (self.batch,), generator=random)
             noise = torch.randn(real.shape, generator=random)
-            return denoising_loss(net, bars, real, t, noise), {}
+            return denoising_loss(net, bars, real.to(device), t, noise.to(device)), {}
 
         adam = Adam(self.rate, (0.9, 0.999), "exponential", self.end)
         yield Stage("denoise", self.steps, (Update("denoise", net, denoise, adam),))
@@ -285,8 +285,8 @@ def denoising_loss(
     noise: Float[Tensor, "b c t"],
 ) -> Tensor:
     """Mean square of what the net misses of the clean motion."""
-    bar = bars[t].to(real.dtype)[:, None, None]
-    return (net(bar.sqrt() * real + (1 - bar).sqrt() * noise, t.float()).float() - real).square().mean()
+    bar = bars[t].to(real)[:, None, None]
+    return (net(bar.sqrt() * real + (1 - bar).sqrt() * noise, t.to(real)).float() - real).square().mean()
 
 
 def denoised(

@@ -154,7 +154,7 @@ class _Game:
     def made(self, random: torch.Generator, frames: int) -> Float[Tensor, "b k c"]:
         """Windows of the generator."""
         noise = torch.randn(self.recipe.batch, self.recipe.noise, frames, generator=random)
-        return self.net.generator(noise).float()
+        return self.net.generator(noise.to(self.net.size.device)).float()
 
     def critic(self, random: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Relativistic pairing, and in a quarter of the steps R1 and R2."""
@@ -179,7 +179,7 @@ class _Game:
         first, frames = sum(self.lengths[:clip]), real.shape[-1]
         start = int(torch.randint(self.lengths[clip] - frames + 1, (1,), generator=random))
         target = pyramid.resize(self.exemplar.fine[clip], self.lengths[clip])[start : start + frames]
-        target = self.net.axes(target).T
+        target = self.net.axes(target.to(self.net.size.device)).T
         noise = self.net.anchors[None, :, first + start : first + start + frames]
         missed = (self.net.generator(noise).float()[0] - target).abs().mean()
         return loss + self.recipe.rebuild * missed, {"rebuild": missed.detach()}

@@ -186,11 +186,11 @@ class _Game:
 
     @property
     def real(self) -> Float[Tensor, "c t"]:
-        return self.exemplar.levels[self.level].real[0]
+        return self.exemplar.levels[self.level].real[0].to(self.net.noise_z.device)
 
     def below(self, random: torch.Generator) -> Float[Tensor, "b c t"]:
         """What the levels below make of fresh noise, stretched to this level; no gradients."""
-        x = torch.zeros(self.recipe.batch, *self.exemplar.levels[0].real[0].shape)
+        x = self.net.noise_z.new_zeros(self.recipe.batch, *self.exemplar.levels[0].real[0].shape)
         with torch.no_grad():
             for k, level in enumerate(self.exemplar.levels[: self.level]):
                 if k:
@@ -201,7 +201,8 @@ class _Game:
     def noise(self, level: int, random: torch.Generator) -> Float[Tensor, "b 1 t"]:
         """One channel, repeated over all, as strong as what this level adds."""
         at = self.exemplar.levels[level]
-        return torch.randn(self.recipe.batch, 1, at.real[0].shape[1], generator=random) * at.amplitude[0]
+        noise = torch.randn(self.recipe.batch, 1, at.real[0].shape[1], generator=random)
+        return noise.to(self.net.noise_z.device) * at.amplitude[0]
 
     def fake(self, random: torch.Generator) -> Float[Tensor, "b c t"]:
         """A batch of this level's generator."""
@@ -215,7 +216,7 @@ class _Game:
         shown = self.pooled(fake, random)
         critic = self.net.critics[self.level]
         score = 0.5 * (critic(shown).float().mean() - critic(real).float().mean())
-        alpha = torch.rand(len(fake), 1, 1, generator=random)
+        alpha = torch.rand(len(fake), 1, 1, generator=random).to(fake.device)
         between = (alpha * real + (1 - alpha) * fake).requires_grad_()
         (slope,) = torch.autograd.grad(critic(between).float().sum(), between, create_graph=True)
         penalty = ((slope.norm(dim=1) - 1) ** 2).mean()
@@ -237,7 +238,7 @@ class _Game:
         for k in range(self.level + 1):
             length = self.exemplar.levels[k].real[0].shape[1]
             x = pyramid.resize(x.transpose(1, 2), length, antialias=False).transpose(1, 2)
-            noise = self.net.noise_z if k == 0 else torch.zeros(1, 1, length)
+            noise = self.net.noise_z if k == 0 else x.new_zeros(1, 1, length)
             with torch.set_grad_enabled(k == self.level):
                 x = step(self.net, k, x, noise)
         missed = (x - self.real).abs().mean()
