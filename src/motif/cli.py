@@ -136,8 +136,8 @@ def fit(
     out
         The model file to write, ending in .safetensors.
     engine
-        clip-gan, clip-flow, or one of the papers' own, which take hours: ganimator, paper (their ablation 9), ablation-1
-        to -11, sinmdm, sinmdm-qna.
+        clip-gan, clip-flow, or one of the papers' own, which take hours: ganimator, paper (their ablation 9), sinmdm,
+        sinmdm-qna, ablation-1 to -11.
     seed
         The same seed gives the same model on the same machine.
     steps
