@@ -36,7 +36,7 @@ class ClipFlow:
 
     completeness: float = 0.75
     """0 to 1: how hard the takes try to show every part of the clip; see the matcher."""
-    tempo: float = 0.1
+    tempo: float = 0.0
     """How far takes stray from the clip's tempo; see the matcher."""
     variety: float = 0.25
     """0 to 1: from takes that are true to the clip to takes that are new, by shorter and shorter matched stretches."""

@@ -32,7 +32,7 @@ class ClipGan:
     """Steps of 3/4 from the finest rate down to the generator's: 30 Hz to 5.3."""
     variety: float = 0.25
     """0 to 1: from takes that are true to the clip to takes that are new, by shorter and shorter matched stretches."""
-    tempo: float = 0.1
+    tempo: float = 0.0
     """How far takes stray from the clip's tempo; see the matcher."""
     steps: int = 1200
     batch: int = 16
