@@ -261,3 +261,11 @@ def test_dials_can_be_turned_after_fitting(engine, clip):
             api.fit(engine, clip, **{dial: -1})
     with pytest.raises(MotifError, match="has no dial 'patches'"):
         model.turned(patches=3)
+
+
+@pytest.mark.parametrize("engine", ["clip-gan", "clip-flow"])
+def test_counts_that_make_no_sense_are_named(engine, clip):
+    with pytest.raises(MotifError, match="steps is 0; it is at least 1"):
+        api.fit(engine, clip, steps=0)
+    with pytest.raises(MotifError, match="levels is -1; it is at least 0"):
+        api.fit(engine, clip, levels=-1)

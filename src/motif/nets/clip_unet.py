@@ -188,11 +188,8 @@ class FlowBlock(nn.Module):
 
     def __init__(self, width: int, dilation: int, time: int):
         super().__init__()
-        self.look, self.mix, self.time = (
-            Taps(width, width, dilation),
-            nn.Linear(width, width),
-            nn.Linear(time, 2 * width),
-        )
+        self.look, self.mix = Taps(width, width, dilation), nn.Linear(width, width)
+        self.time = nn.Linear(time, 2 * width)
         zeroed(self.mix)
         zeroed(self.time)
 

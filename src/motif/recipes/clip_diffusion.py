@@ -22,7 +22,7 @@ from .. import cores
 from ..edit import Edit, chance
 from ..errors import MotifError
 from ..features import PaperFeatures
-from ..matching import Exemplar, Matcher
+from ..matching import Exemplar
 from ..motion import Motion
 from ..nets.clip_unet import FlowNet, SinQna, SinUnet
 from ..train import Adam, Stage, Update
@@ -31,17 +31,9 @@ from . import coarse
 
 # --- motif's own -----------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
-class ClipFlow:
+class ClipFlow(coarse.Coarse):
     """Hyper-parameters."""
 
-    completeness: float = 0.75
-    """0 to 1: how hard the takes try to show every part of the clip; see the matcher."""
-    tempo: float = 0.0
-    """How far takes stray from the clip's tempo; see the matcher."""
-    variety: float = 0.25
-    """0 to 1: from takes that are true to the clip to takes that are new, by shorter and shorter matched stretches."""
-    levels: int = 6
-    """Steps of 3/4 from the finest rate down to the net's: 30 Hz to 5.3."""
     steps: int = 2000
     batch: int = 16
     crop: int = 40
@@ -55,20 +47,6 @@ class ClipFlow:
     """Training windows are up to this much faster or slower than the clip."""
     evaluations: int = 8
     """Of the net, for every take."""
-
-    def __post_init__(self):
-        if min(self.steps, self.batch, self.crop, self.width, self.evaluations) < 1 or self.levels < 0:
-            raise MotifError(f"{self}: steps, batch, crop, width and evaluations are at least 1")
-        _ = self.matcher  # which checks its dials
-
-    @property
-    def matcher(self) -> Matcher:
-        """What makes its takes real."""
-        return Matcher(completeness=self.completeness, patch=coarse.patch(self.variety), tempo=self.tempo)
-
-    def prepare(self, clips: Sequence[Motion]) -> Exemplar:
-        """The clips' features. All clips must be of one rig and one rate."""
-        return self.matcher.prepare(clips)
 
     def net(self, exemplar: Exemplar) -> FlowNet:
         """The net, with the axes of these clips."""

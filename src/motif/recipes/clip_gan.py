@@ -5,7 +5,7 @@ a relativistic pairing loss and zero-centred gradient penalties on both sides (R
 is new but soft; generative matching from that rate up then replaces every stretch with the likest one of the clip.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -14,8 +14,7 @@ from torch import Tensor, nn
 
 from .. import cores, pyramid
 from ..edit import Edit, chance
-from ..errors import MotifError
-from ..matching import Exemplar, Matcher
+from ..matching import Exemplar
 from ..motion import Motion
 from ..nets.clip_gan import ClipGanNet, reach
 from ..train import Adam, Stage, Update
@@ -23,17 +22,9 @@ from . import coarse
 
 
 @dataclass(frozen=True)
-class ClipGan:
+class ClipGan(coarse.Coarse):
     """Hyper-parameters."""
 
-    completeness: float = 0.75
-    """0 to 1: how hard the takes try to show every part of the clip; see the matcher."""
-    levels: int = 6
-    """Steps of 3/4 from the finest rate down to the generator's: 30 Hz to 5.3."""
-    variety: float = 0.25
-    """0 to 1: from takes that are true to the clip to takes that are new, by shorter and shorter matched stretches."""
-    tempo: float = 0.0
-    """How far takes stray from the clip's tempo; see the matcher."""
     steps: int = 1200
     batch: int = 16
     crop: int = 40
@@ -49,20 +40,6 @@ class ClipGan:
     """Weight of the gradient penalties, taken in a quarter of the steps, four times as strong."""
     speeds: float = 0.1
     """Training windows are up to this much faster or slower than the clip."""
-
-    def __post_init__(self):
-        if min(self.steps, self.batch, self.crop, self.width, self.noise) < 1 or self.levels < 0:
-            raise MotifError(f"{self}: steps, batch, crop, width and noise are at least 1")
-        _ = self.matcher  # which checks its dials
-
-    @property
-    def matcher(self) -> Matcher:
-        """What makes its takes real."""
-        return Matcher(completeness=self.completeness, patch=coarse.patch(self.variety), tempo=self.tempo)
-
-    def prepare(self, clips: Sequence[Motion]) -> Exemplar:
-        """The clips' features. All clips must be of one rig and one rate."""
-        return self.matcher.prepare(clips)
 
     def net(self, exemplar: Exemplar) -> ClipGanNet:
         """The net, with the axes of these clips; its weights and anchors are set when its stage begins."""

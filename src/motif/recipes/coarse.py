@@ -1,5 +1,8 @@
 """What engines share that learn clips at a coarse rate, in the matcher's axes, and leave the rest to matching."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -8,7 +11,38 @@ from .. import pyramid
 from ..edit import Edit
 from ..errors import MotifError
 from ..matching import Exemplar, Matcher
+from ..motion import Motion
 from ..nets.axes import AxesNet
+
+
+@dataclass(frozen=True)
+class Coarse:
+    """Dials of how takes are made real, which engines of this kind have in common."""
+
+    completeness: float = 0.75
+    """0 to 1: how hard the takes try to show every part of the clip; see the matcher."""
+    tempo: float = 0.0
+    """How far takes stray from the clip's tempo; see the matcher."""
+    variety: float = 0.25
+    """0 to 1: from takes that are true to the clip to takes that are new, by shorter and shorter matched stretches."""
+    levels: int = 6
+    """Steps of 3/4 from the finest rate down to the net's: 30 Hz to 5.3."""
+
+    def __post_init__(self):
+        _ = self.matcher  # which checks its dials
+        for name, value in vars(self).items():
+            least = 0 if name == "levels" else 1
+            if isinstance(value, int) and value < least:
+                raise MotifError(f"{name} is {value}; it is at least {least}")
+
+    @property
+    def matcher(self) -> Matcher:
+        """What makes its takes real."""
+        return Matcher(completeness=self.completeness, patch=patch(self.variety), tempo=self.tempo)
+
+    def prepare(self, clips: Sequence[Motion]) -> Exemplar:
+        """The clips' features. All clips must be of one rig and one rate."""
+        return self.matcher.prepare(clips)
 
 
 def patch(variety: float) -> int:
