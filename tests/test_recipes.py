@@ -196,11 +196,11 @@ def test_average_and_vote_of_an_unbroken_run_are_the_exemplar(loop):
     random = torch.Generator().manual_seed(0)
     table = torch.randn(60, 3, generator=random)
     places = torch.arange(20) if not loop else torch.cat((torch.arange(10), torch.arange(10)))
-    voted = matching._vote(table, places, 5, 2, loop)
+    voted = matching._overlapped(table, places, 5, loop, 2, hann=True)
     if not loop:
         assert torch.allclose(voted, table[:48], atol=1e-5)
         bank = table[::2]
-        assert torch.allclose(matching._average(bank, places[None], 5, 24, False)[0], bank[:24], atol=1e-5)
+        assert torch.allclose(matching._overlapped(bank, places[None], 5, False)[0], bank[:24], atol=1e-5)
     else:
         assert voted.shape == (40, 3)
         assert torch.allclose(voted[8:20], table[8:20], atol=1e-5)

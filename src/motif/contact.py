@@ -283,7 +283,7 @@ def _solve(
     along = {j: rotation.parts(p[:, j]) for j in moved}
     world_q, world_p = _reach(q, p, s.ancestors(above)[::-1])
     hip_q, hip_p, goals, zero = world_q, world_p, rotation.parts(goal), torch.zeros(len(q))
-    for _ in range(4):
+    for _ in range(2):  # more do not bring feet nearer: pulls are small, and what is left is the damping
         world_q, world_p = {above: hip_q}, {above: hip_p}
         for j in moved:
             parent = s.parents[j]

@@ -251,7 +251,7 @@ class Matcher:
         name: str,
     ) -> Motion:
         """A take from where its stretches come from and, if it has a tempo of its own, when its frames are shown."""
-        x = _vote(exemplar.table, places, self._patch(exemplar), exemplar.stride, edit.loop)[:frames]
+        x = _overlapped(exemplar.table, places, self._patch(exemplar), edit.loop, exemplar.stride, hann=True)[:frames]
         x = x if when is None else tempo.retimed(exemplar.features, x, when)
         return _finish(exemplar, edit, x[None], lock, name)
 
@@ -370,8 +370,7 @@ class Matcher:
                     ]
                 )
             else:
-                before = max(round(length * shares[level - 1]), size)
-                x = _average(space.bank(shares[level - 1], size)[0], places, size, before, edit.loop)
+                x = _overlapped(space.bank(shares[level - 1], size)[0], places, size, edit.loop)
                 x = pyramid.resize(x, count)
             within = _within_clips(lengths, size)
             alpha = self._alpha(share) * _mean_distance(x, bank)
@@ -380,7 +379,7 @@ class Matcher:
                     x = guide.impose(x)
                 one = partial(_nearest, bank=bank, size=size, within=within, alpha=alpha, loop=edit.loop)
                 places = torch.stack(cores.each(one, x))
-                x = _average(bank, places, size, count, edit.loop)
+                x = _overlapped(bank, places, size, edit.loop)
             progress(sum(s * s for s in shares[: level + 1]) / sum(s * s for s in shares))
         assert places is not None
         return places
@@ -472,38 +471,38 @@ def _nearest(
     return torch.cat(found)
 
 
-def _average(
-    bank: Float[Tensor, "m k"], places: Int[Tensor, "n q"], size: int, count: int, loop: bool
-) -> Float[Tensor, "n t k"]:
-    """Each frame the plain mean of the stretches that cover it."""
-    n, q = places.shape
-    total, cover = bank.new_zeros(n, q + size - 1, bank.shape[1]), bank.new_zeros(q + size - 1, 1)
-    for s in range(size):
-        total[:, s : s + q] += bank[places + s]
-        cover[s : s + q] += 1
-    if loop:
-        total[:, : size - 1] += total[:, q:]
-        cover[: size - 1] += cover[q:]
-    return (total / cover)[:, :count]
+def _overlapped(
+    bank: Float[Tensor, "m k"],
+    places: Int[Tensor, "*n q"],
+    size: int,
+    loop: bool,
+    stride: int = 1,
+    hann: bool = False,
+) -> Float[Tensor, "*n t k"]:
+    """Each frame the mean, plain or Hann-weighted, of the stretches that cover it.
 
-
-def _vote(
-    table: Float[Tensor, "f d"], places: Int[Tensor, "q"], size: int, stride: int, loop: bool
-) -> Float[Tensor, "t d"]:
-    """The take at the clips' own rate: each frame the Hann-weighted mean of the exemplar frames its stretches bring."""
-    q = len(places)
-    count = q if loop else q + size - 1
-    frame = torch.arange(count * stride)
-    level, rest = frame // stride, frame % stride
-    shift = torch.arange(size)
+    Args:
+        bank: frames that stretches are made of, ``stride`` of them to each of theirs.
+        places: where the stretches of takes begin in it, in strides.
+        size: strides of a stretch.
+        loop: whether the last stretches reach into the beginning.
+        stride: frames of ``bank`` and of the result per place.
+        hann: whether stretches count less towards their ends.
+    """
+    q = places.shape[-1]
+    frame = torch.arange((q if loop else q + size - 1) * stride)
+    level, rest, shift = frame // stride, frame % stride, torch.arange(size)
     source = level[:, None] - shift
     inside = torch.ones_like(source, dtype=torch.bool) if loop else (source >= 0) & (source < q)
     source = source % q if loop else source.clamp(0, q - 1)
-    index = (places[source] + shift) * stride + rest[:, None]
+    index = (places[..., source] + shift) * stride + rest[:, None]
     phase = (shift * stride + rest[:, None] + 0.5) / (size * stride)
-    weight = torch.sin(math.pi * phase).square() * inside
-    weight = (weight / weight.sum(1, keepdim=True)).to(table.dtype)
-    return torch.nn.functional.embedding_bag(index, table, per_sample_weights=weight, mode="sum")
+    weight = torch.sin(math.pi * phase).square() * inside if hann else inside.float()
+    weight = (weight / weight.sum(1, keepdim=True)).to(bank.dtype).expand(index.shape)
+    mean = torch.nn.functional.embedding_bag(
+        index.reshape(-1, size), bank, per_sample_weights=weight.reshape(-1, size), mode="sum"
+    )
+    return mean.reshape(*index.shape[:-1], -1)
 
 
 # --- kept pieces -----------------------------------------------------------------------------------------------------

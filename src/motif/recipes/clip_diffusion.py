@@ -45,7 +45,7 @@ class ClipFlow(coarse.Coarse):
     """Learning rate."""
     speeds: float = 0.0
     """Training windows are up to this much faster or slower than the clip."""
-    evaluations: int = 8
+    evaluations: int = 4
     """Of the net, for every take."""
 
     def net(self, exemplar: Exemplar) -> FlowNet:
