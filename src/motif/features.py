@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from . import contact, rotation
@@ -165,6 +165,20 @@ class Features:
         """One decoded motion, in the file style of the clips that the layout was made from."""
         rotations, positions = self.decode(x, frame_time, start)
         return Motion(self.skeleton, rotations, positions, frame_time, name, self.style)
+
+    def channels(self, joints: Collection[int]) -> Bool[Tensor, "d"]:
+        """The channels that describe these joints."""
+        s, at = self.skeleton, self.slices
+        mask = torch.zeros(self.width, dtype=torch.bool)
+        for name, owners, width in (
+            ("rotations", self.rotating, 6),
+            ("positions", self.sliding, 3),
+            ("contacts", s.contacts, 1),
+        ):
+            mask[at[name]] = torch.tensor([j in joints for j in owners], dtype=torch.bool).repeat_interleave(width)
+        if s.root in joints:
+            mask[: at["root_tilt"].stop] = True
+        return mask
 
     def weights(self, parts: Mapping[str, float] | None = None) -> Float[Tensor, "d"]:
         """Per channel a factor that turns differences into metres, so that distances mean what the eye sees.

@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from . import contact, cores, pyramid, rotation, tempo
+from . import cores, finish, pyramid, tempo
 from .edit import Edit, Keep, chance
 from .errors import MotifError
 from .features import Features, Start
@@ -176,8 +176,8 @@ class Matcher:
                 f"a clip of {min(map(len, clips))} frames ({min(c.seconds for c in clips):.2f} s) is too short to make "
                 f"variations of; give at least {3 * stride} frames"
             )
-        slides = tuple(_slide(features, x, dt) for x in full)
-        treads = tuple(_tread(features, x, dt) for x in full)
+        slides = tuple(finish.slide(features, x, dt) for x in full)
+        treads = tuple(finish.tread(features, x, dt) for x in full)
         freedom, start = tempo.freedom(clips), features.start(clips[0])
         return Exemplar(tuple(clips), features, full, slides, treads, freedom, start, stride)
 
@@ -253,7 +253,7 @@ class Matcher:
         """A take from where its stretches come from and, if it has a tempo of its own, when its frames are shown."""
         x = _overlapped(exemplar.table, places, self._patch(exemplar), edit.loop, exemplar.stride, hann=True)[:frames]
         x = x if when is None else tempo.retimed(exemplar.features, x, when)
-        return _finish(exemplar, edit, x[None], lock, name)
+        return finish.take(exemplar.features, edit, x[None], exemplar.frame_time, exemplar.start, lock, name)
 
     def blocks(
         self,
@@ -296,7 +296,7 @@ class Matcher:
                 when[first:stop] = first + tempo.strayed(stop - first, exemplar.frame_time, stray, random)
                 places = endless._match(exemplar, asked, 1, length, 0, lambda done: None, window[None])[0]
                 take = self._made(exemplar, asked, places, frames, lock, when if stray else None, "")
-                take = take if last is None else _following(last, take, first, fade)
+                take = take if last is None else finish.following(last, take, first, fade)
             yield take.crop(first, stop)
             last = take.crop(stop, stop + fade)
             held = held[max(before + block - context, 0) :]
@@ -324,7 +324,7 @@ class Matcher:
         scale = features.weights(edit.weights)
         always = [j for keep in edit.kept if len(keep.motion) >= length * exemplar.stride - exemplar.stride + 1
                   for j in s.select(keep.joints)]  # fmt: skip
-        scale = torch.where(_channels(features, always), coupling * scale, scale)
+        scale = torch.where(features.channels(always), coupling * scale, scale)
         x = torch.cat(exemplar.fine) * scale
         centre = x.mean(0)
         values, vectors = torch.linalg.eigh((x - centre).T.double() @ (x - centre).double())
@@ -506,22 +506,6 @@ def _overlapped(
 
 
 # --- kept pieces -----------------------------------------------------------------------------------------------------
-def _channels(features: Features, joints: Sequence[int]) -> Bool[Tensor, "d"]:
-    """The channels that describe these joints."""
-    s, at = features.skeleton, features.slices
-    mine = set(joints)
-    mask = torch.zeros(features.width, dtype=torch.bool)
-    for name, owners, width in (
-        ("rotations", features.rotating, 6),
-        ("positions", features.sliding, 3),
-        ("contacts", s.contacts, 1),
-    ):
-        mask[at[name]] = torch.tensor([j in mine for j in owners], dtype=torch.bool).repeat_interleave(width)
-    if s.root in mine:
-        mask[: at["root_tilt"].stop] = True
-    return mask
-
-
 def _guide(
     exemplar: Exemplar,
     keep: Keep,
@@ -532,159 +516,10 @@ def _guide(
 ) -> _Guide:
     """A kept piece laid on the finest level of a take, in principal axes."""
     features, stride = exemplar.features, exemplar.stride
-    mask = _channels(features, features.skeleton.select(keep.joints)).to(basis.dtype)
+    mask = features.channels(features.skeleton.select(keep.joints)).to(basis.dtype)
     target, when = torch.zeros(length * stride, features.width), torch.zeros(length * stride, 1)
     target[keep.start : keep.stop], when[keep.start : keep.stop] = features.encode(keep.motion), 1
     share = when.unflatten(0, (-1, stride)).mean(1)
     target = target.unflatten(0, (-1, stride)).sum(1) / (share * stride).clamp_min(1)
     masked = basis * mask[:, None]
     return _Guide(share, (target * scale - centre) @ masked, basis.T @ masked)
-
-
-def _impose(features: Features, edit: Edit, x: Float[Tensor, "n t d"], fade: int) -> Float[Tensor, "n t d"]:
-    """Kept channels set; what stands before and after in time leans towards them over ``fade`` frames."""
-    x = x.clone()
-    for keep in edit.kept:
-        mask = _channels(features, features.skeleton.select(keep.joints)).to(x.dtype)
-        target = features.encode(keep.motion)
-        lean = torch.cos(torch.linspace(0, math.pi, fade + 2))[1:-1, None] / 2 + 0.5
-        before, after = min(fade, keep.start), min(fade, x.shape[1] - keep.stop)
-        first, last = target[0] - x[:, keep.start], target[-1] - x[:, keep.stop - 1]
-        x[:, keep.start - before : keep.start] += (lean.flip(0)[fade - before :] * mask) * first[:, None]
-        x[:, keep.stop : keep.stop + after] += (lean[:after] * mask) * last[:, None]
-        x[:, keep.start : keep.stop] += mask * (target - x[:, keep.start : keep.stop])
-    return x
-
-
-def _meet(
-    features: Features, edit: Edit, x: Float[Tensor, "n t d"], dt: float, start: Start
-) -> tuple[Float[Tensor, "n t d"], Start]:
-    """Turns and steps between kept stretches of root path bent so that each is met where and as it stands."""
-    s, at = features.skeleton, features.slices
-    pins = sorted((k for k in edit.kept if s.root in s.select(k.joints)), key=lambda k: k.start)
-    if not pins:
-        return x, start
-    x = x.clone()
-    begin = features.start(pins[0].motion)
-    facing, _ = features.trajectory(x, dt)
-    start = replace(start, heading=begin.heading - facing[:, pins[0].start])
-    for before, pin in zip(pins, pins[1:]):
-        facing, _ = features.trajectory(x, dt, start)
-        missing = _turn(features.start(pin.motion).heading - facing[:, pin.start])
-        x[:, before.stop : pin.start + 1, at["root_turn"]] += (missing[:, None] * _bump(before.stop, pin.start) / dt)[
-            ..., None
-        ]
-    _, path = features.trajectory(x, dt, start)
-    at_first = path[:, pins[0].start]
-    start = replace(start, x=begin.x - at_first[:, 0] + start.x, z=begin.z - at_first[:, 2] + start.z)
-    for before, pin in zip(pins, pins[1:]):
-        facing, path = features.trajectory(x, dt, start)
-        goal = features.start(pin.motion)
-        missing = torch.tensor([goal.x, 0.0, goal.z]).double() - path[:, pin.start]
-        missing[:, 1] = 0
-        steps = missing[:, None] * _bump(before.stop, pin.start)[:, None] / dt
-        local = rotation.rotate(rotation.about("y", -facing[:, before.stop - 1 : pin.start]), steps)
-        x[:, before.stop : pin.start + 1, at["root_velocity"]] += local[..., (0, 2)].to(x.dtype)
-    return x, start
-
-
-def _turn(angle: Float[Tensor, "n"]) -> Float[Tensor, "n"]:
-    """The same turn the short way round."""
-    return torch.remainder(angle + math.pi, 2 * math.pi) - math.pi
-
-
-def _bump(first: int, last: int) -> Float[Tensor, "t"]:
-    """Weights over frames ``first`` to ``last`` (included) that rise and fall smoothly and sum to one."""
-    count = last - first + 1
-    weight = torch.sin(math.pi * (torch.arange(count) + 1) / (count + 1)).square()
-    return weight / weight.sum()
-
-
-def _finish(exemplar: Exemplar, edit: Edit, x: Float[Tensor, "1 t d"], lock: bool, name: str) -> Motion:
-    """A take from features and slides: what stands steadied, kept pieces imposed and met, feet locked."""
-    features, dt = exemplar.features, exemplar.frame_time
-    s = features.skeleton
-    x, slide, tread = x.split((features.width, 2, 3 * len(s.contacts)), -1)
-    if lock and s.contacts:
-        x = x.clone()
-        x[..., features.slices["root_velocity"]] += slide - _slide(features, x, dt)
-    x = _impose(features, edit, x, max(round(0.25 / dt), 1))
-    x, start = _meet(features, edit, x, dt, exemplar.start)
-    rotations, positions = features.decode(x, dt, start)
-    if lock and s.contacts:
-        rotations = _locked(features, edit, x, tread, dt, rotations, positions)
-    for keep in edit.kept:
-        joints = list(s.select(keep.joints))
-        rotations[:, keep.start : keep.stop, joints] = keep.motion.rotations[:, joints]
-        positions[:, keep.start : keep.stop, joints] = keep.motion.positions[:, joints]
-    return Motion(s, rotations[0], positions[0], dt, name, features.style)
-
-
-def _following(last: Motion, take: Motion, first: int, fade: int) -> Motion:
-    """The take placed so that its frame ``first`` lies on the first one of ``last``, and faded in from there."""
-    s = take.skeleton
-    take = take.place(float(last.heading()[0] - take.heading()[first]))
-    gap = last.world()[1][0, s.root] - take.world()[1][first, s.root]
-    take = take.place(0.0, (float(gap[0]), 0.0, float(gap[2])))
-    rotations, positions = take.rotations.clone(), take.positions.clone()
-    share = contact.smoothstep(fade)
-    span = slice(first, first + fade)
-    rotations[span] = rotation.slerp(last.rotations, rotations[span], share[:, None].expand(-1, len(s)))
-    positions[span] = torch.lerp(last.positions, positions[span], share[:, None, None])
-    return replace(take, rotations=rotations, positions=positions)
-
-
-def _slide(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[Tensor, "*b t 2"]:
-    """How fast what stands slides, x and z in the heading frame of the frame before, m/s.
-
-    Averages of stretches agree on poses better than on the path, so takes slide more than their exemplar does; the
-    difference, taken off the root's velocity, is most of what a foot lock would otherwise have to bend legs for.
-    """
-    s, at = features.skeleton, features.slices
-    if not contact.limbs(s):
-        return torch.zeros_like(x[..., at["root_velocity"]])
-    on = contact.without_short(x[..., at["contacts"]] > 0.5, round(contact.SHORTEST / dt))
-    world = contact.drift(contact.feet(s, *features.decode(x, dt, joints=s.standing[1])), on, dt)
-    return rotation.rotate(rotation.inv(_before(features, x, dt)), world)[..., (0, 2)]
-
-
-def _tread(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[Tensor, "*b t e"]:
-    """Velocity of every contact joint in the heading frame of the frame before, m/s."""
-    s = features.skeleton
-    world = contact.feet(s, *features.decode(x, dt, joints=s.standing[1]))
-    step = world.diff(dim=-3) / dt
-    step = torch.cat((step[..., :1, :, :], step), -3) if step.shape[-3] else torch.zeros_like(world)
-    return rotation.rotate(rotation.inv(_before(features, x, dt))[..., None, :], step).flatten(-2)
-
-
-def _before(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[Tensor, "*b t 4"]:
-    """The heading of the frame before each as a rotation: the frame that steps are told in."""
-    facing, _ = features.trajectory(x, dt)
-    return rotation.about("y", torch.cat((facing[..., :1], facing[..., :-1]), -1).to(x.dtype))
-
-
-def _locked(
-    features: Features,
-    edit: Edit,
-    x: Float[Tensor, "n t d"],
-    tread: Float[Tensor, "n t e"],
-    dt: float,
-    rotations: Float[Tensor, "n t j 4"],
-    positions: Float[Tensor, "n t j 3"],
-) -> Float[Tensor, "n t j 4"]:
-    """Feet locked where the matched contact labels say so; a loop is locked with its neighbouring rounds around it."""
-    s, frames = features.skeleton, x.shape[1]
-    around = min(round(2 / dt), frames) if edit.loop else 0
-    index = torch.arange(-around, frames + around) % frames
-    q, p = features.decode(x[:, index], dt) if around else (rotations, positions)
-    slow = (
-        contact.speed(contact.feet(s, q, p), dt) < 1.5 * contact.SPEED * s.height
-    )  # what still moves is not to be held
-    on = (x[:, index, features.slices["contacts"]] > 0.5) & slow
-    on = contact.without_short(on, round(contact.SHORTEST / dt))
-    fixed = edit.mask(s, frames)[index].expand(len(x), -1, -1)
-    world = rotation.rotate(_before(features, x[:, index], dt)[:, :, None], tread[:, index].unflatten(-1, (-1, 3)))
-    locked = contact.lock(s, q, p, on, dt, fixed=fixed, tread=world * dt)[:, around : around + frames]
-    above = list(s.ancestors(s.root))
-    locked[:, :, above] = rotations[:, :, above]
-    return locked
