@@ -69,6 +69,9 @@ class Model:
         edit = edit or Edit()
         if seconds is not None:
             edit = replace(edit, seconds=seconds)
+        for asked in edit.asks:
+            if asked in self.recipe.cannot:
+                raise MotifError(f"{self.engine} cannot be asked for {asked}: {self.recipe.cannot[asked]}")
         return self.recipe.sample(self.net, self.exemplar, edit, n, seed, lock, progress)
 
     def stream(self, seed: int = 0, lock: bool = True) -> "Iterator[Pose]":

@@ -156,6 +156,7 @@ def lock(
     ease: float = 0.15,
     fixed: Bool[Tensor, "*b t j"] | None = None,
     tread: Float[Tensor, "*b t c 3"] | None = None,
+    lift: Float[Tensor, "*b t c"] | None = None,
 ) -> Float[Tensor, "*b t j 4"]:
     """Local rotations with every standing contact joint held where it stands.
 
@@ -175,19 +176,24 @@ def lock(
             its neighbours in time are pulled to where it stands.
         tread: steps of the contact joints from frame to frame in metres that are right, as a foot rolls or gives in the
             clip; none, if not given. Feet that stand perfectly still are told from real ones at once.
+        lift: metres by which each contact joint should be higher, standing or not.
     """
     q = rotations.reshape(-1, *rotations.shape[-3:]).clone()
     p = positions.reshape(-1, *positions.shape[-3:])
     flags = on.reshape(len(q), *on.shape[-2:])
     still = torch.zeros(q.shape[:3], dtype=torch.bool) if fixed is None else fixed.reshape(q.shape[:3])
     world_p = feet(skeleton, q, p)
+    raised = torch.zeros_like(world_p)
+    if lift is not None:
+        raised[..., 1] = lift.reshape(raised.shape[:-1])
     way = torch.zeros(*flags.shape, 3) if tread is None else tread.reshape(*flags.shape, 3).cumsum(1)
     margin = max(round(ease / frame_time), 1)
     for limb in limbs(skeleton):
         held = still[:, :, list(limb.chain)].any(-1)
         mine = list(limb.contacts)
-        pull, strength = _pulls(world_p[:, :, mine], flags[:, :, mine], held, way[:, :, mine], margin)
-        pull = _gentle(_shared(pull, strength), held, SMOOTH / frame_time, 0.15 * skeleton.reach[limb.chain[0]])
+        up = raised[:, :, mine]
+        pull, strength = _pulls(world_p[:, :, mine] + up, flags[:, :, mine], held, way[:, :, mine], margin)
+        pull = _gentle(up + _shared(pull, strength), held, SMOOTH / frame_time, 0.15 * skeleton.reach[limb.chain[0]])
         take, frame = ((pull.abs().amax((-1, -2)) > 0) & ~held).nonzero(as_tuple=True)
         if len(take):
             goal = world_p[take, frame][:, mine] + pull[take, frame]

@@ -1,10 +1,17 @@
-"""Edit: what a user asks of new takes, as one value that every engine reads."""
+"""Edit: what a user asks of new takes, as one value that every engine reads.
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+Everything that the papers call an application is one of five requests or several of them together: pieces kept
+exactly (body parts, in-painting, in-betweening, composition, expansion, key poses), pieces whose course is followed
+(re-style), a way to go (trajectory), weights of clips over time (mixing), a loop.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from .errors import MotifError
@@ -13,22 +20,82 @@ from .skeleton import Skeleton
 
 LONGEST = 3600.0
 """Seconds of a take at most: it is made in memory, whole."""
+ASKS = ("a loop", "kept pieces", "pieces to follow", "weights of joints", "a way", "a mix over time")
+"""What can be asked beyond new takes of some length."""
+SLOWEST = 0.05
+"""Body heights a second: no clip goes slower on a way whose times are not given."""
 
 
 @dataclass(frozen=True, eq=False)
 class Keep:
-    """A piece of motion that new takes hold exactly."""
+    """A piece of motion that new takes hold."""
 
     motion: Motion
+    """A single frame is a key pose: it is met in passing, without a speed of its own."""
     joints: tuple[str, ...] = ("all",)
-    """Joints and body parts that are held; where the root is among them, so is its place and heading in the world."""
+    """Joints and body parts that are held."""
     start: int = 0
     """Frame of the take at which the piece begins."""
+    blend: float = 0.4
+    """Seconds before and after it in which what is new leans towards it."""
+    anchored: bool = True
+    """Where the root is among the joints: whether its place and heading in the world are held, too. Otherwise the
+    piece goes on from wherever the take has got to."""
+    rate: float | None = None
+    """Held exactly, if not given. Otherwise followed up to this rate in Hz; what is quicker is the clip's."""
 
     @property
     def stop(self) -> int:
         """Frame of the take after the last one held."""
         return self.start + len(self.motion)
+
+    @property
+    def exact(self) -> bool:
+        """Whether it is held exactly."""
+        return self.rate is None
+
+
+@dataclass(frozen=True)
+class Way:
+    """A path on the ground that the root follows."""
+
+    points: tuple[tuple[float, float], ...]
+    """x and z, metres."""
+    times: tuple[float, ...] | None = None
+    """Seconds at which the points are reached, the first 0; as fast as the clip goes, if not given."""
+    facing: tuple[float, ...] | None = None
+    """Heading at the points, radians (0 to +z, positive to +x); as the clip faces when it goes, if not given."""
+
+    def __post_init__(self):
+        at = torch.tensor(self.points, dtype=torch.float64)
+        if at.ndim != 2 or at.shape[1] != 2 or len(at) < 2 or not bool(at.isfinite().all()):
+            raise MotifError(f"Way.points holds {_short(self.points)}; give at least two points of finite x and z")
+        for name in ("times", "facing"):
+            given = getattr(self, name)
+            if given is None:
+                continue
+            if len(given) != len(self.points) or not all(map(math.isfinite, given)):
+                raise MotifError(f"Way.{name} holds {_short(given)}; give one finite number for each point")
+        if self.times is not None:
+            steps = [b - a for a, b in zip(self.times, self.times[1:])]
+            if self.times[0] != 0 or min(steps) <= 0:
+                raise MotifError(f"Way.times holds {_short(self.times)}; they begin at 0 and rise")
+        if self.length == 0 and self.times is None:
+            raise MotifError("Way.points are all in one place; give times, or points that lie apart")
+
+    @property
+    def length(self) -> float:
+        """Metres from the first point to the last, along the way."""
+        return sum(math.dist(a, b) for a, b in zip(self.points, self.points[1:]))
+
+    @staticmethod
+    def of(motion: Motion, every: float = 0.1) -> "Way":
+        """The way that a motion goes, with its times and facing."""
+        step = max(round(every / motion.frame_time), 1)
+        frames = [*range(0, len(motion) - 1, step), len(motion) - 1]
+        root = motion.world()[1][:, motion.skeleton.root]
+        points = tuple((float(root[k, 0]), float(root[k, 2])) for k in frames)
+        return Way(points, tuple(k * motion.frame_time for k in frames), tuple(motion.heading()[frames].tolist()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,15 +103,22 @@ class Edit:
     """A request for takes of one rig."""
 
     seconds: float | None = None
-    """Length of a take; twice the exemplar if not given."""
+    """Length of a take; if not given as long as the way takes, or else twice the exemplar."""
     loop: bool = False
     """Whether the first frame follows the last."""
     kept: tuple[Keep, ...] = ()
     weights: Mapping[str, float] = field(default_factory=dict)
     """How much joints or body parts count when stretches of motion are compared; 1 where not given."""
+    way: Way | None = None
+    """Where the root goes."""
+    mix: tuple[tuple[float, tuple[float, ...]], ...] = ()
+    """Seconds, and how much each clip counts then; in between they change evenly. All alike, if not given."""
 
+    # --- common requests
     @staticmethod
-    def keep(motion: Motion, joints: Iterable[str] | None = None, frames: slice | None = None, **options) -> "Edit":
+    def keep(
+        motion: Motion, joints: Iterable[str] | None = None, frames: slice | None = None, **options: Any
+    ) -> "Edit":
         """Takes as long as ``motion`` that hold these joints of it (by default all) during these frames (all)."""
         span = range(len(motion))[frames or slice(None)]
         if not span:
@@ -56,7 +130,61 @@ class Edit:
             ((joints,) if isinstance(joints, str) else tuple(joints)) if joints is not None else ("all",),
             span.start,
         )
-        return Edit(**{"seconds": motion.seconds, "kept": (piece,)} | options)
+        return replace(Edit(seconds=motion.seconds, kept=(piece,)), **options)
+
+    @staticmethod
+    def renew(motion: Motion, begin: float, end: float, **options: Any) -> "Edit":
+        """In-painting: all of ``motion`` is kept but the seconds from ``begin`` to ``end``."""
+        first, last = (min(max(round(t / motion.frame_time), 0), len(motion)) for t in (begin, end))
+        if first >= last or last - first == len(motion):
+            raise MotifError(
+                f"Edit.renew: {begin:g} to {end:g} s of {motion.name!r}, which lasts {motion.seconds:.2f} s; give a "
+                f"stretch that lies in it and leaves some of it"
+            )
+        pieces = [Keep(motion.crop(a, b), start=a) for a, b in ((0, first), (last, len(motion))) if b > a]
+        return replace(Edit(seconds=motion.seconds, kept=tuple(pieces)), **options)
+
+    @staticmethod
+    def join(first: Motion, second: Motion, seconds: float, **options: Any) -> "Edit":
+        """In-betweening: ``first``, so many new seconds, then ``second``, each where it stands in the world."""
+        gap = round(seconds / first.frame_time)
+        if gap < 1:
+            raise MotifError(f"Edit.join: {seconds:g} s between the two; give at least a frame")
+        kept = (Keep(first), Keep(second, start=len(first) + gap))
+        return replace(Edit(seconds=kept[1].stop * first.frame_time, kept=kept), **options)
+
+    @staticmethod
+    def expand(motion: Motion, before: float = 0.0, after: float = 0.0, **options: Any) -> "Edit":
+        """All of ``motion``, with new seconds before and after it."""
+        if min(before, after) < 0 or before + after <= 0:
+            raise MotifError(f"Edit.expand: {before:g} s before and {after:g} s after; give some, none below 0")
+        start, stop = (round(t / motion.frame_time) for t in (before, after))
+        kept = (Keep(motion, start=start),)
+        return replace(Edit(seconds=(start + len(motion) + stop) * motion.frame_time, kept=kept), **options)
+
+    @staticmethod
+    def poses(keys: Iterable[tuple[float, Motion]], anchored: bool = False, **options: Any) -> "Edit":
+        """Key frames: pairs of seconds and a motion of one frame that is met then."""
+        kept = tuple(Keep(pose.crop(0, 1), start=round(t * pose.fps), blend=0.8, anchored=anchored) for t, pose in keys)
+        return replace(Edit(kept=kept), **options)
+
+    @staticmethod
+    def restyle(content: Motion, rate: float = 3.0, **options: Any) -> "Edit":
+        """What ``content`` does up to ``rate`` Hz, done as the clips do it."""
+        return replace(Edit(seconds=content.seconds, kept=(Keep(content, rate=rate),)), **options)
+
+    # --- what engines ask of it
+    @property
+    def asks(self) -> tuple[str, ...]:
+        """What is asked beyond new takes of some length."""
+        soft = [not k.exact for k in self.kept]
+        given = (self.loop, not all(soft), any(soft), self.weights, self.way, self.mix)
+        return tuple(name for name, asked in zip(ASKS, given, strict=True) if asked)
+
+    @property
+    def held(self) -> tuple[Keep, ...]:
+        """Pieces held exactly, those with a single frame last: where a take passes is settled before what it meets."""
+        return tuple(sorted((k for k in self.kept if k.exact), key=lambda k: len(k.motion) == 1))
 
     def length(self, otherwise: float) -> float:
         """Seconds of a take; ``otherwise`` where none are asked for.
@@ -64,46 +192,97 @@ class Edit:
         Raises:
             MotifError: for no length, and for more than ``LONGEST`` seconds.
         """
-        seconds = otherwise if self.seconds is None else self.seconds
+        seconds = self.seconds
+        if seconds is None and self.way is not None and self.way.times is not None:
+            seconds = self.way.times[-1]
+        seconds = otherwise if seconds is None else seconds
         if not 0 < seconds <= LONGEST:
             raise MotifError(
                 f"Edit.seconds is {seconds:g}; give a number above 0 and up to {LONGEST:g} (beyond that, stream)"
             )
         return seconds
 
-    def check(self, skeleton: Skeleton, frame_time: float, frames: int) -> None:
+    def check(self, skeleton: Skeleton, frame_time: float, frames: int, clips: int = 1) -> None:
         """Raise an error that names the field if this request cannot be met for takes of ``frames`` frames."""
         skeleton.select(self.weights)
-        held = torch.zeros(frames, len(skeleton), dtype=torch.bool)
+        taken = torch.zeros(frames, len(skeleton), dtype=torch.bool)
         for i, keep in enumerate(self.kept):
-            difference = skeleton.same_rig(keep.motion.skeleton)
-            if difference:
-                raise MotifError(f"Edit.kept[{i}]: the kept motion is of another rig: {difference}")
-            if abs(keep.motion.frame_time / frame_time - 1) > 1e-3:
-                raise MotifError(
-                    f"Edit.kept[{i}]: the kept motion runs at {keep.motion.fps:.3f} fps, the exemplar at "
-                    f"{1 / frame_time:.3f}; resample() it first"
-                )
-            if keep.start < 0 or keep.stop > frames:
-                raise MotifError(
-                    f"Edit.kept[{i}]: frames {keep.start} to {keep.stop} do not lie in a take of {frames} frames; "
-                    f"move it or ask for {keep.stop * frame_time:.2f} seconds"
-                )
-            joints = list(skeleton.select(keep.joints))
-            if not joints:
-                raise MotifError(f"Edit.kept[{i}]: no joints named; give at least one")
-            if held[keep.start : keep.stop, joints].any():
+            joints = _checked(keep, f"Edit.kept[{i}]", skeleton, frame_time, frames)
+            if taken[keep.start : keep.stop, joints].any():
                 raise MotifError(
                     f"Edit.kept[{i}] overlaps an earlier one in the same joints; keep each joint once a frame"
                 )
-            held[keep.start : keep.stop, joints] = True
+            taken[keep.start : keep.stop, joints] = True
+            if self.way is not None and keep.exact and skeleton.root in joints:
+                raise MotifError(
+                    f"Edit.way and Edit.kept[{i}] both say where the root goes; leave "
+                    f"{skeleton.names[skeleton.root]} out of the kept joints, or give no way"
+                )
+            if self.loop and keep.exact and keep.anchored and skeleton.root in joints and len(keep.motion) == frames:
+                raise MotifError(f"Edit.loop and Edit.kept[{i}] which fills the take: a kept path is not bent to close")
+        if self.way is not None and self.loop:
+            raise MotifError("Edit.way and Edit.loop: a way that comes back is closed by its points; leave loop out")
+        if self.way is not None and self.way.times is not None and self.way.times[-1] > (frames + 0.5) * frame_time:
+            raise MotifError(
+                f"Edit.way takes {self.way.times[-1]:g} s and the take lasts {frames * frame_time:.2f}; give it "
+                f"{self.way.times[-1]:g} seconds or leave seconds out"
+            )
+        for i, (at, weights) in enumerate(self.mix):
+            if len(weights) != clips or min(weights) < 0 or not 0 < sum(weights) < math.inf:
+                raise MotifError(
+                    f"Edit.mix[{i}] has the weights {_short(weights)} for {clips} clips; give one for each, at least 0 "
+                    f"and not all 0"
+                )
+            if not at >= 0 or (i and at <= self.mix[i - 1][0]):
+                raise MotifError(f"Edit.mix[{i}] is at {at:g} s; times begin at 0 or later and rise")
+
+    def shares(self, seconds: Float[Tensor, "t"]) -> Float[Tensor, "t c"]:
+        """How much each clip counts at these times, of what counts most."""
+        at = torch.tensor([t for t, _ in self.mix])
+        weights = torch.tensor([w for _, w in self.mix], dtype=torch.float32)
+        after = torch.searchsorted(at, seconds.to(at)).clamp(max=len(at) - 1)
+        before = (after - 1).clamp_min(0)
+        share = ((seconds - at[before]) / (at[after] - at[before]).clamp_min(1e-9)).clamp(0, 1)
+        mixed = torch.lerp(weights[before], weights[after], share[:, None].to(weights))
+        return mixed / mixed.amax(1, keepdim=True)
 
     def mask(self, skeleton: Skeleton, frames: int) -> Bool[Tensor, "t j"]:
-        """True where a joint is held."""
+        """True where a joint is held exactly."""
         held = torch.zeros(frames, len(skeleton), dtype=torch.bool)
-        for keep in self.kept:
+        for keep in self.held:
             held[keep.start : keep.stop, list(skeleton.select(keep.joints))] = True
         return held
+
+
+def _checked(keep: Keep, name: str, skeleton: Skeleton, frame_time: float, frames: int) -> list[int]:
+    """The joints of a kept piece, if it can be kept."""
+    difference = skeleton.same_rig(keep.motion.skeleton)
+    if difference:
+        raise MotifError(f"{name}: the kept motion is of another rig: {difference}")
+    if abs(keep.motion.frame_time / frame_time - 1) > 1e-3:
+        raise MotifError(
+            f"{name}: the kept motion runs at {keep.motion.fps:.3f} fps, the exemplar at "
+            f"{1 / frame_time:.3f}; resample() it first"
+        )
+    if keep.start < 0 or keep.stop > frames:
+        raise MotifError(
+            f"{name}: frames {keep.start} to {keep.stop} do not lie in a take of {frames} frames; "
+            f"move it or ask for {keep.stop * frame_time:.2f} seconds"
+        )
+    if not (math.isfinite(keep.blend) and keep.blend >= 0):
+        raise MotifError(f"{name}: blend is {keep.blend}; give seconds, at least 0")
+    if keep.rate is not None and not (math.isfinite(keep.rate) and keep.rate > 0):
+        raise MotifError(f"{name}: rate is {keep.rate}; give a positive number of Hz, or none to hold it exactly")
+    joints = list(skeleton.select(keep.joints))
+    if not joints:
+        raise MotifError(f"{name}: no joints named; give at least one")
+    return joints
+
+
+def _short(values: Sequence) -> str:
+    """Values as text, not too many of them."""
+    text = str(values)
+    return text if len(text) < 80 else f"{text[:76]}..."
 
 
 def chance(seed: int, take: int) -> torch.Generator:

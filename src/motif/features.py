@@ -166,8 +166,8 @@ class Features:
         rotations, positions = self.decode(x, frame_time, start)
         return Motion(self.skeleton, rotations, positions, frame_time, name, self.style)
 
-    def channels(self, joints: Collection[int]) -> Bool[Tensor, "d"]:
-        """The channels that describe these joints."""
+    def channels(self, joints: Collection[int], moving: bool = True) -> Bool[Tensor, "d"]:
+        """The channels that describe these joints, those of the root's velocities only if ``moving``."""
         s, at = self.skeleton, self.slices
         mask = torch.zeros(self.width, dtype=torch.bool)
         for name, owners, width in (
@@ -178,6 +178,7 @@ class Features:
             mask[at[name]] = torch.tensor([j in joints for j in owners], dtype=torch.bool).repeat_interleave(width)
         if s.root in joints:
             mask[: at["root_tilt"].stop] = True
+            mask[at["root_velocity"]] = mask[at["root_turn"]] = moving
         return mask
 
     def weights(self, parts: Mapping[str, float] | None = None) -> Float[Tensor, "d"]:

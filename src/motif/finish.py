@@ -1,4 +1,9 @@
-"""From matched features to a take: what stands is steadied, kept pieces are imposed and met, feet are locked."""
+"""From matched features to a take: what stands is steadied, kept pieces are imposed and met, the way is gone, feet are
+locked.
+
+What is kept is kept bit for bit. Beside it the take leans over with the offset and the speed that it misses there, so
+that neither pose nor velocity jumps (inertialisation, Bollo 2018).
+"""
 
 import math
 from dataclasses import replace
@@ -8,24 +13,137 @@ from jaxtyping import Float
 from torch import Tensor
 
 from . import contact, rotation
-from .edit import Edit
+from .edit import Edit, Keep, Way
 from .features import Features, Start
-from .motion import Motion
+from .motion import Motion, decay, unwrap
+from .skeleton import Skeleton
+
+HURRY = 1.4
+"""Takes are shown at most this much faster or slower than the clips, to be somewhere in time."""
+STEADY = 0.5
+"""Seconds: what the root does within them is how the body moves, what it does over longer is where it goes."""
 
 
-def _impose(features: Features, edit: Edit, x: Float[Tensor, "n t d"], fade: int) -> Float[Tensor, "n t d"]:
-    """Kept channels set; what stands before and after in time leans towards them over ``fade`` frames."""
-    x = x.clone()
-    for keep in edit.kept:
-        mask = features.channels(features.skeleton.select(keep.joints)).to(x.dtype)
-        target = features.encode(keep.motion)
-        lean = torch.cos(torch.linspace(0, math.pi, fade + 2))[1:-1, None] / 2 + 0.5
-        before, after = min(fade, keep.start), min(fade, x.shape[1] - keep.stop)
-        first, last = target[0] - x[:, keep.start], target[-1] - x[:, keep.stop - 1]
-        x[:, keep.start - before : keep.start] += (lean.flip(0)[fade - before :] * mask) * first[:, None]
-        x[:, keep.stop : keep.stop + after] += (lean[:after] * mask) * last[:, None]
+def take(
+    features: Features, edit: Edit, x: Float[Tensor, "1 t e"], dt: float, start: Start, lock: bool, name: str
+) -> Motion:
+    """A take from features, slides and treads.
+
+    Args:
+        features: the layout.
+        edit: what is kept, and the way.
+        x: of one take, from :func:`slide` and :func:`tread` beside the features.
+        dt: seconds a frame.
+        start: where it begins, if nothing else says so.
+        lock: whether standing feet are held.
+        name: of the take.
+    """
+    s = features.skeleton
+    x, slides, treads = x.split((features.width, 2, 3 * len(s.contacts)), -1)
+    if lock and s.contacts:
+        x = x.clone()
+        x[..., features.slices["root_velocity"]] += slides - slide(features, x, dt)
+    imposed = _impose(features, edit, x, dt) if edit.held else x
+    if edit.way is not None:
+        imposed, start = _led(features, edit.way, imposed, dt)
+    elif edit.held:
+        imposed, start = _meet(features, edit, imposed, dt, start)
+    rotations, positions = features.decode(imposed, dt, start)
+    if lock and s.contacts:
+        lift = _lift(features, edit, x, imposed, dt) if edit.held else None
+        rotations = _locked(features, edit, imposed, treads, dt, rotations, positions, lift)
+    whole = Motion(s, rotations[0], positions[0], dt, name, features.style)
+    if not edit.held:
+        return whole
+    facing, path = features.trajectory(imposed, dt, start)
+    for keep in edit.held:
+        whole = _held(whole, keep, _room(edit, s, keep, len(whole)), float(facing[0, keep.start]), path[0, keep.start])
+    return whole
+
+
+# --- kept pieces -----------------------------------------------------------------------------------------------------
+def _room(edit: Edit, s: Skeleton, keep: Keep, frames: int) -> tuple[int, int]:
+    """Frames before and after a kept piece that may lean towards it: no more than half the way to the next one."""
+    joints = set(s.select(keep.joints))
+    others = [k for k in edit.held if k is not keep and joints & set(s.select(k.joints))]
+    passed = max((k.stop for k in others if k.stop <= keep.start), default=None)
+    coming = min((k.start for k in others if k.start >= keep.stop), default=None)
+    fade = max(round(keep.blend / keep.motion.frame_time), 1)
+    before = keep.start if passed is None else (keep.start - passed) // 2
+    after = frames - keep.stop if coming is None else (coming - keep.stop) // 2
+    return min(fade, before), min(fade, after)
+
+
+def _impose(features: Features, edit: Edit, x: Float[Tensor, "n t d"], dt: float) -> Float[Tensor, "n t d"]:
+    """Kept channels set, and what stands before and after in time leaning towards them."""
+    s, x = features.skeleton, x.clone()
+    for keep in edit.held:
+        one = len(keep.motion) == 1
+        mask = features.channels(s.select(keep.joints), moving=not one).to(x.dtype)
+        target, (before, after) = features.encode(keep.motion), _room(edit, s, keep, x.shape[1])
+        for edge, sign, count in ((keep.start, -1, before), (keep.stop - 1, 1, after)):
+            if not count:
+                continue
+            here, near = edge - keep.start, edge + sign * torch.arange(1, count + 1)
+            missing = [target[here] - x[:, edge], torch.zeros_like(x[:, edge]), torch.zeros_like(x[:, edge])]
+            if not one:
+                missing[1] = (target[here] - target[here - sign]) - (x[:, edge + sign] - x[:, edge])
+            if len(target) > 2 and count > 1:
+                back = target[here] - 2 * target[here - sign] + target[here - 2 * sign]
+                missing[2] = back - (x[:, edge] - 2 * x[:, edge + sign] + x[:, edge + 2 * sign])
+            weight = decay(count + 1, count + 1)[1:].to(x.dtype)
+            x[:, near] += mask * torch.einsum("tw,wnd->ntd", weight, torch.stack(missing))
         x[:, keep.start : keep.stop] += mask * (target - x[:, keep.start : keep.stop])
     return x
+
+
+def _held(whole: Motion, keep: Keep, room: tuple[int, int], facing: float, place: Float[Tensor, "3"]) -> Motion:
+    """The kept joints copied, fingers that nothing learns included, and what jumps beside them bent to follow."""
+    s, piece, one = whole.skeleton, keep.motion, len(keep.motion) == 1
+    joints = list(s.select(keep.joints))
+    if not keep.anchored and s.root in joints:
+        piece = piece.place(facing - float(piece.heading()[0]))
+        gap = place.to(piece.positions) - piece.world()[1][0, s.root]
+        piece = piece.place(0.0, (float(gap[0]), 0.0, float(gap[2])))
+    q, p = whole.rotations.clone(), whole.positions.clone()
+    kept_q, kept_p = piece.rotations[:, joints], piece.positions[:, joints]
+    for edge, sign, count in ((keep.start, -1, room[0]), (keep.stop - 1, 1, room[1])):
+        if not count:
+            continue
+        here, near = edge - keep.start, edge + sign * torch.arange(1, count + 1)
+        own_q, own_p = whole.rotations[:, joints], whole.positions[:, joints]
+        turn = _between(own_q[edge], kept_q[here])
+        step = kept_p[here] - own_p[edge]
+        turning, moving = torch.zeros_like(turn), torch.zeros_like(step)
+        if not one:
+            turning = _between(kept_q[here - sign], kept_q[here]) - _between(own_q[edge], own_q[edge + sign])
+            moving = (kept_p[here] - kept_p[here - sign]) - (own_p[edge + sign] - own_p[edge])
+        weight = decay(count + 1, count + 1)[1:].to(q.dtype)[:, :, None, None]
+        bend = rotation.exp(weight[:, 0] * turn + weight[:, 1] * turning)
+        q[near[:, None], joints] = rotation.mul(bend, own_q[near])
+        p[near[:, None], joints] = own_p[near] + weight[:, 0] * step + weight[:, 1] * moving
+    q[keep.start : keep.stop, joints], p[keep.start : keep.stop, joints] = kept_q, kept_p
+    return replace(whole, rotations=q, positions=p)
+
+
+def _between(a: Float[Tensor, "*b 4"], b: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3"]:
+    """The turn that takes one rotation to another."""
+    return rotation.log(rotation.mul(b, rotation.inv(a)))
+
+
+def _lift(
+    features: Features, edit: Edit, x: Float[Tensor, "n t d"], imposed: Float[Tensor, "n t d"], dt: float
+) -> Float[Tensor, "n t c"]:
+    """How far a kept trunk has sunk the new limbs below it: contacts should be as high as they were matched."""
+    s = features.skeleton
+    was, now = (contact.feet(s, *features.decode(y, dt, joints=s.standing[1]))[..., 1] for y in (x, imposed))
+    carried = torch.zeros(x.shape[1], len(s.contacts), dtype=torch.bool)
+    for keep in edit.held:
+        joints = set(s.select(keep.joints))
+        free = torch.tensor([s.root in joints and c not in joints for c in s.contacts], dtype=torch.bool)
+        before, after = _room(edit, s, keep, x.shape[1])
+        carried[keep.start - before : keep.stop + after] |= free
+    return torch.where(carried, was - now, 0.0)
 
 
 def _meet(
@@ -33,7 +151,7 @@ def _meet(
 ) -> tuple[Float[Tensor, "n t d"], Start]:
     """Turns and steps between kept stretches of root path bent so that each is met where and as it stands."""
     s, at = features.skeleton, features.slices
-    pins = sorted((k for k in edit.kept if s.root in s.select(k.joints)), key=lambda k: k.start)
+    pins = sorted((k for k in edit.held if k.anchored and s.root in s.select(k.joints)), key=lambda k: k.start)
     if not pins:
         return x, start
     x = x.clone()
@@ -72,41 +190,106 @@ def _bump(first: int, last: int) -> Float[Tensor, "t"]:
     return weight / weight.sum()
 
 
-def take(
-    features: Features, edit: Edit, x: Float[Tensor, "1 t e"], dt: float, start: Start, lock: bool, name: str
-) -> Motion:
-    """A take from features, slides and treads: what stands steadied, kept pieces imposed and met, feet locked."""
-    s = features.skeleton
-    x, slides, treads = x.split((features.width, 2, 3 * len(s.contacts)), -1)
-    if lock and s.contacts:
-        x = x.clone()
-        x[..., features.slices["root_velocity"]] += slides - slide(features, x, dt)
-    x = _impose(features, edit, x, max(round(0.25 / dt), 1))
-    x, start = _meet(features, edit, x, dt, start)
-    rotations, positions = features.decode(x, dt, start)
-    if lock and s.contacts:
-        rotations = _locked(features, edit, x, treads, dt, rotations, positions)
-    for keep in edit.kept:
-        joints = list(s.select(keep.joints))
-        rotations[:, keep.start : keep.stop, joints] = keep.motion.rotations[:, joints]
-        positions[:, keep.start : keep.stop, joints] = keep.motion.positions[:, joints]
-    return Motion(s, rotations[0], positions[0], dt, name, features.style)
+# --- the way ---------------------------------------------------------------------------------------------------------
+def route(
+    way: Way, pace: Float[Tensor, "t"] | None, frames: int, dt: float
+) -> tuple[Float[Tensor, "t 2"], Float[Tensor, "t"] | None]:
+    """Where the root is in every frame (x, z, metres), and its heading where the way says so, float64.
+
+    Args:
+        way: with times, they count, and what is left of the take is spent at its end.
+        pace: without times, how fast the take goes in each frame, in any unit; evenly if not given.
+        frames: of the take.
+        dt: seconds a frame.
+    """
+    points = torch.tensor(way.points, dtype=torch.float64)
+    legs = torch.cat((torch.zeros(1).double(), points.diff(dim=0).norm(dim=1).cumsum(0)))
+    if way.times is not None:
+        knots, at = torch.tensor(way.times, dtype=torch.float64), torch.arange(frames).double() * dt
+    else:
+        gone = torch.ones(frames).double() if pace is None else pace.double().clamp_min(1e-9)
+        gone = gone.cumsum(0) - gone[0]
+        knots, at = legs, legs[-1] * gone / gone[-1].clamp_min(1e-9)
+    before = (torch.searchsorted(knots, at, right=True) - 1).clamp(0, len(knots) - 2)
+    share = ((at - knots[before]) / (knots[before + 1] - knots[before]).clamp_min(1e-9)).clamp(0, 1)
+    place = torch.lerp(points[before], points[before + 1], share[:, None])
+    if way.facing is None:
+        return place, None
+    facing = unwrap(torch.tensor(way.facing, dtype=torch.float64))
+    return place, _calm(torch.lerp(facing[before], facing[before + 1], share)[:, None], 0.2, dt)[:, 0]
 
 
-def following(last: Motion, take: Motion, first: int, fade: int) -> Motion:
-    """The take placed so that its frame ``first`` lies on the first one of ``last``, and faded in from there."""
-    s = take.skeleton
-    take = take.place(float(last.heading()[0] - take.heading()[first]))
-    gap = last.world()[1][0, s.root] - take.world()[1][first, s.root]
-    take = take.place(0.0, (float(gap[0]), 0.0, float(gap[2])))
-    rotations, positions = take.rotations.clone(), take.positions.clone()
-    share = contact.smoothstep(fade)
-    span = slice(first, first + fade)
-    rotations[span] = rotation.slerp(last.rotations, rotations[span], share[:, None].expand(-1, len(s)))
-    positions[span] = torch.lerp(last.positions, positions[span], share[:, None, None])
-    return replace(take, rotations=rotations, positions=positions)
+def bearing(step: Float[Tensor, "t 2"], dt: float) -> Float[Tensor, "t"]:
+    """Direction of travel (as headings) of steps along x and z; where nothing goes, that of the time around."""
+    z = contact.smooth(step, STEADY / dt)
+    for wider in (4, 16):
+        z = z + 0.05 / wider * contact.smooth(step, wider * STEADY / dt)
+    return unwrap(torch.atan2(z[:, 0], z[:, 1]))
 
 
+def steer(
+    features: Features, way: Way, frames: int, dt: float, ahead: float, pace: float = 1.0
+) -> tuple[Float[Tensor, "t 2"], Float[Tensor, "t 1"]]:
+    """Root velocity and turn, as the features have them, of a body that goes the way evenly.
+
+    ``ahead`` is the direction in which the clips go, seen from the heading, radians; ``pace`` how much faster frames
+    will be shown.
+    """
+    place, facing = route(way, None, frames, dt / pace)
+    step = _steps(_calm(place, STEADY / 2, dt))
+    going = bearing(step, dt)
+    facing = going - ahead if facing is None else facing
+    return _seen(step, facing) / dt, _steps(facing[:, None]) / dt
+
+
+def hurry(features: Features, way: Way, x: Float[Tensor, "t d"], dt: float) -> float:
+    """How much faster than they do features would have to go to be at the end of the way in time."""
+    path = features.trajectory(x[None], dt)[1][0][:, (0, 2)]
+    own = float(_steps(_calm(path, STEADY, dt))[1:].norm(dim=1).sum())
+    return min(max(way.length / max(own, 1e-9), 1 / HURRY), HURRY)
+
+
+def _led(features: Features, way: Way, x: Float[Tensor, "1 t d"], dt: float) -> tuple[Float[Tensor, "1 t d"], Start]:
+    """Turns and steps bent so that the root goes the way; how the body sways about it stays as it was."""
+    at, frames = features.slices, x.shape[1]
+    facing, path = features.trajectory(x[0], dt)
+    path = path[:, (0, 2)]
+    course = _calm(path, STEADY, dt)
+    step = _steps(course)
+    place, wanted = route(way, step.norm(dim=1), frames, dt)
+    place = _calm(place, STEADY / 2, dt)
+    if wanted is None:
+        turned = facing - bearing(step, dt) + bearing(_steps(place), dt)
+    else:
+        turned = facing - _calm(facing[:, None], STEADY, dt)[:, 0] + wanted
+    sway = _seen(path - course, facing)
+    place = place + _seen(sway, -turned)
+    x = x.clone()
+    x[0, :, at["root_turn"]] = (_steps(turned[:, None]) / dt).to(x.dtype)
+    x[0, :, at["root_velocity"]] = (_seen(_steps(place), torch.cat((turned[:1], turned[:-1]))) / dt).to(x.dtype)
+    return x, Start(float(place[0, 0]), float(place[0, 1]), float(turned[0]))
+
+
+def _calm(x: Float[Tensor, "t n"], seconds: float, dt: float) -> Float[Tensor, "t n"]:
+    """Places smoothed over some seconds, such that what goes at an end goes on there."""
+    radius = min(max(math.ceil(3 * seconds / dt), 1), len(x) - 1)
+    before, after = 2 * x[:1] - x[1 : radius + 1].flip(0), 2 * x[-1:] - x[-radius - 1 : -1].flip(0)
+    return contact.smooth(torch.cat((before, x, after)), seconds / dt)[radius : radius + len(x)]
+
+
+def _steps(x: Float[Tensor, "t n"]) -> Float[Tensor, "t n"]:
+    """Differences to the frame before; the first is the second."""
+    step = x.diff(dim=0)
+    return torch.cat((step[:1], step)) if len(step) else torch.zeros_like(x)
+
+
+def _seen(step: Float[Tensor, "t 2"], facing: Float[Tensor, "t"]) -> Float[Tensor, "t 2"]:
+    """Steps along x and z as seen by who faces so."""
+    c, s = torch.cos(facing), torch.sin(facing)
+    return torch.stack((c * step[:, 0] - s * step[:, 1], s * step[:, 0] + c * step[:, 1]), 1)
+
+
+# --- feet ------------------------------------------------------------------------------------------------------------
 def slide(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[Tensor, "*b t 2"]:
     """How fast what stands slides, x and z in the heading frame of the frame before, m/s.
 
@@ -144,6 +327,7 @@ def _locked(
     dt: float,
     rotations: Float[Tensor, "n t j 4"],
     positions: Float[Tensor, "n t j 3"],
+    lift: Float[Tensor, "n t c"] | None = None,
 ) -> Float[Tensor, "n t j 4"]:
     """Feet locked where the matched contact labels say so; a loop is locked with its neighbouring rounds around it."""
     s, frames = features.skeleton, x.shape[1]
@@ -157,7 +341,24 @@ def _locked(
     on = contact.without_short(on, round(contact.SHORTEST / dt))
     fixed = edit.mask(s, frames)[index].expand(len(x), -1, -1)
     world = rotation.rotate(_before(features, x[:, index], dt)[:, :, None], tread[:, index].unflatten(-1, (-1, 3)))
-    locked = contact.lock(s, q, p, on, dt, fixed=fixed, tread=world * dt)[:, around : around + frames]
+    if lift is not None:
+        lift = lift[:, index]
+    locked = contact.lock(s, q, p, on, dt, fixed=fixed, tread=world * dt, lift=lift)[:, around : around + frames]
     above = list(s.ancestors(s.root))
     locked[:, :, above] = rotations[:, :, above]
     return locked
+
+
+# --- streams ---------------------------------------------------------------------------------------------------------
+def following(last: Motion, take: Motion, first: int, fade: int) -> Motion:
+    """The take placed so that its frame ``first`` lies on the first one of ``last``, and faded in from there."""
+    s = take.skeleton
+    take = take.place(float(last.heading()[0] - take.heading()[first]))
+    gap = last.world()[1][0, s.root] - take.world()[1][first, s.root]
+    take = take.place(0.0, (float(gap[0]), 0.0, float(gap[2])))
+    rotations, positions = take.rotations.clone(), take.positions.clone()
+    share = contact.smoothstep(fade)
+    span = slice(first, first + fade)
+    rotations[span] = rotation.slerp(last.rotations, rotations[span], share[:, None].expand(-1, len(s)))
+    positions[span] = torch.lerp(last.positions, positions[span], share[:, None, None])
+    return replace(take, rotations=rotations, positions=positions)

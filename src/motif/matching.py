@@ -13,16 +13,17 @@ What is different here (benchmarks/matcher.py holds the plain form, and where th
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from . import cores, finish, pyramid, tempo
-from .edit import Edit, Keep, chance
+from . import contact, cores, finish, pyramid, tempo
+from .edit import SLOWEST, Edit, Keep, Way, chance
 from .errors import MotifError
 from .features import Features, Start
 from .motion import Motion
@@ -37,11 +38,13 @@ COUPLING = 0.3
 """How much joints that are kept throughout a take count when stretches are compared. With their full weight the best
 match of kept legs is where they came from, and nothing is renewed; without any, arms and legs do not know each other.
 """
-COUPLED = 0.3
-"""Share of the finest rate up to which they count at all: finer levels make the renewed joints one smooth motion.
-"""
 
-
+LIKING = 4.0
+"""How differently takes like the clips' stretches where something is asked of them, times ``variety``."""
+FAINT = 0.3
+"""How much of the course that takes begin with is left where there is a way: it must not hold them to other speeds."""
+GOING = 1.5
+"""How much more the root's velocities count where there is a way to go."""
 CONTEXT, FADE, FIRST, BLOCK_SECONDS = 1.0, 0.3, 0.6, 3.0
 """Of a stream, in seconds: what is seen around a block, the fade between two, and their lengths."""
 
@@ -84,6 +87,15 @@ class Exemplar:
         return torch.cat([torch.cat(part) for part in (self.full, self.slides, self.treads)], -1)
 
     @cached_property
+    def going(self) -> tuple[float, float]:
+        """How fast the clips go where they go, m/s, and in which direction, seen from the heading, radians."""
+        at = self.features.slices["root_velocity"]
+        steady = torch.cat([contact.smooth(x[:, at], finish.STEADY * self.rate) for x in self.fine])
+        x, z = steady.mean(0).tolist()
+        speed = steady.norm(dim=1)
+        return float(speed.square().sum() / speed.sum().clamp_min(1e-9)), math.atan2(x, z)
+
+    @cached_property
     def fine(self) -> list[Float[Tensor, "s d"]]:
         """Features of each clip at the finest level: means over a stride."""
         return [x.unflatten(0, (-1, self.stride)).mean(1) for x in self.full]
@@ -96,6 +108,8 @@ class _Guide:
     when: Float[Tensor, "t 1"]
     target: Float[Tensor, "t k"]
     part: Float[Tensor, "k k"]
+    until: float = math.inf
+    """Share of the finest rate up to which it is imposed."""
 
     def impose(self, x: Float[Tensor, "n t k"]) -> Float[Tensor, "n t k"]:
         frames = x.shape[1]
@@ -132,13 +146,14 @@ class _Space:
 class Matcher:
     """Hyper-parameters of the matcher."""
 
+    cannot: ClassVar[Mapping[str, str]] = {}
     completeness: float = 0.75
     """0 to 1: how hard the takes try to show every part of the clip (0: only what fits best)."""
     variety: float = 0.2
     """0 to 1: from the clip's own order in long stretches to many short ones."""
     tempo: float = 0.18
     """0 to 1: how far takes stray from the clip's tempo where the clip does (:mod:`motif.tempo`)."""
-    patch: int = 11
+    patch: int = 15
     """Frames of a stretch, at every level."""
     coarsest: float = 5.0
     """Stretches that the exemplar holds at the coarsest level."""
@@ -187,10 +202,11 @@ class Matcher:
         Raises:
             MotifError: naming the field of ``edit`` that cannot be met.
         """
-        total = sum(len(x) for x in exemplar.full)
-        seconds = edit.length(2 * total * exemplar.frame_time)
-        frames = max(round(seconds / exemplar.frame_time), 1)
-        edit.check(exemplar.features.skeleton, exemplar.frame_time, frames)
+        s, otherwise = exemplar.features.skeleton, 2 * sum(map(len, exemplar.full)) * exemplar.frame_time
+        if edit.way is not None:
+            otherwise = edit.way.length / max(exemplar.going[0], SLOWEST * s.height)
+        frames = max(round(edit.length(otherwise) / exemplar.frame_time), 1)
+        edit.check(s, exemplar.frame_time, frames, len(exemplar.clips))
         length = -(-frames // exemplar.stride)
         return (length * exemplar.stride if edit.loop else frames), length  # a loop's seam lies between two strides
 
@@ -230,15 +246,42 @@ class Matcher:
         begin: Float[Tensor, "n t d"] | None,
     ) -> list[Motion]:
         frames, length = self.size(exemplar, edit)
-        places = self._match(exemplar, edit, n, length, seed, lambda done: progress(done / 2), begin)
+        pace = 1.0
+        if edit.way is not None:
+            frames, length, pace = self._paced(exemplar, edit, frames, length, seed, begin)
+        places = self._match(exemplar, edit, n, length, seed, lambda done: progress(done / 2), begin, pace)
 
         def take(k: int) -> Motion:  # full features and poses are large: no more at a time than there are cores
-            stray = 0.0 if edit.kept else exemplar.freedom.amount(self.tempo)
+            stray = 0.0 if edit.kept or edit.way else exemplar.freedom.amount(self.tempo)
             when = tempo.strayed(frames, exemplar.frame_time, stray, chance(seed, k)) if stray else None
+            if pace != 1:
+                when = torch.arange(frames).double() * pace
             name = f"{exemplar.clips[0].name}-take-{k + 1:02d}"
             return self._made(exemplar, edit, places[k], frames, lock, when, name)
 
         return cores.each(take, range(n), lambda done: progress((1 + done) / 2))
+
+    def _paced(
+        self,
+        exemplar: Exemplar,
+        edit: Edit,
+        frames: int,
+        length: int,
+        seed: int,
+        begin: Float[Tensor, "n t d"] | None,
+    ) -> tuple[int, int, float]:
+        """Frames of takes, strides to match for them, and how much faster these are shown.
+
+        A first take tells how fast the clips go on such a way. Where no time is given, that is how long takes last.
+        """
+        assert edit.way is not None
+        places = self._match(exemplar, edit, 1, length, seed, lambda done: None, None if begin is None else begin[:1])
+        x = _overlapped(exemplar.table, places[0], self._patch(exemplar), edit.loop, exemplar.stride, hann=True)
+        pace = finish.hurry(exemplar.features, edit.way, x[:frames, : exemplar.features.width], exemplar.frame_time)
+        if edit.seconds is None and edit.way.times is None:
+            frames = round(frames * pace)
+            return frames, -(-frames // exemplar.stride), 1.0
+        return frames, -(-math.ceil(frames * pace) // exemplar.stride), pace
 
     def _made(
         self,
@@ -251,8 +294,9 @@ class Matcher:
         name: str,
     ) -> Motion:
         """A take from where its stretches come from and, if it has a tempo of its own, when its frames are shown."""
-        x = _overlapped(exemplar.table, places, self._patch(exemplar), edit.loop, exemplar.stride, hann=True)[:frames]
-        x = x if when is None else tempo.retimed(exemplar.features, x, when)
+        x = _overlapped(exemplar.table, places, self._patch(exemplar), edit.loop, exemplar.stride, hann=True)
+        x = x if edit.way is not None else x[:frames]
+        x = x[:frames] if when is None else tempo.retimed(exemplar.features, x, when)
         return finish.take(exemplar.features, edit, x[None], exemplar.frame_time, exemplar.start, lock, name)
 
     def blocks(
@@ -308,31 +352,37 @@ class Matcher:
         """Frames of a stretch: ``patch``, less on a clip that is shorter."""
         return min(self.patch, min(len(x) for x in exemplar.fine))
 
-    def space(self, exemplar: Exemplar, edit: Edit, length: int, coupling: float) -> _Space:
+    def space(self, exemplar: Exemplar, edit: Edit, length: int, coupling: float, pace: float = 1.0) -> _Space:
         """Principal axes that keep ``variance`` of the weighted features' variance, and everything in them.
 
         Joints kept throughout a take weigh ``coupling`` of what the others do.
         """
-        if not edit.kept and not edit.weights:
+        if not (edit.kept or edit.weights or edit.way):
             if self.variance not in exemplar.spaces:
-                exemplar.spaces[self.variance] = self._space(exemplar, edit, length, coupling)
+                exemplar.spaces[self.variance] = self._space(exemplar, edit, length, coupling, pace)
             return exemplar.spaces[self.variance]
-        return self._space(exemplar, edit, length, coupling)
+        return self._space(exemplar, edit, length, coupling, pace)
 
-    def _space(self, exemplar: Exemplar, edit: Edit, length: int, coupling: float) -> _Space:
+    def _space(self, exemplar: Exemplar, edit: Edit, length: int, coupling: float, pace: float) -> _Space:
         features, s = exemplar.features, exemplar.features.skeleton
         scale = features.weights(edit.weights)
-        always = [j for keep in edit.kept if len(keep.motion) >= length * exemplar.stride - exemplar.stride + 1
+        always = [j for keep in edit.held if len(keep.motion) >= length * exemplar.stride - exemplar.stride + 1
                   for j in s.select(keep.joints)]  # fmt: skip
         scale = torch.where(features.channels(always), coupling * scale, scale)
+        if edit.way is not None:
+            for name in ("root_velocity", "root_turn"):
+                scale[features.slices[name]] *= GOING
         x = torch.cat(exemplar.fine) * scale
         centre = x.mean(0)
         values, vectors = torch.linalg.eigh((x - centre).T.double() @ (x - centre).double())
         share = values.flip(0).clamp_min(0).cumsum(0) / values.clamp_min(0).sum().clamp_min(1e-12)
         kept = min(int((share < self.variance).sum()) + 1, 64, len(share))
         basis = vectors.flip(1)[:, :kept].to(x.dtype)
-        guides = [_guide(exemplar, keep, length, scale, centre, basis) for keep in edit.kept]
-        return _Space([(c * scale - centre) @ basis for c in exemplar.fine], guides, scale, centre, basis)
+        space = _Space([(c * scale - centre) @ basis for c in exemplar.fine], [], scale, centre, basis)
+        space.guides.extend(_guide(exemplar, keep, length, space) for keep in edit.kept)
+        if edit.way is not None:
+            space.guides.append(_ahead(exemplar, edit.way, length, space, pace))
+        return space
 
     def _match(
         self,
@@ -343,10 +393,10 @@ class Matcher:
         seed: int,
         progress: Callable[[float], None],
         begin: Float[Tensor, "n t d"] | None = None,
+        pace: float = 1.0,
     ) -> Int[Tensor, "n q"]:
         """For each stretch of each take at the finest level, the exemplar's stretch that it comes from."""
-        coarse = self.space(exemplar, edit, length, COUPLING)
-        fine = self.space(exemplar, edit, length, 0.0) if edit.kept else coarse
+        space = self.space(exemplar, edit, length, COUPLING, pace)
         size = self._patch(exemplar)
         total, shortest = sum(map(len, exemplar.fine)), min(map(len, exemplar.fine))
         slowest = (
@@ -357,49 +407,84 @@ class Matcher:
         shares = [rate / exemplar.rate for rate in pyramid.rates(exemplar.rate, slowest)]
         x = places = None
         for level, share in enumerate(shares):
-            space = coarse if share < COUPLED else fine
             bank, lengths = space.bank(share, size)
             count = max(round(length * share), size)
             if places is None and begin is not None:
                 x = pyramid.resize(space.axes(begin), count)
             elif places is None:
-                x = torch.stack(
-                    [
-                        self._shuffled(bank, count, size, round(SHORTEST * exemplar.rate * share), seed, k)
-                        for k in range(n)
-                    ]
-                )
+                least = round(SHORTEST * exemplar.rate * share)
+                mix = edit.shares(torch.arange(count) / (exemplar.rate * share)) if edit.mix else None
+                x = torch.stack([self._shuffled(bank, lengths, mix, count, size, least, seed, k) for k in range(n)])
             else:
                 x = _overlapped(space.bank(shares[level - 1], size)[0], places, size, edit.loop)
                 x = pyramid.resize(x, count)
+            if not level and edit.way is not None:
+                x = x * FAINT
             within = _within_clips(lengths, size)
-            alpha = self._alpha(share) * _mean_distance(x, bank)
+            alpha = self._alpha(share, edit) * _mean_distance(x, bank)
+            liked = self._liked(exemplar, edit, lengths, size, n, seed)
+            dear = owner = None
+            if edit.mix:
+                middle = torch.arange(count if edit.loop else count - size + 1) + size / 2
+                dear = 1 / edit.shares(middle / (exemplar.rate * share)).clamp_min(1e-6)
+                owner = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))[: len(within)]
             for _ in range(self.rounds):
                 for guide in space.guides:
-                    x = guide.impose(x)
-                one = partial(_nearest, bank=bank, size=size, within=within, alpha=alpha, loop=edit.loop)
-                places = torch.stack(cores.each(one, x))
+                    if share <= guide.until or not level:
+                        x = guide.impose(x)
+                every = (bank, size, within, alpha, edit.loop)
+                calls = [partial(_nearest, one, *every, w, dear, owner) for one, w in zip(x, liked)]
+                places = torch.stack(cores.each(lambda call: call(), calls))
                 x = _overlapped(bank, places, size, edit.loop)
             progress(sum(s * s for s in shares[: level + 1]) / sum(s * s for s in shares))
         assert places is not None
         return places
 
-    def _alpha(self, fineness: float) -> float:
+    def _liked(
+        self, exemplar: Exemplar, edit: Edit, lengths: list[int], size: int, n: int, seed: int
+    ) -> list[Float[Tensor, "q"]] | list[None]:
+        """How much each take likes each stretch: where much is asked, what fits best would else always be the same."""
+        if not edit.kept or self.variety == 0:
+            return [None] * n
+        seconds = math.ceil(sum(map(len, exemplar.fine)) / exemplar.rate) + 2
+        rough = torch.stack([torch.randn(seconds, generator=chance(seed, k)) for k in range(n)])
+        smooth = pyramid.resize(rough[..., None], sum(lengths) - size + 1, antialias=False)[..., 0]
+        return list(torch.exp(LIKING * self.variety * smooth))
+
+    def _alpha(self, fineness: float, edit: Edit) -> float:
         """GenMM's alpha as a share of the mean distance; a small one makes every exemplar stretch claim a place.
 
         It grows from level to level: what is shown is settled while stretches are long, and finer levels may take
         what fits best. With one alpha for all levels the same coverage costs precision (docs/LOG.md, 2026-11-21).
         """
-        return 0.003 / max(self.completeness, 1e-3) ** 4 * (1 + (fineness / 0.1) ** 2)
+        told = edit.way is not None or bool(edit.mix)  # what is to be shown
+        completeness = 0.0 if told else self.completeness
+        return 0.003 / max(completeness, 1e-3) ** 4 * (1 + (fineness / 0.1) ** 2)
 
     def _shuffled(
-        self, bank: Float[Tensor, "m k"], count: int, size: int, least: int, seed: int, take: int
+        self,
+        bank: Float[Tensor, "m k"],
+        lengths: list[int],
+        mix: Float[Tensor, "count c"] | None,
+        count: int,
+        size: int,
+        least: int,
+        seed: int,
+        take: int,
     ) -> Float[Tensor, "count k"]:
-        """The coarsest start: the exemplar cut into pieces, in a new order, each piece once before any comes twice."""
+        """The coarsest start: the exemplar cut into pieces, in a new order, each piece once before any comes twice.
+
+        With a ``mix`` pieces of the clips by their weights at the time.
+        """
         random = chance(seed, take)
         m = len(bank)
         piece = max(round(m ** (1 - self.variety) * (size / 2) ** self.variety), least, 2)
         parts: list[Tensor] = []
+        clips = bank.split(lengths)
+        while mix is not None and (done := sum(map(len, parts))) < count:
+            clip = clips[int(torch.multinomial(mix[done], 1, generator=random))]
+            first = int(torch.randint(max(len(clip) - piece, 0) + 1, (1,), generator=random))
+            parts.append(clip[first : first + piece])
         while sum(map(len, parts)) < count:
             first = int(torch.randint(piece, (1,), generator=random))
             cuts = sorted({0, *range(first, m, piece), m})
@@ -442,9 +527,21 @@ def _mean_distance(x: Float[Tensor, "n t k"], bank: Float[Tensor, "m k"]) -> flo
 
 
 def _nearest(
-    x: Float[Tensor, "t k"], bank: Float[Tensor, "m k"], size: int, within: Bool[Tensor, "q"], alpha: float, loop: bool
+    x: Float[Tensor, "t k"],
+    bank: Float[Tensor, "m k"],
+    size: int,
+    within: Bool[Tensor, "q"],
+    alpha: float,
+    loop: bool,
+    liked: Float[Tensor, "q"] | None = None,
+    dear: Float[Tensor, "p c"] | None = None,
+    owner: Int[Tensor, "q"] | None = None,
 ) -> Int[Tensor, "p"]:
-    """For each stretch of the take the bank's stretch of least normalised distance D_ij / (alpha + min_i D_ij)."""
+    """For each stretch of the take the bank's stretch of least normalised distance D_ij / (alpha + min_i D_ij).
+
+    Distances to stretches that are ``liked`` twice as much are half as large; those of a clip (``owner``) are as many
+    times larger as it is ``dear`` at that time.
+    """
     if loop:
         x = torch.cat((x, x[: size - 1]))
     rows = len(x) - size + 1
@@ -463,10 +560,13 @@ def _nearest(
     for block in blocks or map(sums, starts):
         least = torch.minimum(least, block.amin(0))
     ease = 1 / (alpha * size + least.clamp_min(0))
+    ease = ease if liked is None else ease / liked
     outside = None if bool(within.all()) else torch.zeros(len(within)).masked_fill_(~within, torch.inf)
     found = []
-    for block in blocks or map(sums, starts):
+    for start, block in zip(starts, blocks or map(sums, starts)):
         ratio = block.mul_(ease)
+        if dear is not None:
+            ratio = ratio.clamp_min(0).mul_(dear[start : start + step][:, owner])
         found.append((ratio if outside is None else ratio.add_(outside)).argmin(-1))
     return torch.cat(found)
 
@@ -506,20 +606,31 @@ def _overlapped(
 
 
 # --- kept pieces -----------------------------------------------------------------------------------------------------
-def _guide(
-    exemplar: Exemplar,
-    keep: Keep,
-    length: int,
-    scale: Float[Tensor, "d"],
-    centre: Float[Tensor, "d"],
-    basis: Float[Tensor, "d k"],
-) -> _Guide:
+def _guide(exemplar: Exemplar, keep: Keep, length: int, space: _Space) -> _Guide:
     """A kept piece laid on the finest level of a take, in principal axes."""
     features, stride = exemplar.features, exemplar.stride
-    mask = features.channels(features.skeleton.select(keep.joints)).to(basis.dtype)
+    mask = features.channels(features.skeleton.select(keep.joints), moving=len(keep.motion) > 1)
     target, when = torch.zeros(length * stride, features.width), torch.zeros(length * stride, 1)
     target[keep.start : keep.stop], when[keep.start : keep.stop] = features.encode(keep.motion), 1
     share = when.unflatten(0, (-1, stride)).mean(1)
     target = target.unflatten(0, (-1, stride)).sum(1) / (share * stride).clamp_min(1)
-    masked = basis * mask[:, None]
-    return _Guide(share, (target * scale - centre) @ masked, basis.T @ masked)
+    until = math.inf if keep.rate is None else keep.rate / exemplar.rate
+    return _imposing(space, mask, target, share, until)
+
+
+def _ahead(exemplar: Exemplar, way: Way, length: int, space: _Space, pace: float) -> _Guide:
+    """The way laid on the finest level of a take: how fast the root goes and turns."""
+    features = exemplar.features
+    target, mask = torch.zeros(length, features.width), torch.zeros(features.width, dtype=torch.bool)
+    speeds, turns = finish.steer(features, way, length, 1 / exemplar.rate, exemplar.going[1], pace)
+    for name, values in (("root_velocity", speeds), ("root_turn", turns)):
+        target[:, features.slices[name]], mask[features.slices[name]] = values.to(target.dtype), True
+    return _imposing(space, mask, target, torch.ones(length, 1), math.inf)
+
+
+def _imposing(
+    space: _Space, mask: Bool[Tensor, "d"], target: Float[Tensor, "t d"], share: Float[Tensor, "t 1"], until: float
+) -> _Guide:
+    """A guide that sets the masked channels."""
+    masked = space.basis * mask[:, None]
+    return _Guide(share, (target * space.scale - space.centre) @ masked, space.basis.T @ masked, until)

@@ -301,19 +301,20 @@ def _append(whole: Motion, later: Motion, blend: float) -> Motion:
     )
 
 
-def _decay(count: int, span: float) -> Float[Tensor, "n 2"]:
-    """Weights of a unit offset and of a unit velocity (per frame) that die out smoothly within ``span`` frames."""
+def decay(count: int, span: float) -> Float[Tensor, "n 3"]:
+    """Weights of a unit offset, velocity and acceleration (frames) that die out smoothly within ``span`` frames."""
     u = (torch.arange(count) / max(span, 1e-6)).clamp(max=1)
     keep = 1 - u
     offset = keep**3 * (1 + 3 * u + 6 * u * u)  # quintic: value 1, then value, slope and curvature 0 at the end
     velocity = keep**3 * u * (1 + 3 * u) * span
-    return torch.stack((offset, velocity), -1)
+    acceleration = keep**3 * u * u * span * span / 2
+    return torch.stack((offset, velocity, acceleration), -1)
 
 
 def _settle(before: Motion, after: Motion, seconds: float) -> Motion:
     """``after`` with its first frames bent so that it goes on from ``before`` without a jump in pose or velocity."""
     n = len(after)
-    weights = _decay(n, seconds / after.frame_time).to(after.positions.dtype)
+    weights = decay(n, seconds / after.frame_time).to(after.positions.dtype)
 
     def continue_from(previous: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
         last = previous[-1]

@@ -1,8 +1,8 @@
 """The engines by name: the only list of families. And what an engine is."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from torch import nn
 
@@ -17,6 +17,9 @@ from .train import Stage
 
 class Recipe(Protocol):
     """An engine's hyper-parameters: a frozen dataclass."""
+
+    cannot: ClassVar[Mapping[str, str]]
+    """What it cannot be asked (:attr:`Edit.asks`), and why."""
 
     def prepare(self, clips: Sequence[Motion]) -> Any:
         """What the engine sees of its clips; quick and free of chance."""

@@ -101,7 +101,7 @@ def strayed(frames: int, frame_time: float, amount: float, random: torch.Generat
     return speed.cumsum(0) - speed
 
 
-def retimed(features: Features, x: Float[Tensor, "t e"], when: Float[Tensor, "t"]) -> Float[Tensor, "t e"]:
+def retimed(features: Features, x: Float[Tensor, "t e"], when: Float[Tensor, "s"]) -> Float[Tensor, "s e"]:
     """Features, with velocities of any kind after them, at other times (fractional frames).
 
     Velocities are interpolated as the way they sum up to, so that feet that stood still do.

@@ -10,16 +10,16 @@ is followed.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from .. import cores
-from ..edit import Edit, chance
+from ..edit import ASKS, Edit, chance
 from ..errors import MotifError
 from ..features import PaperFeatures
 from ..matching import Exemplar
@@ -163,6 +163,8 @@ class Whole:
 class SinMdm:
     """Hyper-parameters."""
 
+    cannot: ClassVar[Mapping[str, str]] = dict.fromkeys(ASKS, "it makes takes from noise alone; clip-flow can")
+
     network: Literal["unet", "qna"] = "unet"
     steps: int = 60_000
     batch: int = 64
@@ -223,8 +225,6 @@ class SinMdm:
         first, features = exemplar.clips[0], exemplar.features
         wanted = max(round(edit.length(2 * first.seconds) / first.frame_time), 1)
         edit.check(first.skeleton, first.frame_time, wanted)
-        if edit.loop or edit.kept:
-            raise MotifError("sinmdm makes takes from noise alone: no loops and no kept pieces; clip-flow has both")
         frames, takes = math.ceil(wanted * first.frame_time * features.RATE) + 1, []
         bars = cosine_bars(self.noises)
         learning = net.training

@@ -48,8 +48,7 @@ class ClipMatch(Matcher):
         def course() -> Iterator[Tensor]:
             fine = torch.cat(exemplar.fine)
             for turn in itertools.count():
-                yield self._shuffled(
-                    fine, len(fine), self._patch(exemplar), round(SHORTEST * exemplar.rate), seed, turn
-                )
+                least, size = round(SHORTEST * exemplar.rate), self._patch(exemplar)
+                yield self._shuffled(fine, [len(fine)], None, len(fine), size, least, seed, turn)
 
         return self.blocks(exemplar, course(), 1.0, seed, lock)

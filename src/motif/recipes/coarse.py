@@ -1,7 +1,8 @@
 """What engines share that learn clips at a coarse rate, in the matcher's axes, and leave the rest to matching."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -18,6 +19,8 @@ from ..nets.axes import AxesNet
 @dataclass(frozen=True)
 class Coarse:
     """Dials of how takes are made real, which engines of this kind have in common."""
+
+    cannot: ClassVar[Mapping[str, str]] = {"a mix over time": "its net has learned one mixture; clip-match can"}
 
     completeness: float = 0.75
     """0 to 1: how hard the takes try to show every part of the clip; see the matcher."""

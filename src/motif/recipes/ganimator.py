@@ -9,15 +9,16 @@ Read as the paper's table must be (its "iterations" are samples, over seven): st
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from .. import cores, pyramid
-from ..edit import Edit, chance
+from ..edit import ASKS, Edit, chance
 from ..errors import MotifError
 from ..features import PaperFeatures
 from ..motion import Motion
@@ -48,6 +49,8 @@ class Scales:
 @dataclass(frozen=True)
 class Ganimator:
     """Hyper-parameters. Tuples hold one value a group of two levels; the last one stands for all further groups."""
+
+    cannot: ClassVar[Mapping[str, str]] = dict.fromkeys(ASKS, "it makes takes from noise alone; clip-gan can")
 
     samples: tuple[int, ...] = (15_000,)
     """Windows seen by each level's networks."""
@@ -142,8 +145,6 @@ class Ganimator:
         seconds = edit.length(2 * first.seconds)
         wanted = max(round(seconds * first.fps), 1)
         edit.check(first.skeleton, first.frame_time, wanted)
-        if edit.loop or edit.kept:
-            raise MotifError("ganimator makes takes from noise alone: no loops and no kept pieces; clip-gan has both")
         frames = max(math.ceil(wanted / first.fps * exemplar.features.RATE) + 1, 12)
         lengths = pyramid.lengths(frames, self.ratio)[-len(exemplar.levels) :]
         takes = []
