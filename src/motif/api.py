@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from . import bundle, contact, cores, draw, metrics, page, shelf
-from .edit import Edit
+from . import bundle, contact, cores, crowd, draw, metrics, page, shelf
+from .edit import Edit, chance
 from .errors import MotifError
 from .io import load
 from .metrics import fakes
@@ -73,6 +73,37 @@ class Model:
             if asked in self.recipe.cannot:
                 raise MotifError(f"{self.engine} cannot be asked for {asked}: {self.recipe.cannot[asked]}")
         return self.recipe.sample(self.net, self.exemplar, edit, n, seed, lock, progress)
+
+    def crowd(
+        self,
+        n: int,
+        seconds: float | None = None,
+        seed: int = 0,
+        spread: float = 0.1,
+        gap: float = 0.1,
+        edit: Edit | None = None,
+        progress: Callable[[float], None] = lambda done: None,
+    ) -> list[Motion]:
+        """``n`` new takes that stand side by side: no two bodies touch at any frame (:mod:`motif.crowd`).
+
+        Args:
+            n: how many.
+            seconds: length of each.
+            seed: same seed, same crowd.
+            spread: each is up to this share faster or slower than the clip.
+            gap: metres left between any two at least.
+            edit: what each take is asked; ways and kept pieces are turned and shifted with it.
+            progress: hears the share of the work done.
+        """
+        if not 0 <= spread < 1:
+            raise MotifError(f"spread is {spread}; give a share from 0 to below 1")
+        first = self.clips[0]
+        wanted = (edit or Edit()).length(2 * sum(c.seconds for c in self.clips)) if seconds is None else seconds
+        frames = max(round(wanted / first.frame_time), 1)
+        takes = self.sample(n, wanted * (1 + spread), seed, edit, progress=lambda done: progress(0.8 * done))
+        speeds = [1 + spread * (2 * float(torch.rand(1, generator=chance(seed, k))) - 1) for k in range(n)]
+        takes = cores.each(lambda pair: pair[0].retime(pair[1]).crop(0, frames), zip(takes, speeds))
+        return crowd.arrange(takes, seed, gap, lambda done: progress(0.8 + 0.2 * done))
 
     def stream(self, seed: int = 0, lock: bool = True) -> "Iterator[Pose]":
         """Poses of one endless take, one after the other at the clips' rate, for games and installations.

@@ -43,7 +43,7 @@ LIKING = 4.0
 """How differently takes like the clips' stretches where something is asked of them, times ``variety``."""
 FAINT = 0.3
 """How much of the course that takes begin with is left where there is a way: it must not hold them to other speeds."""
-GOING = 1.5
+GOING = 2.0
 """How much more the root's velocities count where there is a way to go."""
 CONTEXT, FADE, FIRST, BLOCK_SECONDS = 1.0, 0.3, 0.6, 3.0
 """Of a stream, in seconds: what is seen around a block, the fade between two, and their lengths."""
