@@ -19,6 +19,8 @@ from . import __version__
 from .errors import MotifError, MotifWarning, Stopped
 
 if TYPE_CHECKING:
+    from .api import Model
+    from .edit import Edit
     from .metrics import Report
     from .motion import Motion
 
@@ -222,6 +224,200 @@ def sample(
 
 
 @app.command
+def edit(
+    source: list[Path],
+    /,
+    *,
+    n: Annotated[int, Parameter(name=["-n", "--number"])] = 4,
+    request: Annotated[Path | None, Parameter(name=["-e", "--edit"])] = None,
+    keep: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
+    renew: str | None = None,
+    before: float | None = None,
+    after: float | None = None,
+    content: Path | None = None,
+    way: str | None = None,
+    seconds: float | None = None,
+    seed: int = 0,
+    out: Annotated[Path | None, Parameter(name=["-o", "--out"])] = None,
+    variety: float | None = None,
+    engine: str = "clip-match",
+    save_edit: Path | None = None,
+    fps: Fps = None,
+    units: Units = None,
+    root_offset: RootOffset = "replace",
+    up: Up = "y",
+    clip: Clip = None,
+    as_json: Json = False,
+) -> None:
+    """Keep what you like of a clip and change the rest, go along a path, restyle: what --edit or one option says.
+
+    Parameters
+    ----------
+    source
+        A model that motif fit wrote, or motion files (.bvh, .glb), all of one rig.
+    n
+        How many takes.
+    request
+        A JSON file with any combination of requests; docs/edits.md has its fields.
+    keep
+        Joints or body parts of the (first) clip to keep throughout, e.g. --keep lower; the rest is renewed.
+    renew
+        Seconds of the (first) clip to make anew, FROM:TO, e.g. --renew 2:5; the rest is kept.
+    before
+        Seconds to add before the (first) clip.
+    after
+        Seconds to add after the (first) clip.
+    content
+        A motion file whose course is followed in the source's style.
+    way
+        Points on the ground to walk along, X,Z in metres with spaces between, e.g. --way "0,0 3,0 3,3".
+    seconds
+        Length of each take; what the edit needs if not given.
+    seed
+        The same seed gives the same files, byte for byte.
+    out
+        Folder for the takes; out/NAME of the first clip if not given.
+    variety
+        0 to 1: from almost the same to free [default: 0.2, for fitted models 0.25].
+    engine
+        What makes the takes, if the source is no model.
+    save_edit
+        Write what was asked as a JSON file, to start one of your own from.
+    """
+
+    def read(path: Path) -> "Motion":
+        return _load([path], units, root_offset, up, clip, fps)[0]
+
+    model = _model(source, engine, seed, {"variety": variety}, (units, root_offset, up, clip, fps))
+    given = {
+        "--edit": request,
+        "--keep": keep,
+        "--renew": renew,
+        "--before/--after": None if before is None and after is None else (before or 0.0, after or 0.0),
+        "--content": content,
+        "--way": way,
+    }
+    used = [name for name, value in given.items() if value is not None]
+    if len(used) != 1:
+        asked = " and ".join(used) or "nothing"
+        raise MotifError(f"{asked} given; give one of {', '.join(given)} (an edit file can hold several requests)")
+    asked = _asked(used[0], given[used[0]], model.clips[0], read)
+    folder = _folder(out or Path("out") / model.clips[0].name)
+    if save_edit is not None:
+        from .request import write
+
+        print(f"edit: {write(asked, save_edit)}", file=sys.stderr)
+    with _progress("editing") as progress:
+        takes = model.sample(n, seconds, seed, asked, progress=progress)
+    _told(takes, _write(takes, folder, source), as_json)
+
+
+@app.command
+def crowd(
+    source: list[Path],
+    /,
+    *,
+    n: Annotated[int, Parameter(name=["-n", "--number"])] = 20,
+    seconds: float | None = None,
+    seed: int = 0,
+    spread: float = 0.1,
+    gap: float = 0.1,
+    out: Annotated[Path | None, Parameter(name=["-o", "--out"])] = None,
+    engine: str = "clip-match",
+    fps: Fps = None,
+    units: Units = None,
+    root_offset: RootOffset = "replace",
+    up: Up = "y",
+    clip: Clip = None,
+    as_json: Json = False,
+) -> None:
+    """Make many takes that stand side by side, so that no two bodies touch at any frame.
+
+    Parameters
+    ----------
+    source
+        A model that motif fit wrote, or motion files (.bvh, .glb), all of one rig.
+    n
+        How many.
+    seconds
+        Length of each take; twice the clips if not given.
+    seed
+        The same seed gives the same crowd.
+    spread
+        Each is up to this share faster or slower than the clip.
+    gap
+        Metres left between any two bodies at least.
+    out
+        Folder for the takes; out/NAME-crowd of the first clip if not given.
+    engine
+        What makes the takes, if the source is no model.
+    """
+    model = _model(source, engine, seed, {}, (units, root_offset, up, clip, fps))
+    folder = _folder(out or Path("out") / f"{model.clips[0].name}-crowd")
+    with _progress("crowd") as progress:
+        takes = model.crowd(n, seconds, seed, spread, gap, progress=progress)
+    _told(takes, _write(takes, folder, source), as_json)
+
+
+@app.command
+def change(
+    clip: Path,
+    /,
+    *,
+    out: Annotated[Path, Parameter(name=["-o", "--out"])],
+    mirror: Annotated[bool, Parameter(negative="")] = False,
+    speed: float | None = None,
+    cut: str | None = None,
+    seconds: float | None = None,
+    loop: Annotated[bool, Parameter(negative="")] = False,
+    fps: float | None = None,
+    units: Units = None,
+    root_offset: RootOffset = "replace",
+    up: Up = "y",
+    which: Annotated[str | None, Parameter(name="--clip")] = None,
+) -> None:
+    """Plain changes of one clip, in this order: cut, mirror, speed, length, loop, rate. Nothing is made up.
+
+    Parameters
+    ----------
+    clip
+        The motion file.
+    out
+        The BVH file to write.
+    mirror
+        Exchange left and right.
+    speed
+        So many times as fast.
+    cut
+        Keep the seconds FROM:TO only.
+    seconds
+        As long as this, by playing slower or faster.
+    loop
+        Bend the end so that the first frame follows the last.
+    fps
+        Resample to this rate.
+    """
+    if not any((mirror, speed is not None, cut, seconds is not None, loop, fps is not None)):
+        raise MotifError("nothing to change; give --mirror, --speed, --cut, --seconds, --loop or --fps")
+    motion = _load([clip], units, root_offset, up, which)[0]
+    if cut is not None:
+        begin, end = _span("--cut", cut, motion)
+        motion = motion.crop(round(begin * motion.fps), round(end * motion.fps))
+    motion = motion.mirror() if mirror else motion
+    motion = motion if speed is None else motion.retime(speed)
+    if seconds is not None:
+        if seconds <= 0:
+            raise MotifError(f"--seconds {seconds:g}; give a number above 0")
+        motion = motion.retime(motion.seconds / seconds)
+    motion = motion.loop() if loop else motion
+    motion = motion if fps is None else motion.resample(fps)
+    if out.resolve() == clip.resolve():
+        raise MotifError(f"{out} is the clip itself; write to another file")
+    _folder(out.parent)
+    print(motion.save(out))
+
+
+@app.command
 def show(
     clips: list[Path],
     /,
@@ -392,6 +588,53 @@ def _load(
     return motions
 
 
+def _model(source: Sequence[Path], engine: str, seed: int, dials: dict[str, Any], reading: tuple[Any, ...]) -> "Model":
+    """A model file as it is, or clips learned."""
+    from . import api
+
+    if any(p.suffix == ".safetensors" for p in source):
+        if len(source) > 1:
+            raise MotifError(f"{len(source)} sources with a model among them; give one model, or motion files")
+        return api.Model.load(source[0]).turned(**dials)
+    motions = _load(source, *reading)
+    with _progress("learning") as progress:
+        return api.fit(engine, motions, seed, progress=_learning(progress), **dials)
+
+
+def _asked(option: str, value: Any, first: "Motion", read: "Callable[[Path], Motion]") -> "Edit":
+    """The edit that one option stands for."""
+    from . import request
+    from .edit import Edit, Way
+
+    if option == "--edit":
+        return request.read(value, read)
+    if option == "--keep":
+        return Edit.keep(first, value)
+    if option == "--renew":
+        return Edit.renew(first, *_span(option, value, first))
+    if option == "--content":
+        return Edit.restyle(read(value))
+    if option == "--way":
+        try:
+            points = tuple((float(x), float(z)) for x, z in (point.split(",") for point in value.split()))
+        except ValueError:
+            raise MotifError(f"--way {value!r}; expected points as X,Z with spaces between: '0,0 3,0 3,3'") from None
+        return Edit(way=Way(points))
+    return Edit.expand(first, *value)
+
+
+def _span(option: str, text: str, motion: "Motion") -> tuple[float, float]:
+    """Seconds FROM:TO; either end may be left out."""
+    begin, colon, end = text.partition(":")
+    try:
+        first, last = float(begin or 0), float(end or motion.seconds)
+    except ValueError:
+        first = last = -1.0
+    if not colon or not 0 <= first < last <= motion.seconds + motion.frame_time:
+        raise MotifError(f"{option} {text!r}; expected seconds FROM:TO within {motion.seconds:.2f}, e.g. 1:2.5")
+    return first, last
+
+
 def _files(paths: Sequence[Path]) -> list[Path]:
     """The files themselves, and the motion files in folders, in the order of their names."""
     found = []
@@ -467,7 +710,7 @@ def _told(takes: "Sequence[Motion]", files: list[str], as_json: bool) -> None:
     if as_json:
         _print_json({"files": files, "frames": len(takes[0]), "fps": takes[0].fps, "seconds": takes[0].seconds})
         return
-    print(f"{len(takes)} takes of {takes[0].seconds:.1f} s at {takes[0].fps:g} fps:")
+    print(f"{len(takes)} take{'s' * (len(takes) > 1)} of {takes[0].seconds:.1f} s at {takes[0].fps:g} fps:")
     for file in files:
         print(f"  {file}")
 
