@@ -150,7 +150,7 @@ def test_sinmdm_learns_and_samples(clips):
         assert [len(t) for t in takes] == [90, 90]
         assert not torch.equal(takes[0].rotations, takes[1].rotations)
         assert bool(takes[0].rotations.isfinite().all())
-        with pytest.raises(MotifError, match="cannot be asked for a loop: it makes takes from noise alone; clip-flow can"):
+        with pytest.raises(MotifError, match=r"cannot be asked for a loop: .*clip-flow can"):
             model.sample(1, edit=Edit(loop=True))
     with pytest.raises(MotifError, match="learns one, clip-flow learns several"):
         api.fit("sinmdm", [clip, clip])

@@ -373,3 +373,18 @@ def test_nothing_changes_in_place(stroll):
         tool()
         assert torch.equal(stroll.rotations, q)
         assert torch.equal(stroll.positions, p)
+
+
+def test_retiming_is_faster_and_as_sharp():
+    clip = api.demo_clip()
+    fast = clip.retime(1.25)
+    assert len(fast) == round(len(clip) / 1.25)
+    assert torch.allclose(fast.world()[1][::4], clip.world()[1][::5][: len(fast.world()[1][::4])], atol=2e-3)
+    assert torch.equal(
+        clip.retime(1.0).rotations.round(decimals=5), clip.rotations.round(decimals=5)
+    ) or torch.allclose(clip.retime(1.0).world()[1], clip.world()[1], atol=1e-4)
+    there_and_back = clip.retime(0.5).retime(2.0)
+    assert float((there_and_back.world()[1] - clip.world()[1]).abs().max()) < 1e-2
+    for speed in (0.0, -1.0, float("nan")):
+        with pytest.raises(MotifError, match="positive number"):
+            clip.retime(speed)

@@ -36,7 +36,7 @@ class Keep:
     """Joints and body parts that are held."""
     start: int = 0
     """Frame of the take at which the piece begins."""
-    blend: float = 0.4
+    blend: float = 0.5
     """Seconds before and after it in which what is new leans towards it."""
     anchored: bool = True
     """Where the root is among the joints: whether its place and heading in the world are held, too. Otherwise the

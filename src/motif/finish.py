@@ -20,6 +20,8 @@ from .skeleton import Skeleton
 
 HURRY = 1.4
 """Takes are shown at most this much faster or slower than the clips, to be somewhere in time."""
+SLOPE = 1 / 30
+"""Seconds over which accelerations beside a kept piece are measured."""
 STEADY = 0.5
 """Seconds: what the root does within them is how the body moves, what it does over longer is where it goes."""
 
@@ -76,7 +78,9 @@ def _room(edit: Edit, s: Skeleton, keep: Keep, frames: int) -> tuple[int, int]:
 
 def _impose(features: Features, edit: Edit, x: Float[Tensor, "n t d"], dt: float) -> Float[Tensor, "n t d"]:
     """Kept channels set, and what stands before and after in time leaning towards them."""
-    s, x = features.skeleton, x.clone()
+    s, x, places = features.skeleton, x.clone(), torch.ones(features.width)
+    for name in ("root_velocity", "root_turn", "contacts"):  # velocities have no accelerations to go on with
+        places[features.slices[name]] = 0
     for keep in edit.held:
         one = len(keep.motion) == 1
         mask = features.channels(s.select(keep.joints), moving=not one).to(x.dtype)
@@ -86,11 +90,13 @@ def _impose(features: Features, edit: Edit, x: Float[Tensor, "n t d"], dt: float
                 continue
             here, near = edge - keep.start, edge + sign * torch.arange(1, count + 1)
             missing = [target[here] - x[:, edge], torch.zeros_like(x[:, edge]), torch.zeros_like(x[:, edge])]
-            if not one:
-                missing[1] = (target[here] - target[here - sign]) - (x[:, edge + sign] - x[:, edge])
-            if len(target) > 2 and count > 1:
-                back = target[here] - 2 * target[here - sign] + target[here - 2 * sign]
-                missing[2] = back - (x[:, edge] - 2 * x[:, edge + sign] + x[:, edge + 2 * sign])
+            step = sign * min(max(round(SLOPE / dt), 1), (len(target) - 1) // 2, count // 2)
+            if step:  # accelerations over a few frames: of single ones they are mostly noise
+                a, b, c = target[here], target[here - step], target[here - 2 * step]
+                p, q, r = x[:, edge], x[:, edge + step], x[:, edge + 2 * step]
+                bent, bend = (a - 2 * b + c) / step**2, (p - 2 * q + r) / step**2
+                missing[1] = (a - target[here - sign]) - (x[:, edge + sign] - p)
+                missing[2] = (bent - bend) * places
             weight = decay(count + 1, count + 1)[1:].to(x.dtype)
             x[:, near] += mask * torch.einsum("tw,wnd->ntd", weight, torch.stack(missing))
         x[:, keep.start : keep.stop] += mask * (target - x[:, keep.start : keep.stop])

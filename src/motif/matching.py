@@ -55,11 +55,11 @@ class Exemplar:
 
     clips: tuple[Motion, ...]
     features: Features
-    full: tuple[Float[Tensor, "t d"], ...]
+    full: tuple[Float[Tensor, "_t d"], ...]
     """Features of each clip at its own rate, cut to whole strides."""
-    slides: tuple[Float[Tensor, "t 2"], ...]
+    slides: tuple[Float[Tensor, "_t 2"], ...]
     """How fast what stands slides in each clip, in the heading frame, m/s: takes should slide as much, not more."""
-    treads: tuple[Float[Tensor, "t e"], ...]
+    treads: tuple[Float[Tensor, "_t e"], ...]
     """How contact joints move in each clip, x, y and z of each in the heading frame, m/s: locked feet keep that."""
     freedom: tempo.Freedom
     """How steady the clips' tempo is."""
@@ -96,7 +96,7 @@ class Exemplar:
         return float(speed.square().sum() / speed.sum().clamp_min(1e-9)), math.atan2(x, z)
 
     @cached_property
-    def fine(self) -> list[Float[Tensor, "s d"]]:
+    def fine(self) -> list[Float[Tensor, "_s d"]]:
         """Features of each clip at the finest level: means over a stride."""
         return [x.unflatten(0, (-1, self.stride)).mean(1) for x in self.full]
 
@@ -119,10 +119,9 @@ class _Guide:
 
 @dataclass(frozen=True, eq=False)
 class _Space:
-    """Where stretches are compared: principal axes of the weighted features, the clips and the kept pieces in them."""
+    """Where stretches are compared: principal axes of the weighted features, and the clips in them."""
 
-    clips: list[Float[Tensor, "s k"]]
-    guides: list[_Guide]
+    clips: list[Float[Tensor, "_s k"]]
     scale: Float[Tensor, "d"]
     centre: Float[Tensor, "d"]
     basis: Float[Tensor, "d k"]
@@ -352,18 +351,18 @@ class Matcher:
         """Frames of a stretch: ``patch``, less on a clip that is shorter."""
         return min(self.patch, min(len(x) for x in exemplar.fine))
 
-    def space(self, exemplar: Exemplar, edit: Edit, length: int, coupling: float, pace: float = 1.0) -> _Space:
+    def space(self, exemplar: Exemplar, edit: Edit, length: int, coupling: float) -> _Space:
         """Principal axes that keep ``variance`` of the weighted features' variance, and everything in them.
 
         Joints kept throughout a take weigh ``coupling`` of what the others do.
         """
         if not (edit.kept or edit.weights or edit.way):
             if self.variance not in exemplar.spaces:
-                exemplar.spaces[self.variance] = self._space(exemplar, edit, length, coupling, pace)
+                exemplar.spaces[self.variance] = self._space(exemplar, edit, length, coupling)
             return exemplar.spaces[self.variance]
-        return self._space(exemplar, edit, length, coupling, pace)
+        return self._space(exemplar, edit, length, coupling)
 
-    def _space(self, exemplar: Exemplar, edit: Edit, length: int, coupling: float, pace: float) -> _Space:
+    def _space(self, exemplar: Exemplar, edit: Edit, length: int, coupling: float) -> _Space:
         features, s = exemplar.features, exemplar.features.skeleton
         scale = features.weights(edit.weights)
         always = [j for keep in edit.held if len(keep.motion) >= length * exemplar.stride - exemplar.stride + 1
@@ -378,11 +377,12 @@ class Matcher:
         share = values.flip(0).clamp_min(0).cumsum(0) / values.clamp_min(0).sum().clamp_min(1e-12)
         kept = min(int((share < self.variance).sum()) + 1, 64, len(share))
         basis = vectors.flip(1)[:, :kept].to(x.dtype)
-        space = _Space([(c * scale - centre) @ basis for c in exemplar.fine], [], scale, centre, basis)
-        space.guides.extend(_guide(exemplar, keep, length, space) for keep in edit.kept)
-        if edit.way is not None:
-            space.guides.append(_ahead(exemplar, edit.way, length, space, pace))
-        return space
+        return _Space([(c * scale - centre) @ basis for c in exemplar.fine], scale, centre, basis)
+
+    def guides(self, exemplar: Exemplar, edit: Edit, length: int, space: _Space, pace: float = 1.0) -> list[_Guide]:
+        """What is asked, laid on the finest level of a take, in the axes of a space."""
+        found = [_guide(exemplar, keep, length, space) for keep in edit.kept]
+        return found if edit.way is None else [*found, _ahead(exemplar, edit.way, length, space, pace)]
 
     def _match(
         self,
@@ -396,7 +396,8 @@ class Matcher:
         pace: float = 1.0,
     ) -> Int[Tensor, "n q"]:
         """For each stretch of each take at the finest level, the exemplar's stretch that it comes from."""
-        space = self.space(exemplar, edit, length, COUPLING, pace)
+        space = self.space(exemplar, edit, length, COUPLING)
+        guides = self.guides(exemplar, edit, length, space, pace)
         size = self._patch(exemplar)
         total, shortest = sum(map(len, exemplar.fine)), min(map(len, exemplar.fine))
         slowest = (
@@ -429,7 +430,7 @@ class Matcher:
                 dear = 1 / edit.shares(middle / (exemplar.rate * share)).clamp_min(1e-6)
                 owner = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))[: len(within)]
             for _ in range(self.rounds):
-                for guide in space.guides:
+                for guide in guides:
                     if share <= guide.until or not level:
                         x = guide.impose(x)
                 every = (bank, size, within, alpha, edit.loop)
@@ -444,12 +445,13 @@ class Matcher:
         self, exemplar: Exemplar, edit: Edit, lengths: list[int], size: int, n: int, seed: int
     ) -> list[Float[Tensor, "q"]] | list[None]:
         """How much each take likes each stretch: where much is asked, what fits best would else always be the same."""
-        if not edit.kept or self.variety == 0:
+        liking = self.variety * (LIKING if edit.held else LIKING / 3)
+        if liking == 0 or not (edit.kept or edit.way):
             return [None] * n
         seconds = math.ceil(sum(map(len, exemplar.fine)) / exemplar.rate) + 2
         rough = torch.stack([torch.randn(seconds, generator=chance(seed, k)) for k in range(n)])
         smooth = pyramid.resize(rough[..., None], sum(lengths) - size + 1, antialias=False)[..., 0]
-        return list(torch.exp(LIKING * self.variety * smooth))
+        return list(torch.exp(liking * smooth))
 
     def _alpha(self, fineness: float, edit: Edit) -> float:
         """GenMM's alpha as a share of the mean distance; a small one makes every exemplar stretch claim a place.
@@ -457,7 +459,7 @@ class Matcher:
         It grows from level to level: what is shown is settled while stretches are long, and finer levels may take
         what fits best. With one alpha for all levels the same coverage costs precision (docs/LOG.md, 2026-11-21).
         """
-        told = edit.way is not None or bool(edit.mix)  # what is to be shown
+        told = edit.way or edit.mix or any(not k.exact for k in edit.kept)  # what is to be shown
         completeness = 0.0 if told else self.completeness
         return 0.003 / max(completeness, 1e-3) ** 4 * (1 + (fineness / 0.1) ** 2)
 

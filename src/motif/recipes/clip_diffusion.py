@@ -11,7 +11,7 @@ is followed.
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
@@ -88,7 +88,7 @@ class ClipFlow(coarse.Coarse):
         frames = max(round(length * coarse.share(exemplar, self.levels)), 2)
         noise = torch.stack([torch.randn(frames, net.basis.shape[1], generator=chance(seed, k)) for k in range(n)])
         around = min(self.evaluations * (1 + sum(self.dilations)), 4 * frames) if edit.loop else 0
-        guides = self.matcher.space(exemplar, replace(edit, weights={}), length, 1.0).guides
+        guides = self.matcher.guides(exemplar, edit, length, self.matcher.space(exemplar, Edit(), 1, 1.0))
 
         def keep(motion: Float[Tensor, "n t k"]) -> Float[Tensor, "n t k"]:
             for guide in guides:

@@ -1,0 +1,314 @@
+"""Every edit on every engine and on several rigs: what is kept is kept, what is new differs, seams are clean."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from motif import api, metrics, rotation
+from motif.edit import ASKS, Edit, Keep, Way
+from motif.errors import MotifError
+from motif.finish import route
+from motif.motion import Motion
+from rigs import RIGS, walk
+from test_recipes import ENGINES, FEW
+
+SEAM = 1.5
+"""Jerk at a seam, as a multiple of what one frame in a hundred of the clip exceeds."""
+MADE = 3.0
+"""The same where the clip is made of a few sines: nothing in it is ever jerkier than the rest."""
+CREATURES = "creatures/mesh2motion/static/animations/fox-animations.glb"
+
+
+def demo() -> Motion:
+    return api.demo_clip()
+
+
+CLIPS = {
+    "demo": (demo, SEAM),
+    "quadruped": (lambda: walk(RIGS["quadruped"](), 240, 30, 0), MADE),
+    "bird": (lambda: walk(RIGS["bird"](), 240, 30, 1), MADE),
+}
+
+
+@pytest.fixture(scope="module")
+def models():
+    """One model per engine and clip."""
+    made = {}
+
+    def get(engine, name):
+        if (engine, name) not in made:
+            made[engine, name] = api.fit(engine, CLIPS[name][0](), 1, **FEW[engine])
+        return made[engine, name]
+
+    return get
+
+
+def jerk(motion):
+    return motion.world()[1].diff(n=3, dim=0).norm(dim=-1).mean(-1)
+
+
+def seam(take, clip, frames, before, after):
+    """The largest jerk near frames, of the clip's 99th percentile; ``before`` and ``after`` them in seconds."""
+    found, a, b = jerk(take), round(before * take.fps), round(after * take.fps)
+    return max(float(found[max(f - a - 3, 0) : f + b + 1].max()) for f in frames) / float(jerk(clip).quantile(0.99))
+
+
+def differs(a, b, frames=slice(None)):
+    return float(rotation.geodesic(a.rotations[frames], b.rotations[frames]).mean())
+
+
+def kept(take, piece, start, tolerance=1e-4):
+    """Whether a piece is in a take, place and all, to a share of the body height; rotations exactly."""
+    span = slice(start, start + len(piece))
+    assert torch.equal(take.rotations[span], piece.rotations)
+    far = (take.world()[1][span] - piece.world()[1]).norm(dim=-1).max()
+    assert float(far) <= tolerance * take.skeleton.height
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", CLIPS)
+def test_renew_join_expand(models, engine, name):
+    model, limit = models(engine, name), CLIPS[name][1]
+    clip = model.clips[0]
+    cut = round(0.3 * len(clip)), round(0.6 * len(clip))
+    a, b = model.sample(2, edit=Edit.renew(clip, cut[0] / clip.fps, cut[1] / clip.fps))
+    for take in (a, b):
+        kept(take, clip.crop(0, cut[0]), 0)
+        kept(take, clip.crop(cut[1]), cut[1])
+        assert seam(take, clip, [cut[0]], 0, 0.5) < limit
+        assert seam(take, clip, [cut[1]], 0.5, 0) < limit
+    middle = slice(cut[0] + 10, cut[1] - 10)
+    assert max(differs(a, b, middle), differs(a, clip, middle)) > 1e-3
+    first, second = clip.crop(0, 45), clip.crop(120, 180)
+    for take in model.sample(2, edit=Edit.join(first, second, 1.5)):
+        kept(take, first, 0)
+        kept(take, second, 90)
+        assert seam(take, clip, [45], 0, 0.5) < limit
+        assert seam(take, clip, [90], 0.5, 0) < limit
+    one, two = model.sample(2, edit=Edit.expand(second, 2.0, 2.0))
+    kept(one, second, 60)
+    assert len(one) == 180
+    assert seam(one, clip, [60], 0.5, 0) < limit
+    assert seam(one, clip, [120], 0, 0.5) < limit
+    assert differs(one, two, slice(0, 45)) > 1e-3
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", CLIPS)
+def test_compose_lets_pieces_go_on_from_where_the_take_is(models, engine, name):
+    model, limit = models(engine, name), CLIPS[name][1]
+    clip = model.clips[0]
+    piece = clip.crop(60, 105)
+    edit = Edit(9.0, kept=(Keep(piece, start=45, anchored=False), Keep(piece, start=150, anchored=False)))
+    a, b = model.sample(2, edit=edit)
+    for take in (a, b):
+        for start in (45, 150):
+            there = take.crop(start, start + len(piece)).align()
+            far = (there.world()[1] - piece.align().world()[1]).norm(dim=-1).max()
+            assert float(far) < 1e-4 * take.skeleton.height
+        root = take.world()[1][:, take.skeleton.root]
+        most = clip.world()[1][:, clip.skeleton.root].diff(dim=0).norm(dim=-1).max()
+        assert float(root.diff(dim=0).norm(dim=-1).max()) < 1.5 * float(most) + 1e-3 * take.skeleton.height
+        assert seam(take, clip, [45, 150], 0.5, 0) < limit
+        assert seam(take, clip, [90, 195], 0, 0.5) < limit
+    assert differs(a, b, slice(0, 30)) > 1e-3
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", CLIPS)
+def test_body_parts(models, engine, name):
+    model, limit = models(engine, name), CLIPS[name][1]
+    clip = model.clips[0]
+    s = clip.skeleton
+    part = "lower" if name == "demo" else s.names[s.contacts[0]]
+    held = list(s.select([part]))
+    rest = [j for j in range(len(s)) if j not in held]
+    edit = Edit.keep(clip, [part], slice(60, 120))
+    a, b = model.sample(2, edit=edit)
+    for take in (a, b):
+        assert torch.equal(take.rotations[60:120, held], clip.rotations[60:120, held])
+        assert seam(take, clip, [60, 120], 0.5, 0.5) < limit
+    assert float(rotation.geodesic(a.rotations[:, rest], b.rotations[:, rest]).mean()) > 1e-3
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", CLIPS)
+def test_key_poses_are_hit_in_passing(models, engine, name):
+    model = models(engine, name)
+    clip = model.clips[0]
+    keys = [(1.0, clip.crop(50, 51)), (3.0, clip.crop(120, 121))]
+    a, b = model.sample(2, edit=Edit.poses(keys, seconds=4.5))
+    for take in (a, b):
+        for t, pose in keys:
+            frame = round(t * clip.fps)
+            there = take.crop(frame, frame + 1).align().world()[1]
+            assert float((there - pose.align().world()[1]).norm(dim=-1).max()) < 0.02 * take.skeleton.height
+            root = take.world()[1][:, take.skeleton.root].diff(dim=0).norm(dim=-1)
+            around = root[frame - 4 : frame + 4]
+            assert float(around.min()) > 0.2 * float(around.max()) - 1e-3 * take.skeleton.height  # no stop at the key
+    assert differs(a, b) > 1e-3
+    anchored = model.sample(1, edit=Edit.poses(keys, anchored=True, seconds=4.5))[0]
+    kept(anchored, keys[1][1], 90)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_no_model_learns_is_kept_and_blended(models, engine):
+    clip = models(engine, "demo").clips[0]
+    s = clip.skeleton
+    turning = rotation.geodesic(clip.rotations, clip.rotations[:1]).amax(0)
+    finger = next(j for j in s.parts["upper"] if turning[j] < 1e-5 and not s.end[j])
+    q = clip.rotations.clone()
+    q[:, finger] = rotation.exp(torch.tensor([0.8, 0.0, 0.0]))
+    bent = replace(clip, rotations=q).crop(60, 100)
+    take = models(engine, "demo").sample(1, edit=Edit(5.0, kept=(Keep(bent, start=60),)))[0]
+    kept(take, bent, 60)
+    turn = rotation.geodesic(take.rotations[1:, finger], take.rotations[:-1, finger])
+    assert float(turn.max()) < 0.25  # it comes and goes over the blend, not at once
+    assert float(rotation.geodesic(take.rotations[0, finger], clip.rotations[0, finger])) < 1e-3
+
+
+def test_fingers_reach_the_file_and_come_back(models, tmp_path):
+    model = models("clip-match", "demo")
+    clip = model.clips[0]
+    take = model.sample(1, edit=Edit.renew(clip, 5, 8))[0]
+    again = api.load(take.save(tmp_path / "take.bvh"))
+    far = (again.world()[1][:150] - clip.world()[1][:150]).norm(dim=-1).max()
+    assert float(far) < 1e-4 * clip.skeleton.height
+
+
+# --- the way ---------------------------------------------------------------------------------------------------------
+def circle(radius, n=40):
+    return tuple(
+        (radius * math.sin(2 * math.pi * k / n), radius - radius * math.cos(2 * math.pi * k / n)) for k in range(n + 1)
+    )
+
+
+def strays(take, way):
+    """Mean distance of the root from the way, as a share of its length."""
+    root = take.world()[1][:, take.skeleton.root][:, (0, 2)].double()
+    if way.times is not None:
+        return float((root - route(way, None, len(take), take.frame_time)[0]).norm(dim=1).mean()) / way.length
+    points = torch.tensor(way.points).double()
+    dense = torch.cat(
+        [torch.lerp(a, b, torch.linspace(0, 1, 40).double()[:, None]) for a, b in zip(points, points[1:])]
+    )
+    return float(torch.cdist(root, dense).amin(1).mean()) / way.length
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", CLIPS)
+def test_ways_are_gone(models, engine, name):
+    model = models(engine, name)
+    h = model.clips[0].skeleton.height
+    stop = Way(((0, 0), (0, 2 * h), (0, 2 * h), (h, 3 * h)), (0, 3, 4.5, 7.0), (0, 0, 0, math.pi / 2))
+    for way in (Way(circle(2 * h)), stop):
+        for take in model.sample(2, edit=Edit(way=way)):
+            assert strays(take, way) < 0.03
+    assert abs(float(take.heading()[-1]) - math.pi / 2) < 0.5
+    assert len(take) == round(7.0 * take.fps)
+    takes = model.sample(2, edit=Edit(way=Way(circle(2 * h))))
+    assert differs(*takes) > 1e-3
+
+
+def test_a_walk_goes_its_way_without_sliding(clips):
+    walks = [api.load(clips / "Walk-In-Circle.bvh").resample(30)]
+    walks.append(walks[0].mirror())
+    eight = Way(tuple((2.5 * math.sin(a / 40 * math.pi), 1.6 * math.sin(a / 20 * math.pi)) for a in range(81)))
+    for way in (Way(circle(2.0)), eight):
+        takes = api.vary(walks, 2, seed=1, edit=Edit(way=way))
+        assert max(strays(t, way) for t in takes) < 0.03
+        assert metrics.score(takes, walks)["slip_ratio"] < 1.5
+
+
+# --- style, mix, loop ------------------------------------------------------------------------------------------------
+def test_a_normal_walk_done_proudly(clips):
+    normal, proud = (api.load(clips / f"xia-{name}.bvh") for name in ("normal", "proud"))
+    take = api.vary(proud, 1, seed=1, edit=Edit.restyle(normal))[0]
+    assert len(take) == len(normal)
+    assert metrics.score([take], [proud])["precision"] > 0.9
+    contact = list(normal.skeleton.contacts)
+    speeds = [m.world()[1][:, contact].diff(dim=0).norm(dim=-1)[:350] for m in (take, normal)]
+    alike = torch.corrcoef(torch.stack([v.flatten() for v in speeds]))[0, 1]
+    other = torch.corrcoef(torch.stack((speeds[0].flatten(), speeds[1].roll(30, 0).flatten())))[0, 1]
+    assert float(alike) > max(0.7, float(other))  # steps fall when the content's do
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_is_followed_is_what_is_done(models, engine):
+    model = models(engine, "demo")
+    content = model.clips[0].crop(100, 250)
+    follow = model.sample(1, edit=Edit.restyle(content, 6.0))[0]
+    free = model.sample(1, 5.0)[0]
+    assert differs(follow, content, slice(10, 140)) < 0.5 * differs(free, content, slice(10, 140))
+
+
+def test_mixes_change_over_time(models):
+    clip = demo()
+    a, b = clip.crop(0, 300), clip.crop(380, 688)
+    mix = ((0, (1, 0)), (6, (1, 0)), (10, (0, 1)))
+    for take in api.vary([a, b], 2, seed=1, edit=Edit(16.0, mix=mix)):
+        begin, end = take.crop(0, 150), take.crop(330, 480)
+        assert metrics.score([begin], [a])["precision"] > 0.8 > metrics.score([begin], [b])["precision"]
+        assert metrics.score([end], [b])["precision"] > 0.8 > metrics.score([end], [a])["precision"]
+
+
+# --- what cannot be asked --------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        (lambda m: Edit(way=Way(((0, 0), (1, 0))), kept=(Keep(m.crop(0, 9)),)), r"Edit.way and Edit.kept\[0\] both"),
+        (lambda m: Edit(way=Way(((0, 0), (1, 0))), loop=True), "Edit.way and Edit.loop"),
+        (lambda m: Edit(2.0, way=Way(((0, 0), (1, 0)), (0, 5))), "Edit.way takes 5 s and the take lasts 2.00"),
+        (lambda m: Edit(mix=((0, (1, 1)),)), r"Edit.mix\[0\] has the weights \(1, 1\) for 1 clips"),
+        (lambda m: Edit(mix=((0, (0,)),)), "not all 0"),
+        (lambda m: Edit(mix=((3, (1,)), (2, (1,)))), r"Edit.mix\[1\] is at 2 s"),
+        (lambda m: Edit(kept=(Keep(m.crop(0, 9), blend=-1),)), r"Edit.kept\[0\]: blend is -1"),
+        (lambda m: Edit(kept=(Keep(m.crop(0, 9), rate=0),)), r"Edit.kept\[0\]: rate is 0"),
+        (lambda m: Edit.keep(m, ["lower"], slice(5, 5)), "leave none"),
+        (lambda m: Edit.renew(m, 5, 2), "Edit.renew: 5 to 2 s"),
+        (lambda m: Edit.join(m, m, 0), "Edit.join: 0 s"),
+        (lambda m: Edit.expand(m), "Edit.expand: 0 s before"),
+        (lambda m: Edit(way=Way(((0, 0),))), "at least two points"),
+        (lambda m: Edit(way=Way(((0, 0), (1, math.nan)))), "finite"),
+        (lambda m: Edit(way=Way(((0, 0), (0, 0)))), "all in one place"),
+        (lambda m: Edit(way=Way(((0, 0), (1, 0)), (0, 0))), "begin at 0 and rise"),
+        (lambda m: Edit(way=Way(((0, 0), (1, 0)), facing=(0,))), "Way.facing"),
+    ],
+)
+def test_edits_that_cannot_be_met_name_the_field(edit, says):
+    clip = demo()
+    with pytest.raises(MotifError, match=says):
+        api.vary(clip, edit=edit(clip))
+
+
+def test_engines_say_what_they_cannot_do_before_they_work(models):
+    clip = models("clip-gan", "demo").clips[0]
+    for engine in ("clip-gan", "clip-flow"):
+        with pytest.raises(MotifError, match=f"{engine} cannot be asked for a mix over time: .* clip-match can"):
+            models(engine, "demo").sample(1, edit=Edit(mix=((0, (1,)),)))
+    assert Edit(loop=True, weights={"upper": 2}).asks == ("a loop", "weights of joints")
+    everything = Edit(1, True, (Keep(clip), Keep(clip, rate=3.0)), {"upper": 1}, Way(((0, 0), (1, 0))), ((0, (1,)),))
+    assert everything.asks == ASKS
+
+
+# --- real creatures --------------------------------------------------------------------------------------------------
+def test_a_fox_is_edited_like_a_dancer(corpora):
+    if not (corpora / CREATURES).exists():
+        pytest.skip("needs creatures.tar.xz unpacked into .data")
+    clip = api.load(corpora / CREATURES, clip="Bark")
+    for take in api.vary(clip, 3, seed=1, edit=Edit.renew(clip, 1.0, 2.0)):
+        kept(take, clip.crop(0, 30), 0)
+        assert seam(take, clip, [30], 0, 0.5) < SEAM
+        assert seam(take, clip, [60], 0.5, 0) < SEAM
+
+
+def test_a_salsa_is_edited_like_a_jump(clips):
+    clip = api.load(clips / "Salsa-Dancing-6.bvh")
+    a, b = api.vary(clip, 2, seed=1, edit=Edit.renew(clip, 8, 12))
+    for take in (a, b):
+        kept(take, clip.crop(0, 480), 0)
+        assert seam(take, clip, [480], 0, 0.5) < SEAM
+        assert seam(take, clip, [720], 0.5, 0) < SEAM
+    assert differs(a, b, slice(500, 700)) > 1e-3

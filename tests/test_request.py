@@ -1,0 +1,92 @@
+"""Edits as files: what is written comes back, and what is wrong is named."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from motif import api, request
+from motif.edit import Edit, Keep, Way
+from motif.errors import MotifError
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return api.demo_clip()
+
+
+def test_round_trip(clip, tmp_path):
+    pose = clip.crop(200, 201)
+    edit = Edit(
+        12.5,
+        False,
+        (
+            Keep(clip.crop(30, 75), ("lower",), 15, 0.25),
+            Keep(pose, start=100, anchored=False),
+            Keep(clip.crop(0, 40), ("upper",), 200, rate=3.0),
+        ),
+        {"upper": 2.0},
+        Way(((0.0, 0.0), (1.0, 0.5)), (0.0, 3.0), (0.0, math.pi / 2)),
+        ((0.0, (1.0,)), (4.0, (0.5,))),
+    )
+    again = request.read(request.write(edit, tmp_path / "edit.json"))
+    assert (again.seconds, again.loop, again.weights, again.mix) == (edit.seconds, edit.loop, edit.weights, edit.mix)
+    assert again.way is not None and edit.way is not None
+    assert (again.way.points, again.way.times) == (edit.way.points, edit.way.times)
+    assert again.way.facing == pytest.approx(edit.way.facing)
+    for a, b in zip(again.kept, edit.kept, strict=True):
+        assert (a.joints, a.start, a.blend, a.anchored, a.rate) == (b.joints, b.start, b.blend, b.anchored, b.rate)
+        assert len(a.motion) == len(b.motion)
+        assert torch.allclose(a.motion.world()[1], b.motion.world()[1], atol=1e-4)
+    plain = request.read(request.write(Edit(), tmp_path / "plain.json"))
+    assert plain.asks == ()
+
+
+def test_a_hand_written_file(clip, tmp_path):
+    clip.save(tmp_path / "clip.bvh")
+    text = {
+        "keep": [
+            {"motion": "clip.bvh", "from": 2, "to": 4, "at": 1},
+            {"motion": "clip.bvh", "from": 6, "to": 6, "at": 5},
+        ]
+    }
+    (tmp_path / "e.json").write_text(json.dumps(text | {"seconds": 7}))
+    edit = request.read(tmp_path / "e.json")
+    assert [(len(k.motion), k.start) for k in edit.kept] == [(60, 30), (1, 150)]
+    take = api.vary(clip, 1, edit=edit)[0]
+    assert torch.allclose(take.world()[1][30:90], clip.world()[1][60:120], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[1", "is not JSON"),
+        ("[1]", r"the file holds \[1\]; expected an object"),
+        ('{"secnods": 3}', "secnods is not a field of an edit; here there are keep, loop"),
+        ('{"seconds": "3"}', 'seconds is "3"; give a number'),
+        ('{"seconds": NaN}', "seconds is NaN; give a number"),
+        ('{"loop": 1}', "loop is 1; give true or false"),
+        ('{"keep": {}}', "keep is {}; give a list"),
+        ('{"keep": [3]}', r"keep\[0\] holds 3; expected an object"),
+        ('{"keep": [{}]}', r"keep\[0\].motion is missing; give the name"),
+        ('{"keep": [{"motion": "gone.bvh"}]}', "gone.bvh"),
+        ('{"keep": [{"motion": "clip.bvh", "joint": "lower"}]}', r"keep\[0\].joint is not a field"),
+        ('{"keep": [{"motion": "clip.bvh", "from": 4, "to": 2}]}', r"keep\[0\].from and to: 4 to 2 s"),
+        ('{"way": {"points": [[0, 0], [1]]}}', r"way.points is \[\[0, 0\], \[1\]\]; give a list of pairs"),
+        ('{"way": {"points": [[0, 0]]}}', "at least two points"),
+        ('{"mix": [{"at": 1}]}', r"mix\[0\].weights is missing"),
+        ('{"weights": {"upper": "much"}}', "weights is"),
+    ],
+)
+def test_what_is_wrong_is_named(clip, tmp_path, text, says):
+    clip.crop(0, 150).save(tmp_path / "clip.bvh")
+    (tmp_path / "e.json").write_text(text)
+    with pytest.raises(MotifError, match=says) as caught:
+        request.read(tmp_path / "e.json")
+    assert "e.json" in str(caught.value)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(MotifError, match="cannot be read"):
+        request.read(tmp_path / "none.json")
