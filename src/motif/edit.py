@@ -145,12 +145,12 @@ class Edit:
         return replace(Edit(seconds=motion.seconds, kept=tuple(pieces)), **options)
 
     @staticmethod
-    def join(first: Motion, second: Motion, seconds: float, **options: Any) -> "Edit":
-        """In-betweening: ``first``, so many new seconds, then ``second``, each where it stands in the world."""
+    def join(first: Motion, second: Motion, seconds: float, anchored: bool = True, **options: Any) -> "Edit":
+        """In-betweening: ``first``, so many new seconds, then ``second``, if ``anchored`` where the world has it."""
         gap = round(seconds / first.frame_time)
         if gap < 1:
             raise MotifError(f"Edit.join: {seconds:g} s between the two; give at least a frame")
-        kept = (Keep(first), Keep(second, start=len(first) + gap))
+        kept = (Keep(first), Keep(second, start=len(first) + gap, anchored=anchored))
         return replace(Edit(seconds=kept[1].stop * first.frame_time, kept=kept), **options)
 
     @staticmethod

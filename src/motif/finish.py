@@ -53,7 +53,7 @@ def take(
     rotations, positions = features.decode(imposed, dt, start)
     if lock and s.contacts:
         lift = _lift(features, edit, x, imposed, dt) if edit.held else None
-        rotations = _locked(features, edit, imposed, treads, dt, rotations, positions, lift)
+        rotations = _locked(features, edit, x, imposed, treads, dt, rotations, positions, lift)
     whole = Motion(s, rotations[0], positions[0], dt, name, features.style)
     if not edit.held:
         return whole
@@ -90,6 +90,7 @@ def _impose(features: Features, edit: Edit, x: Float[Tensor, "n t d"], dt: float
                 continue
             here, near = edge - keep.start, edge + sign * torch.arange(1, count + 1)
             missing = [target[here] - x[:, edge], torch.zeros_like(x[:, edge]), torch.zeros_like(x[:, edge])]
+            missing[0][:, features.slices["contacts"]] = 0  # what stands beside it still does
             step = sign * min(max(round(SLOPE / dt), 1), (len(target) - 1) // 2, count // 2)
             if step:  # accelerations over a few frames: of single ones they are mostly noise
                 a, b, c = target[here], target[here - step], target[here - 2 * step]
@@ -329,6 +330,7 @@ def _locked(
     features: Features,
     edit: Edit,
     x: Float[Tensor, "n t d"],
+    imposed: Float[Tensor, "n t d"],
     tread: Float[Tensor, "n t e"],
     dt: float,
     rotations: Float[Tensor, "n t j 4"],
@@ -339,14 +341,18 @@ def _locked(
     s, frames = features.skeleton, x.shape[1]
     around = min(round(2 / dt), frames) if edit.loop else 0
     index = torch.arange(-around, frames + around) % frames
-    q, p = features.decode(x[:, index], dt) if around else (rotations, positions)
-    slow = (
-        contact.speed(contact.feet(s, q, p), dt) < 1.5 * contact.SPEED * s.height
-    )  # what still moves is not to be held
-    on = (x[:, index, features.slices["contacts"]] > 0.5) & slow
+    q, p = features.decode(imposed[:, index], dt) if around else (rotations, positions)
+    if imposed is not x:  # by what is asked feet move that stood, and shall
+        q_was, p_was = features.decode(x[:, index], dt, joints=s.standing[1])
+    else:
+        q_was, p_was = q, p
+    slow = contact.speed(contact.feet(s, q_was, p_was), dt) < 1.5 * contact.SPEED * s.height  # what moves is not held
+    on = (imposed[:, index, features.slices["contacts"]] > 0.5) & slow
     on = contact.without_short(on, round(contact.SHORTEST / dt))
     fixed = edit.mask(s, frames)[index].expand(len(x), -1, -1)
-    world = rotation.rotate(_before(features, x[:, index], dt)[:, :, None], tread[:, index].unflatten(-1, (-1, 3)))
+    world = rotation.rotate(
+        _before(features, imposed[:, index], dt)[:, :, None], tread[:, index].unflatten(-1, (-1, 3))
+    )
     if lift is not None:
         lift = lift[:, index]
     locked = contact.lock(s, q, p, on, dt, fixed=fixed, tread=world * dt, lift=lift)[:, around : around + frames]

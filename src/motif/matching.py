@@ -39,8 +39,10 @@ COUPLING = 0.3
 match of kept legs is where they came from, and nothing is renewed; without any, arms and legs do not know each other.
 """
 
-LIKING = 4.0
-"""How differently takes like the clips' stretches where something is asked of them, times ``variety``."""
+LIKING = 1.5, 4.0
+"""How differently takes like the clips' stretches, times ``variety``: where little is asked, and how much more where
+all joints are held throughout. What fits best there would else be the same for every take: what was there before.
+"""
 FAINT = 0.3
 """How much of the course that takes begin with is left where there is a way: it must not hold them to other speeds."""
 GOING = 2.0
@@ -445,9 +447,11 @@ class Matcher:
         self, exemplar: Exemplar, edit: Edit, lengths: list[int], size: int, n: int, seed: int
     ) -> list[Float[Tensor, "q"]] | list[None]:
         """How much each take likes each stretch: where much is asked, what fits best would else always be the same."""
-        liking = self.variety * (LIKING if edit.held else LIKING / 3)
-        if liking == 0 or not (edit.kept or edit.way):
+        if self.variety == 0 or not (edit.kept or edit.way):
             return [None] * n
+        skeleton = exemplar.features.skeleton
+        asked = float(edit.mask(skeleton, max((k.stop for k in edit.kept), default=1)).float().mean())
+        liking = self.variety * (LIKING[0] + LIKING[1] * asked)
         seconds = math.ceil(sum(map(len, exemplar.fine)) / exemplar.rate) + 2
         rough = torch.stack([torch.randn(seconds, generator=chance(seed, k)) for k in range(n)])
         smooth = pyramid.resize(rough[..., None], sum(lengths) - size + 1, antialias=False)[..., 0]
