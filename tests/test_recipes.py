@@ -109,7 +109,7 @@ def test_several_clips_are_mixed_and_their_borders_are_not(engine, clip):
 
 def breaks(variety):
     """How often a start leaves one stretch of a clip of 55 coarse frames for another."""
-    frames = matching.Matcher(variety=variety)._shuffled(torch.arange(55.0)[:, None], [55], None, 110, 11, 2, 1, 0)[:, 0]
+    frames = matching.Matcher(variety=variety)._shuffled(torch.arange(55.0)[:, None], 110, 11, 2, 1, 0)[:, 0]
     assert len(frames) == 110
     assert set(frames.tolist()) == set(range(55))
     return int((frames.diff() != 1).sum())

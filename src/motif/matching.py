@@ -400,6 +400,7 @@ class Matcher:
         """For each stretch of each take at the finest level, the exemplar's stretch that it comes from."""
         space = self.space(exemplar, edit, length, COUPLING)
         guides = self.guides(exemplar, edit, length, space, pace)
+        told = bool(edit.way or edit.mix or any(not k.exact for k in edit.kept))
         size = self._patch(exemplar)
         total, shortest = sum(map(len, exemplar.fine)), min(map(len, exemplar.fine))
         slowest = (
@@ -416,15 +417,19 @@ class Matcher:
                 x = pyramid.resize(space.axes(begin), count)
             elif places is None:
                 least = round(SHORTEST * exemplar.rate * share)
-                mix = edit.shares(torch.arange(count) / (exemplar.rate * share)) if edit.mix else None
-                x = torch.stack([self._shuffled(bank, lengths, mix, count, size, least, seed, k) for k in range(n)])
+                if edit.mix:
+                    mix = edit.shares(torch.arange(count) / (exemplar.rate * share))
+                    x = [self._mixed(bank.split(lengths), mix, size, least, seed, k) for k in range(n)]
+                else:
+                    x = [self._shuffled(bank, count, size, least, seed, k) for k in range(n)]
+                x = torch.stack(x)
             else:
                 x = _overlapped(space.bank(shares[level - 1], size)[0], places, size, edit.loop)
                 x = pyramid.resize(x, count)
             if not level and edit.way is not None:
                 x = x * FAINT
             within = _within_clips(lengths, size)
-            alpha = self._alpha(share, edit) * _mean_distance(x, bank)
+            alpha = self._alpha(share, told) * _mean_distance(x, bank)
             liked = self._liked(exemplar, edit, lengths, size, n, seed)
             dear = owner = None
             if edit.mix:
@@ -457,40 +462,21 @@ class Matcher:
         smooth = pyramid.resize(rough[..., None], sum(lengths) - size + 1, antialias=False)[..., 0]
         return list(torch.exp(liking * smooth))
 
-    def _alpha(self, fineness: float, edit: Edit) -> float:
+    def _alpha(self, fineness: float, told: bool = False) -> float:
         """GenMM's alpha as a share of the mean distance; a small one makes every exemplar stretch claim a place.
 
         It grows from level to level: what is shown is settled while stretches are long, and finer levels may take
         what fits best. With one alpha for all levels the same coverage costs precision (docs/LOG.md, 2026-11-21).
         """
-        told = edit.way or edit.mix or any(not k.exact for k in edit.kept)  # what is to be shown
         completeness = 0.0 if told else self.completeness
         return 0.003 / max(completeness, 1e-3) ** 4 * (1 + (fineness / 0.1) ** 2)
 
     def _shuffled(
-        self,
-        bank: Float[Tensor, "m k"],
-        lengths: list[int],
-        mix: Float[Tensor, "count c"] | None,
-        count: int,
-        size: int,
-        least: int,
-        seed: int,
-        take: int,
+        self, bank: Float[Tensor, "m k"], count: int, size: int, least: int, seed: int, take: int
     ) -> Float[Tensor, "count k"]:
-        """The coarsest start: the exemplar cut into pieces, in a new order, each piece once before any comes twice.
-
-        With a ``mix`` pieces of the clips by their weights at the time.
-        """
-        random = chance(seed, take)
-        m = len(bank)
-        piece = max(round(m ** (1 - self.variety) * (size / 2) ** self.variety), least, 2)
+        """The coarsest start: the exemplar cut into pieces, in a new order, each piece once before any comes twice."""
+        random, m, piece = chance(seed, take), len(bank), self._piece(len(bank), size, least)
         parts: list[Tensor] = []
-        clips = bank.split(lengths)
-        while mix is not None and (done := sum(map(len, parts))) < count:
-            clip = clips[int(torch.multinomial(mix[done], 1, generator=random))]
-            first = int(torch.randint(max(len(clip) - piece, 0) + 1, (1,), generator=random))
-            parts.append(clip[first : first + piece])
         while sum(map(len, parts)) < count:
             first = int(torch.randint(piece, (1,), generator=random))
             cuts = sorted({0, *range(first, m, piece), m})
@@ -502,6 +488,28 @@ class Matcher:
             )
             parts += [pieces[i] for i in _apart(order)]
         return torch.cat(parts)[:count]
+
+    def _mixed(
+        self,
+        clips: Sequence[Float[Tensor, "_m k"]],
+        mix: Float[Tensor, "count c"],
+        size: int,
+        least: int,
+        seed: int,
+        take: int,
+    ) -> Float[Tensor, "count k"]:
+        """The coarsest start of a mix: pieces of the clips, drawn by their weights at the time."""
+        random, piece = chance(seed, take), self._piece(sum(map(len, clips)), size, least)
+        parts: list[Tensor] = []
+        while (done := sum(map(len, parts))) < len(mix):
+            clip = clips[int(torch.multinomial(mix[done], 1, generator=random))]
+            first = int(torch.randint(max(len(clip) - piece, 0) + 1, (1,), generator=random))
+            parts.append(clip[first : first + piece])
+        return torch.cat(parts)[: len(mix)]
+
+    def _piece(self, frames: int, size: int, least: int) -> int:
+        """Frames of a piece of the coarsest start: all at variety 0, half a stretch at 1."""
+        return max(round(frames ** (1 - self.variety) * (size / 2) ** self.variety), least, 2)
 
 
 def _apart(order: list[int]) -> list[int]:

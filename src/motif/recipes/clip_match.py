@@ -49,6 +49,6 @@ class ClipMatch(Matcher):
             fine = torch.cat(exemplar.fine)
             for turn in itertools.count():
                 least, size = round(SHORTEST * exemplar.rate), self._patch(exemplar)
-                yield self._shuffled(fine, [len(fine)], None, len(fine), size, least, seed, turn)
+                yield self._shuffled(fine, len(fine), size, least, seed, turn)
 
         return self.blocks(exemplar, course(), 1.0, seed, lock)
