@@ -236,17 +236,35 @@ def test_a_normal_walk_done_proudly(clips):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_what_is_followed_is_what_is_done(models, engine):
-    model = models(engine, "demo")
-    content = model.clips[0].crop(100, 250)
+@pytest.mark.parametrize("name", CLIPS)
+def test_a_loop_closes(models, engine, name):
+    model, limit = models(engine, name), CLIPS[name][1]
+    a, b = model.sample(2, 5.0, seed=3, edit=Edit(loop=True))
+    for take in (a, b):
+        assert seam(take.continued(2 * len(take)), model.clips[0], [len(take)], 0.3, 0.3) < limit
+    assert differs(a, b) > 1e-3
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", CLIPS)
+def test_what_is_followed_is_what_is_done(models, engine, name):
+    model = models(engine, name)
+    content = model.clips[0].crop(60, 210)
     follow = model.sample(1, edit=Edit.restyle(content, 6.0))[0]
     free = model.sample(1, 5.0)[0]
     assert differs(follow, content, slice(10, 140)) < 0.5 * differs(free, content, slice(10, 140))
 
 
-def test_mixes_change_over_time(models):
-    clip = demo()
-    a, b = clip.crop(0, 300), clip.crop(380, 688)
+TWO = {
+    "demo": lambda: (demo().crop(0, 300), demo().crop(380, 688)),
+    "quadruped": lambda: tuple(walk(RIGS["quadruped"](), 220, 30, seed) for seed in (0, 7)),
+    "bird": lambda: tuple(walk(RIGS["bird"](), 220, 30, seed) for seed in (1, 7)),
+}
+
+
+@pytest.mark.parametrize("name", TWO)
+def test_mixes_change_over_time(name):
+    a, b = TWO[name]()
     mix = ((0, (1, 0)), (6, (1, 0)), (10, (0, 1)))
     for take in api.vary([a, b], 2, seed=1, edit=Edit(16.0, mix=mix)):
         begin, end = take.crop(0, 150), take.crop(330, 480)
