@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from motif import api, metrics, rotation
+from motif import api, finish, metrics, rotation
 from motif.edit import ASKS, Edit, Keep, Way
 from motif.errors import MotifError
 from motif.finish import route
@@ -330,3 +330,17 @@ def test_a_salsa_is_edited_like_a_jump(clips):
         assert seam(take, clip, [480], 0, 0.5) < SEAM
         assert seam(take, clip, [720], 0.5, 0) < SEAM
     assert differs(a, b, slice(500, 700)) > 1e-3
+
+
+def test_new_legs_do_not_sink_below_a_kept_trunk(monkeypatch):
+    clip = demo()
+    contacts = list(clip.skeleton.contacts)
+    floor = clip.world()[1][:, contacts, 1].amin()
+
+    def sunk():
+        (take,) = api.vary(clip, 1, seed=1, edit=Edit.keep(clip, ["trunk"]))
+        return float((floor - take.world()[1][:, contacts, 1].amin(1)).clamp_min(0).mean())
+
+    with_lift = sunk()
+    monkeypatch.setattr(finish, "_lift", lambda *_: None)
+    assert with_lift < 0.5 * sunk()

@@ -140,16 +140,18 @@ def _between(a: Float[Tensor, "*b 4"], b: Float[Tensor, "*b 4"]) -> Float[Tensor
 
 def _lift(
     features: Features, edit: Edit, x: Float[Tensor, "n t d"], imposed: Float[Tensor, "n t d"], dt: float
-) -> Float[Tensor, "n t c"]:
+) -> Float[Tensor, "n t c"] | None:
     """How far a kept trunk has sunk the new limbs below it: contacts should be as high as they were matched."""
     s = features.skeleton
-    was, now = (contact.feet(s, *features.decode(y, dt, joints=s.standing[1]))[..., 1] for y in (x, imposed))
     carried = torch.zeros(x.shape[1], len(s.contacts), dtype=torch.bool)
     for keep in edit.held:
         joints = set(s.select(keep.joints))
         free = torch.tensor([s.root in joints and c not in joints for c in s.contacts], dtype=torch.bool)
         before, after = _room(edit, s, keep, x.shape[1])
         carried[keep.start - before : keep.stop + after] |= free
+    if not carried.any():
+        return None
+    was, now = (contact.feet(s, *features.decode(y, dt, joints=s.standing[1]))[..., 1] for y in (x, imposed))
     return torch.where(carried, was - now, 0.0)
 
 
