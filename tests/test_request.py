@@ -39,8 +39,8 @@ def test_round_trip(clip, tmp_path):
         assert (a.joints, a.start, a.blend, a.anchored, a.rate) == (b.joints, b.start, b.blend, b.anchored, b.rate)
         assert len(a.motion) == len(b.motion)
         assert torch.allclose(a.motion.world()[1], b.motion.world()[1], atol=1e-4)
-    plain = request.read(request.write(Edit(), tmp_path / "plain.json"))
-    assert plain.asks == ()
+    plain = request.read(request.write(Edit(3.0), tmp_path / "plain.json"))
+    assert (plain.asks, plain.seconds) == ((), 3.0)
 
 
 def test_a_hand_written_file(clip, tmp_path):
@@ -75,6 +75,7 @@ def test_a_hand_written_file(clip, tmp_path):
         ('{"keep": [{"motion": "clip.bvh", "from": 4, "to": 2}]}', r"keep\[0\].from and to: 4 to 2 s"),
         ('{"way": {"points": [[0, 0], [1]]}}', r"way.points is \[\[0, 0\], \[1\]\]; give a list of pairs"),
         ('{"way": {"points": [[0, 0]]}}', "at least two points"),
+        ("{}", "asks for nothing; give at least one of keep, loop"),
         ('{"mix": [{"at": 1}]}', r"mix\[0\].weights is missing"),
         ('{"weights": {"upper": "much"}}', "weights is"),
     ],

@@ -67,11 +67,11 @@ class Model:
         if n < 1:
             raise MotifError(f"{n} takes asked for; ask for at least 1")
         edit = edit or Edit()
+        if not isinstance(edit, Edit):
+            raise MotifError(f"edit is {type(edit).__name__} {str(edit)[:40]!r}; give a motif.Edit")
         if seconds is not None:
             edit = replace(edit, seconds=seconds)
-        for asked in edit.asks:
-            if asked in self.recipe.cannot:
-                raise MotifError(f"{self.engine} cannot be asked for {asked}: {self.recipe.cannot[asked]}")
+        shelf.refuse(self.engine, self.recipe, edit)
         return self.recipe.sample(self.net, self.exemplar, edit, n, seed, lock, progress)
 
     def crowd(
@@ -90,17 +90,21 @@ class Model:
             n: how many.
             seconds: length of each.
             seed: same seed, same crowd.
-            spread: each is up to this share faster or slower than the clip.
+            spread: each is up to this share faster or slower than the clip; as it is where ``edit`` asks for anything.
             gap: metres left between any two at least.
-            edit: what each take is asked; ways and kept pieces are turned and shifted with it.
+            edit: what each take is asked; ways and kept pieces are turned and shifted with it, in one piece.
             progress: hears the share of the work done.
         """
         if not 0 <= spread < 1:
             raise MotifError(f"spread is {spread}; give a share from 0 to below 1")
+        edit = edit or Edit()
+        if edit.asks:
+            takes = self.sample(n, seconds, seed, edit, progress=lambda done: progress(0.8 * done))
+            return crowd.arrange(takes, seed, gap, lambda done: progress(0.8 + 0.2 * done))
         first = self.clips[0]
-        wanted = (edit or Edit()).length(2 * sum(c.seconds for c in self.clips)) if seconds is None else seconds
+        wanted = replace(edit, seconds=seconds or edit.seconds).length(2 * sum(c.seconds for c in self.clips))
         frames = max(round(wanted / first.frame_time), 1)
-        takes = self.sample(n, wanted * (1 + spread), seed, edit, progress=lambda done: progress(0.8 * done))
+        takes = self.sample(n, wanted * (1 + spread), seed, progress=lambda done: progress(0.8 * done))
         speeds = [1 + spread * (2 * float(torch.rand(1, generator=chance(seed, k))) - 1) for k in range(n)]
         takes = cores.each(lambda pair: pair[0].retime(pair[1]).crop(0, frames), zip(takes, speeds))
         return crowd.arrange(takes, seed, gap, lambda done: progress(0.8 + 0.2 * done))
@@ -194,6 +198,8 @@ def vary(
     **dials: Any,
 ) -> list[Motion]:
     """New takes of clips of one rig: :func:`fit` with the dials (variety, completeness), then :meth:`Model.sample`."""
+    if isinstance(edit, Edit):
+        shelf.refuse(engine, shelf.engine(engine, **dials), edit)  # before anything is learned
     return fit(engine, clips, seed, **dials).sample(n, seconds, seed, edit, lock, progress)
 
 

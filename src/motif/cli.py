@@ -249,7 +249,9 @@ def edit(
     clip: Clip = None,
     as_json: Json = False,
 ) -> None:
-    """Keep what you like of a clip and change the rest, go along a path, restyle: what --edit or one option says.
+    """Keep what you like of a clip and change the rest, go along a path, restyle.
+
+    One of --edit, --keep, --renew, --before/--after, --content and --way says what; a file can ask for several.
 
     Parameters
     ----------
@@ -262,7 +264,7 @@ def edit(
     keep
         Joints or body parts of the (first) clip to keep throughout, e.g. --keep lower; the rest is renewed.
     renew
-        Seconds of the (first) clip to make anew, FROM:TO, e.g. --renew 2:5; the rest is kept.
+        Seconds of the (first) clip to make anew, FROM:TO, e.g. --renew 2:5 (or 2: or :5); the rest is kept.
     before
         Seconds to add before the (first) clip.
     after
@@ -288,7 +290,6 @@ def edit(
     def read(path: Path) -> "Motion":
         return _load([path], units, root_offset, up, clip, fps)[0]
 
-    model = _model(source, engine, seed, {"variety": variety}, (units, root_offset, up, clip, fps))
     given = {
         "--edit": request,
         "--keep": keep,
@@ -301,14 +302,21 @@ def edit(
     if len(used) != 1:
         asked = " and ".join(used) or "nothing"
         raise MotifError(f"{asked} given; give one of {', '.join(given)} (an edit file can hold several requests)")
-    asked = _asked(used[0], given[used[0]], model.clips[0], read)
-    folder = _folder(out or Path("out") / model.clips[0].name)
+    clips, learn = _source(source, engine, seed, {"variety": variety}, (units, root_offset, up, clip, fps))
+    asked = _asked(used[0], given[used[0]], clips[0], read)
+    folder = _folder(out or Path("out") / clips[0].name)
     if save_edit is not None:
         from .request import write
 
         print(f"edit: {write(asked, save_edit)}", file=sys.stderr)
-    with _progress("editing") as progress:
-        takes = model.sample(n, seconds, seed, asked, progress=progress)
+    model = learn(asked)
+    try:
+        with _progress("editing") as progress:
+            takes = model.sample(n, seconds, seed, asked, progress=progress)
+    except MotifError as error:
+        if request is None:
+            raise
+        raise MotifError(f"{request}: {str(error).replace('Edit.kept', 'keep').replace('Edit.', '')}") from None
     _told(takes, _write(takes, folder, source), as_json)
 
 
@@ -352,8 +360,9 @@ def crowd(
     engine
         What makes the takes, if the source is no model.
     """
-    model = _model(source, engine, seed, {}, (units, root_offset, up, clip, fps))
-    folder = _folder(out or Path("out") / f"{model.clips[0].name}-crowd")
+    clips, learn = _source(source, engine, seed, {}, (units, root_offset, up, clip, fps))
+    folder = _folder(out or Path("out") / f"{clips[0].name}-crowd")
+    model = learn(None)
     with _progress("crowd") as progress:
         takes = model.crowd(n, seconds, seed, spread, gap, progress=progress)
     _told(takes, _write(takes, folder, source), as_json)
@@ -399,6 +408,10 @@ def change(
     """
     if not any((mirror, speed is not None, cut, seconds is not None, loop, fps is not None)):
         raise MotifError("nothing to change; give --mirror, --speed, --cut, --seconds, --loop or --fps")
+    if speed is not None and seconds is not None:
+        raise MotifError("--speed and --seconds both say how fast it plays; give one")
+    if seconds is not None and not 0 < seconds <= 3600:
+        raise MotifError(f"--seconds {seconds:g}; give a number above 0 and up to 3600")
     motion = _load([clip], units, root_offset, up, which)[0]
     if cut is not None:
         begin, end = _span("--cut", cut, motion)
@@ -406,8 +419,6 @@ def change(
     motion = motion.mirror() if mirror else motion
     motion = motion if speed is None else motion.retime(speed)
     if seconds is not None:
-        if seconds <= 0:
-            raise MotifError(f"--seconds {seconds:g}; give a number above 0")
         motion = motion.retime(motion.seconds / seconds)
     motion = motion.loop() if loop else motion
     motion = motion if fps is None else motion.resample(fps)
@@ -588,17 +599,26 @@ def _load(
     return motions
 
 
-def _model(source: Sequence[Path], engine: str, seed: int, dials: dict[str, Any], reading: tuple[Any, ...]) -> "Model":
-    """A model file as it is, or clips learned."""
-    from . import api
+def _source(
+    source: Sequence[Path], engine: str, seed: int, dials: dict[str, Any], reading: tuple[Any, ...]
+) -> "tuple[Sequence[Motion], Callable[[Edit | None], Model]]":
+    """Clips, and what makes a model of them that an edit can be asked of: a model file is one already."""
+    from . import api, shelf
 
     if any(p.suffix == ".safetensors" for p in source):
         if len(source) > 1:
             raise MotifError(f"{len(source)} sources with a model among them; give one model, or motion files")
-        return api.Model.load(source[0]).turned(**dials)
+        model = api.Model.load(source[0]).turned(**dials)
+        return model.clips, lambda asked: model
     motions = _load(source, *reading)
-    with _progress("learning") as progress:
-        return api.fit(engine, motions, seed, progress=_learning(progress), **dials)
+
+    def learn(asked: "Edit | None") -> "Model":
+        if asked is not None:
+            shelf.refuse(engine, shelf.engine(engine, **dials), asked)
+        with _progress("learning") as progress:
+            return api.fit(engine, motions, seed, progress=_learning(progress), **dials)
+
+    return motions, learn
 
 
 def _asked(option: str, value: Any, first: "Motion", read: "Callable[[Path], Motion]") -> "Edit":
@@ -630,7 +650,7 @@ def _span(option: str, text: str, motion: "Motion") -> tuple[float, float]:
         first, last = float(begin or 0), float(end or motion.seconds)
     except ValueError:
         first = last = -1.0
-    if not colon or not 0 <= first < last <= motion.seconds + motion.frame_time:
+    if not colon or not 0 <= first < last <= motion.seconds + motion.frame_time or last - first < motion.frame_time / 2:
         raise MotifError(f"{option} {text!r}; expected seconds FROM:TO within {motion.seconds:.2f}, e.g. 1:2.5")
     return first, last
 

@@ -6,7 +6,7 @@ exactly (body parts, in-painting, in-betweening, composition, expansion, key pos
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,6 +22,8 @@ LONGEST = 3600.0
 """Seconds of a take at most: it is made in memory, whole."""
 ASKS = ("a loop", "kept pieces", "pieces to follow", "weights of joints", "a way", "a mix over time")
 """What can be asked beyond new takes of some length."""
+MOST = 1000.0
+"""Weight of a joint at most: more of it leaves no room for the rest in the numbers."""
 SLOWEST = 0.05
 """Body heights a second: no clip goes slower on a way whose times are not given."""
 
@@ -67,7 +69,10 @@ class Way:
     """Heading at the points, radians (0 to +z, positive to +x); as the clip faces when it goes, if not given."""
 
     def __post_init__(self):
-        at = torch.tensor(self.points, dtype=torch.float64)
+        try:
+            at = torch.tensor(self.points, dtype=torch.float64)
+        except (TypeError, ValueError):
+            at = torch.zeros(0)
         if at.ndim != 2 or at.shape[1] != 2 or len(at) < 2 or not bool(at.isfinite().all()):
             raise MotifError(f"Way.points holds {_short(self.points)}; give at least two points of finite x and z")
         for name in ("times", "facing"):
@@ -114,12 +119,22 @@ class Edit:
     mix: tuple[tuple[float, tuple[float, ...]], ...] = ()
     """Seconds, and how much each clip counts then; in between they change evenly. All alike, if not given."""
 
+    def __post_init__(self):
+        for name, kind in (("kept", Keep), ("mix", tuple)):
+            given = getattr(self, name)
+            if not isinstance(given, tuple) or not all(isinstance(one, kind) for one in given):
+                raise MotifError(f"Edit.{name} holds {_short(given)}; give a tuple of {kind.__name__}s")
+        if self.way is not None and not isinstance(self.way, Way):
+            raise MotifError(f"Edit.way is {_short(self.way)}; give a Way, as in Way(((0, 0), (3, 0)))")
+
     # --- common requests
     @staticmethod
     def keep(
         motion: Motion, joints: Iterable[str] | None = None, frames: slice | None = None, **options: Any
     ) -> "Edit":
         """Takes as long as ``motion`` that hold these joints of it (by default all) during these frames (all)."""
+        if not isinstance(frames, slice | None) or (frames is not None and frames.step not in (None, 1)):
+            raise MotifError(f"Edit.keep: frames is {frames!r}; give a slice of all frames, as in slice(30, 90)")
         span = range(len(motion))[frames or slice(None)]
         if not span:
             raise MotifError(
@@ -135,7 +150,8 @@ class Edit:
     @staticmethod
     def renew(motion: Motion, begin: float, end: float, **options: Any) -> "Edit":
         """In-painting: all of ``motion`` is kept but the seconds from ``begin`` to ``end``."""
-        first, last = (min(max(round(t / motion.frame_time), 0), len(motion)) for t in (begin, end))
+        inside = 0 <= begin < end <= motion.seconds + motion.frame_time  # not for NaN
+        first, last = (min(round(t / motion.frame_time), len(motion)) for t in ((begin, end) if inside else (0, 0)))
         if first >= last or last - first == len(motion):
             raise MotifError(
                 f"Edit.renew: {begin:g} to {end:g} s of {motion.name!r}, which lasts {motion.seconds:.2f} s; give a "
@@ -147,7 +163,7 @@ class Edit:
     @staticmethod
     def join(first: Motion, second: Motion, seconds: float, anchored: bool = True, **options: Any) -> "Edit":
         """In-betweening: ``first``, so many new seconds, then ``second``, if ``anchored`` where the world has it."""
-        gap = round(seconds / first.frame_time)
+        gap = round(seconds / first.frame_time) if 0 < seconds <= LONGEST else 0
         if gap < 1:
             raise MotifError(f"Edit.join: {seconds:g} s between the two; give at least a frame")
         kept = (Keep(first), Keep(second, start=len(first) + gap, anchored=anchored))
@@ -156,16 +172,26 @@ class Edit:
     @staticmethod
     def expand(motion: Motion, before: float = 0.0, after: float = 0.0, **options: Any) -> "Edit":
         """All of ``motion``, with new seconds before and after it."""
-        if min(before, after) < 0 or before + after <= 0:
-            raise MotifError(f"Edit.expand: {before:g} s before and {after:g} s after; give some, none below 0")
-        start, stop = (round(t / motion.frame_time) for t in (before, after))
+        fit = all(0 <= t <= LONGEST for t in (before, after))
+        start, stop = (round(t / motion.frame_time) if fit else 0 for t in (before, after))
+        if start + stop < 1:
+            raise MotifError(
+                f"Edit.expand: {before:g} s before and {after:g} s after; give some, none below 0 or above {LONGEST:g}"
+            )
         kept = (Keep(motion, start=start),)
         return replace(Edit(seconds=(start + len(motion) + stop) * motion.frame_time, kept=kept), **options)
 
     @staticmethod
-    def poses(keys: Iterable[tuple[float, Motion]], anchored: bool = False, **options: Any) -> "Edit":
-        """Key frames: pairs of seconds and a motion of one frame that is met then."""
-        kept = tuple(Keep(pose.crop(0, 1), start=round(t * pose.fps), blend=0.8, anchored=anchored) for t, pose in keys)
+    def poses(
+        keys: Mapping[float, Motion] | Iterable[tuple[float, Motion]], anchored: bool = False, **options: Any
+    ) -> "Edit":
+        """Key frames: seconds, and motions of one frame that are met then."""
+        given = [*keys.items()] if isinstance(keys, Mapping) else [*keys]
+        if not given or not all(0 <= t <= LONGEST for t, _ in given):
+            raise MotifError(f"Edit.poses: at {_short([t for t, _ in given])} s; give poses, each at 0 s or later")
+        kept = tuple(
+            Keep(pose.crop(0, 1), start=round(t * pose.fps), blend=0.8, anchored=anchored) for t, pose in given
+        )
         return replace(Edit(kept=kept), **options)
 
     @staticmethod
@@ -204,7 +230,11 @@ class Edit:
 
     def check(self, skeleton: Skeleton, frame_time: float, frames: int, clips: int = 1) -> None:
         """Raise an error that names the field if this request cannot be met for takes of ``frames`` frames."""
-        skeleton.select(self.weights)
+        _named("Edit.weights", skeleton, self.weights)
+        if not all(0 <= w <= MOST for w in self.weights.values()):
+            raise MotifError(
+                f"Edit.weights holds {_short(dict(self.weights))}; weights are at least 0 and at most {MOST:g}"
+            )
         taken = torch.zeros(frames, len(skeleton), dtype=torch.bool)
         for i, keep in enumerate(self.kept):
             joints = _checked(keep, f"Edit.kept[{i}]", skeleton, frame_time, frames)
@@ -233,8 +263,10 @@ class Edit:
                     f"Edit.mix[{i}] has the weights {_short(weights)} for {clips} clips; give one for each, at least 0 "
                     f"and not all 0"
                 )
-            if not at >= 0 or (i and at <= self.mix[i - 1][0]):
-                raise MotifError(f"Edit.mix[{i}] is at {at:g} s; times begin at 0 or later and rise")
+            if not 0 <= at <= (frames + 0.5) * frame_time or (i and at <= self.mix[i - 1][0]):
+                raise MotifError(
+                    f"Edit.mix[{i}] is at {at:g} s; times rise from 0 or later to {frames * frame_time:.2f} at most"
+                )
 
     def shares(self, seconds: Float[Tensor, "t"]) -> Float[Tensor, "t c"]:
         """How much each clip counts at these times, of what counts most."""
@@ -264,22 +296,35 @@ def _checked(keep: Keep, name: str, skeleton: Skeleton, frame_time: float, frame
             f"{name}: the kept motion runs at {keep.motion.fps:.3f} fps, the exemplar at "
             f"{1 / frame_time:.3f}; resample() it first"
         )
-    if keep.start < 0 or keep.stop > frames:
+    if keep.start < 0:
+        raise MotifError(f"{name} begins {-keep.start * frame_time:.2f} s before the take; begin it at 0 or later")
+    if keep.stop > frames:
+        begin, end, whole = keep.start * frame_time, keep.stop * frame_time, frames * frame_time
         raise MotifError(
-            f"{name}: frames {keep.start} to {keep.stop} do not lie in a take of {frames} frames; "
-            f"move it or ask for {keep.stop * frame_time:.2f} seconds"
+            f"{name}: frames {keep.start:.6g} to {keep.stop:.6g} ({begin:.6g} to {end:.6g} s) do not lie in a take of "
+            f"{frames} frames ({whole:.2f} s); move it or ask for {end:.6g} seconds"
         )
     if not (math.isfinite(keep.blend) and keep.blend >= 0):
         raise MotifError(f"{name}: blend is {keep.blend}; give seconds, at least 0")
     if keep.rate is not None and not (math.isfinite(keep.rate) and keep.rate > 0):
         raise MotifError(f"{name}: rate is {keep.rate}; give a positive number of Hz, or none to hold it exactly")
-    joints = list(skeleton.select(keep.joints))
+    if isinstance(keep.joints, str):
+        raise MotifError(f"{name}: joints is the text {keep.joints!r}; give a tuple of names, as in ({keep.joints!r},)")
+    joints = _named(f"{name}.joints", skeleton, keep.joints)
     if not joints:
         raise MotifError(f"{name}: no joints named; give at least one")
     return joints
 
 
-def _short(values: Sequence) -> str:
+def _named(field: str, skeleton: Skeleton, names: Iterable[str]) -> list[int]:
+    """Joints by name, or an error that says where the name stands."""
+    try:
+        return list(skeleton.select(names))
+    except MotifError as error:
+        raise MotifError(f"{field}: {error}") from None
+
+
+def _short(values: object) -> str:
     """Values as text, not too many of them."""
     text = str(values)
     return text if len(text) < 80 else f"{text[:76]}..."

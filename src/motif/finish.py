@@ -6,6 +6,7 @@ that neither pose nor velocity jumps (inertialisation, Bollo 2018).
 """
 
 import math
+import warnings
 from dataclasses import replace
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from . import contact, rotation
 from .edit import Edit, Keep, Way
+from .errors import MotifWarning
 from .features import Features, Start
 from .motion import Motion, decay, unwrap
 from .skeleton import Skeleton
@@ -22,6 +24,8 @@ HURRY = 1.4
 """Takes are shown at most this much faster or slower than the clips, to be somewhere in time."""
 SLOPE = 1 / 30
 """Seconds over which accelerations beside a kept piece are measured."""
+FAR = 2.0
+"""From how many times as fast or slow on there is a warning."""
 STEADY = 0.5
 """Seconds: what the root does within them is how the body moves, what it does over longer is where it goes."""
 
@@ -246,7 +250,7 @@ def steer(
     """
     place, facing = route(way, None, frames, dt / pace)
     step = _steps(_calm(place, STEADY / 2, dt))
-    going = bearing(step, dt)
+    going = _calm(bearing(step, dt)[:, None], STEADY / 2, dt)[:, 0]
     facing = going - ahead if facing is None else facing
     return _seen(step, facing) / dt, _steps(facing[:, None]) / dt
 
@@ -255,7 +259,15 @@ def hurry(features: Features, way: Way, x: Float[Tensor, "t d"], dt: float) -> f
     """How much faster than they do features would have to go to be at the end of the way in time."""
     path = features.trajectory(x[None], dt)[1][0][:, (0, 2)]
     own = float(_steps(_calm(path, STEADY, dt))[1:].norm(dim=1).sum())
-    return min(max(way.length / max(own, 1e-9), 1 / HURRY), HURRY)
+    wanted = way.length / max(own, 1e-9)
+    if not 1 / FAR < wanted < FAR:
+        warnings.warn(
+            f"the way asks to go {wanted:.2g} times as fast as the clips do there ({own / (len(x) * dt):.2g} m/s): "
+            f"feet will slide; give it about {wanted * len(x) * dt:.3g} s, or clips that go at its speed",
+            MotifWarning,
+            stacklevel=2,
+        )
+    return min(max(wanted, 1 / HURRY), HURRY)
 
 
 def _led(features: Features, way: Way, x: Float[Tensor, "1 t d"], dt: float) -> tuple[Float[Tensor, "1 t d"], Start]:
@@ -268,7 +280,8 @@ def _led(features: Features, way: Way, x: Float[Tensor, "1 t d"], dt: float) -> 
     place, wanted = route(way, step.norm(dim=1), frames, dt)
     place = _calm(place, STEADY / 2, dt)
     if wanted is None:
-        turned = facing - bearing(step, dt) + bearing(_steps(place), dt)
+        going = _calm(bearing(_steps(place), dt)[:, None], STEADY / 2, dt)[:, 0]  # who turns back takes a moment
+        turned = facing - bearing(step, dt) + going
     else:
         turned = facing - _calm(facing[:, None], STEADY, dt)[:, 0] + wanted
     sway = _seen(path - course, facing)

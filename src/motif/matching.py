@@ -419,7 +419,7 @@ class Matcher:
                 least = round(SHORTEST * exemplar.rate * share)
                 if edit.mix:
                     mix = edit.shares(torch.arange(count) / (exemplar.rate * share))
-                    x = [self._mixed(bank.split(lengths), mix, size, least, seed, k) for k in range(n)]
+                    x = [self._mixed(bank.split(lengths), mix, least, seed, k) for k in range(n)]
                 else:
                     x = [self._shuffled(bank, count, size, least, seed, k) for k in range(n)]
                 x = torch.stack(x)
@@ -490,16 +490,10 @@ class Matcher:
         return torch.cat(parts)[:count]
 
     def _mixed(
-        self,
-        clips: Sequence[Float[Tensor, "_m k"]],
-        mix: Float[Tensor, "count c"],
-        size: int,
-        least: int,
-        seed: int,
-        take: int,
+        self, clips: Sequence[Float[Tensor, "_m k"]], mix: Float[Tensor, "count c"], least: int, seed: int, take: int
     ) -> Float[Tensor, "count k"]:
         """The coarsest start of a mix: pieces of the clips, drawn by their weights at the time."""
-        random, piece = chance(seed, take), self._piece(sum(map(len, clips)), size, least)
+        random, piece = chance(seed, take), max(least, 2)  # short ones: weights change meanwhile
         parts: list[Tensor] = []
         while (done := sum(map(len, parts))) < len(mix):
             clip = clips[int(torch.multinomial(mix[done], 1, generator=random))]

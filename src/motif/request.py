@@ -151,6 +151,8 @@ def _edit(found: _Object, folder: Path, load: Callable[[Path], Motion]) -> Edit:
         mix=tuple(mix),
     )
     found.done()
+    if not edit.asks and edit.seconds is None:
+        raise MotifError(f"asks for nothing; give at least one of {', '.join(sorted(found.asked))}")
     return edit
 
 
@@ -161,7 +163,9 @@ def _keep(row: _Object, folder: Path, load: Callable[[Path], Motion]) -> Keep:
     motion = load(folder / row.get("motion", "the name of a motion file", is_name, must=True))
     begin, end = row.number("from", 0.0), row.number("to", motion.seconds)
     first, last = round(begin * motion.fps), round(end * motion.fps)
-    last = first + 1 if begin == end else last
+    if begin == end:
+        first = min(first, len(motion) - 1) if begin <= motion.seconds else first
+        last = first + 1
     if not 0 <= first < last <= len(motion):
         raise MotifError(
             f"{row.where}from and to: {begin:g} to {end:g} s of {motion.name!r}, which lasts {motion.seconds:.2f} s; "

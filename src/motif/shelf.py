@@ -74,3 +74,10 @@ def turned(name: str, recipe: Recipe, **dials: Any) -> Recipe:
     if wrong:
         raise MotifError(f"{name} has no dial {', '.join(map(repr, wrong))}; it has {', '.join(known)}")
     return replace(recipe, **given)  # type: ignore[type-var]
+
+
+def refuse(name: str, recipe: Recipe, edit: Edit) -> None:
+    """Raise an error that says why, if an engine cannot do what an edit asks."""
+    for asked in edit.asks:
+        if asked in recipe.cannot:
+            raise MotifError(f"{name} cannot be asked for {asked}: {recipe.cannot[asked]}")
