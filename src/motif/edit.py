@@ -186,7 +186,7 @@ class Edit:
         keys: Mapping[float, Motion] | Iterable[tuple[float, Motion]], anchored: bool = False, **options: Any
     ) -> "Edit":
         """Key frames: seconds, and motions of one frame that are met then."""
-        given = [*keys.items()] if isinstance(keys, Mapping) else [*keys]
+        given = list(dict(keys).items())
         if not given or not all(0 <= t <= LONGEST for t, _ in given):
             raise MotifError(f"Edit.poses: at {_short([t for t, _ in given])} s; give poses, each at 0 s or later")
         kept = tuple(
