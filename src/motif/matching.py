@@ -296,7 +296,8 @@ class Matcher:
     ) -> Motion:
         """A take from where its stretches come from and, if it has a tempo of its own, when its frames are shown."""
         x = _overlapped(exemplar.table, places, self._patch(exemplar), edit.loop, exemplar.stride, hann=True)
-        x = x if edit.way is not None else x[:frames]
+        if edit.way is None:  # along a way more or fewer may have been matched than are shown
+            x = x[:frames]
         x = x[:frames] if when is None else tempo.retimed(exemplar.features, x, when)
         return finish.take(exemplar.features, edit, x[None], exemplar.frame_time, exemplar.start, lock, name)
 
