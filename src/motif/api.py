@@ -102,7 +102,9 @@ class Model:
             takes = self.sample(n, seconds, seed, edit, progress=lambda done: progress(0.8 * done))
             return crowd.arrange(takes, seed, gap, lambda done: progress(0.8 + 0.2 * done))
         first = self.clips[0]
-        wanted = replace(edit, seconds=seconds or edit.seconds).length(2 * sum(c.seconds for c in self.clips))
+        wanted = replace(edit, seconds=edit.seconds if seconds is None else seconds).length(
+            2 * sum(c.seconds for c in self.clips)
+        )
         frames = max(round(wanted / first.frame_time), 1)
         takes = self.sample(n, wanted * (1 + spread), seed, progress=lambda done: progress(0.8 * done))
         speeds = [1 + spread * (2 * float(torch.rand(1, generator=chance(seed, k))) - 1) for k in range(n)]

@@ -95,12 +95,13 @@ def _impose(features: Features, edit: Edit, x: Float[Tensor, "n t d"], dt: float
             here, near = edge - keep.start, edge + sign * torch.arange(1, count + 1)
             missing = [target[here] - x[:, edge], torch.zeros_like(x[:, edge]), torch.zeros_like(x[:, edge])]
             missing[0][:, features.slices["contacts"]] = 0  # what stands beside it still does
+            if not one:
+                missing[1] = (target[here] - target[here - sign]) - (x[:, edge + sign] - x[:, edge])
             step = sign * min(max(round(SLOPE / dt), 1), (len(target) - 1) // 2, count // 2)
             if step:  # accelerations over a few frames: of single ones they are mostly noise
                 a, b, c = target[here], target[here - step], target[here - 2 * step]
                 p, q, r = x[:, edge], x[:, edge + step], x[:, edge + 2 * step]
                 bent, bend = (a - 2 * b + c) / step**2, (p - 2 * q + r) / step**2
-                missing[1] = (a - target[here - sign]) - (x[:, edge + sign] - p)
                 missing[2] = (bent - bend) * places
             weight = decay(count + 1, count + 1)[1:].to(x.dtype)
             x[:, near] += mask * torch.einsum("tw,wnd->ntd", weight, torch.stack(missing))
