@@ -14,12 +14,12 @@ from typing import Any, Literal
 import torch
 from suite import REPORTED
 
-from motif import api, cores, metrics, shelf
+from motif import api, metrics, parallel, registry
 from motif.motion import Motion
 from motif.page import number
 from motif.recipes.clip_diffusion import SinMdm
 from motif.recipes.ganimator import PRESETS, Ganimator
-from motif.train import Progress, Stage, Train, run
+from motif.train import Progress, Stage, TrainConfig, run
 
 Precision = Literal["fp32", "bf16"]
 KEYS = [*metrics.HEADLINE, "precision@0.025"]
@@ -38,7 +38,7 @@ measured seconds a step. *Reported* is the paper's own coverage, global and loca
 """
 
 
-def seconds_a_step(recipe: shelf.Recipe, clip: Motion) -> tuple[list[float], Precision]:
+def seconds_a_step(recipe: registry.Recipe, clip: Motion) -> tuple[list[float], Precision]:
     """Measured on one step of every stage, after one that is not counted, in the precision that the first is faster in."""
     exemplar = recipe.prepare([clip])
     net = recipe.net(exemplar)
@@ -59,14 +59,14 @@ def _timed(net: torch.nn.Module, stage: Stage, precision: Precision) -> float:
     def told(progress: Progress) -> None:
         marks.append(time.perf_counter())
 
-    run(net, lambda: iter([stage]), [(stage.name, 2)], 0, Train(precision), progress=told)
+    run(net, lambda: iter([stage]), [(stage.name, 2)], 0, TrainConfig(precision), progress=told)
     return marks[-1] - marks[0]
 
 
 def limited(name: str, clip: Motion, seconds: float) -> tuple[float, float, Precision, dict[str, Any]]:
     """Which share of its samples a recipe can see in this time, seconds for all, in which precision, and its dials."""
-    recipe = shelf.ENGINES[name]
-    with cores.one_thread():
+    recipe = registry.RECIPES[name]
+    with parallel.single_thread():
         step, faster = seconds_a_step(recipe, clip)
         plan = recipe.plan(recipe.prepare([clip]))
     full = sum(s * steps for s, (_, steps) in zip(step, plan, strict=True))
@@ -93,10 +93,10 @@ def main() -> None:
     for name in options.rows:
         share, full, faster, dials = limited(name, clip, each * 60)
         start = time.perf_counter()
-        model = api.fit(name, clip, 1, train=Train(faster), **dials)
+        model = api.fit(name, clip, 1, train=TrainConfig(faster), **dials)
         took = time.perf_counter() - start
         if isinstance(model.recipe, SinMdm):
-            model = model.turned(evaluations=options.evaluations)
+            model = model.turned(num_inference_steps=options.num_inference_steps)
         report = metrics.report(model.sample(options.takes, seed=1), [clip])
         every = {**report.realism, **report.headline}
         cells = [number(k, every[k]) for k in KEYS] + [number("", report.published[k]) for k in PAPERS]
@@ -106,7 +106,12 @@ def main() -> None:
         print(lines[-1], flush=True)
     if options.rows == ROWS:
         command = f"python benchmarks/ablation.py salsa.bvh --minutes {options.minutes:g}"
-        about = {"torch": torch.__version__, "takes": options.takes, "each": each, "evaluations": options.evaluations}
+        about = {
+            "torch": torch.__version__,
+            "takes": options.takes,
+            "each": each,
+            "evaluations": options.num_inference_steps,
+        }
         page = Path(__file__).resolve().parent.parent / "docs" / "ablation.md"
         page.write_text(HEAD.format(command=command, **about) + "\n".join(lines) + "\n")
 

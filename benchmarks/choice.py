@@ -20,7 +20,7 @@ from suite import CLIPS
 
 from motif import api, metrics
 from motif.page import number
-from motif.train import Train
+from motif.train import TrainConfig
 
 HOME = Path(__file__).resolve().parent.parent
 CREATURES = HOME / ".data" / "creatures" / "mesh2motion" / "static" / "animations"
@@ -107,7 +107,7 @@ def peers(name: str, clip: list[api.Motion], n: int, seconds: float) -> Iterator
     for engine, dials in PEERS.items():
         _, whole, precision, shorter = limited(engine, clip[0], seconds)
         start = time.perf_counter()
-        takes = api.fit(engine, clip, 1, train=Train(precision), **shorter).turned(**dials).sample(n, seed=1)
+        takes = api.fit(engine, clip, 1, train=TrainConfig(precision), **shorter).turned(**dials).sample(n, seed=1)
         yield Row(name, engine, time.perf_counter() - start, whole, judged(takes, clip))
 
 

@@ -16,7 +16,7 @@ from ablation import seconds_a_step
 from jaxtyping import Float
 from torch import Tensor
 
-from motif import api, cores, pyramid
+from motif import api, parallel, resample
 from motif.nets.clip_gan import PaperPyramid
 from motif.recipes.ganimator import PRESETS, Ganimator, Scales, step
 
@@ -50,7 +50,7 @@ def activations(net: PaperPyramid, source: PaperPyramid, scales: Scales) -> list
     lengths = [level.real[0].shape[1] for level in scales.levels]
     x, found = torch.zeros(TAKES, scales.features.width, lengths[0]), []
     for k, length in enumerate(lengths):
-        x = pyramid.resize(x.transpose(1, 2), length, antialias=False).transpose(1, 2)
+        x = resample.resize(x.transpose(1, 2), length, antialias=False).transpose(1, 2)
         noise = torch.randn(TAKES, 1, length, generator=random) * scales.levels[k].amplitude[0]
         seen: list[Tensor] = []
         hooks = [
@@ -64,7 +64,7 @@ def activations(net: PaperPyramid, source: PaperPyramid, scales: Scales) -> list
         with torch.no_grad():
             x = step(source, k, x, noise)
         acts = [a if n == len(seen) - 1 else torch.nn.functional.leaky_relu(a, 0.2) for n, a in enumerate(seen)]
-        found.append([pyramid.resize(a.transpose(1, 2), lengths[0]).flatten(0, 1) for a in acts])
+        found.append([resample.resize(a.transpose(1, 2), lengths[0]).flatten(0, 1) for a in acts])
     return found
 
 
@@ -120,7 +120,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=20.0)
     options = parser.parse_args()
     clip, recipe = api.load(options.clip), PRESETS[options.preset]
-    with cores.one_thread():
+    with parallel.single_thread():
         scales = recipe.prepare([clip])
         plan = recipe.plan(scales)
         full = sum(s * steps for s, (_, steps) in zip(seconds_a_step(recipe, clip), plan, strict=True))
@@ -134,7 +134,7 @@ def main() -> None:
     assert isinstance(trained, PaperPyramid)
     torch.manual_seed(1)
     fresh = copy.deepcopy(model.recipe.net(scales))
-    with cores.one_thread():
+    with parallel.single_thread():
         rows = {"trained": alike(trained, trained, scales), "untrained": alike(fresh, trained, scales)}
     columns = ["trained: one apart", "two apart", "untrained: one apart", "two apart"]
     text = HEAD.format(

@@ -17,8 +17,8 @@ import torch
 from suite import CLIPS, SHARED
 
 from motif import api, metrics
-from motif.edit import Edit, Keep, Way
-from motif.finish import route
+from motif.edit import Constraint, Edit, Trajectory
+from motif.finish import sample_trajectory
 from motif.page import number
 
 HOME = Path(__file__).resolve().parent.parent
@@ -44,32 +44,36 @@ def edge(takes: Sequence[api.Motion], clip: api.Motion, edit: Edit) -> float:
     found, reach = [math.nan], round(0.5 * clip.fps)
     for take in takes:
         j = jerk(take)
-        for keep in edit.kept if len(edit.kept[:1]) and len(edit.kept[0].motion) < len(take) else ():
+        for keep in (
+            edit.constraints if len(edit.constraints[:1]) and len(edit.constraints[0].motion) < len(take) else ()
+        ):
             before, after = j[max(keep.start - reach - 3, 0) : keep.start + 1], j[keep.stop - 3 : keep.stop + reach]
             found += [float(part.max()) for part in (before, after) if len(part)]
     return max((v for v in found if not math.isnan(v)), default=math.nan) / float(jerk(clip).quantile(0.99))
 
 
-def strays(take: api.Motion, way: Way) -> float:
+def strays(take: api.Motion, way: Trajectory) -> float:
     """Mean distance from where the root should be (or, without times, from the way), as a share of its length."""
     root = take.world()[1][:, take.skeleton.root][:, (0, 2)].double()
-    place = route(way, None, len(take) if way.times is not None else 4000, take.frame_time)[0]
+    place = sample_trajectory(way, None, len(take) if way.times is not None else 4000, take.frame_time)[0]
     apart = (root - place).norm(dim=1) if way.times is not None else torch.cdist(root, place).amin(1)
     return float(apart.mean()) / way.length
 
 
-def circle(radius: float) -> Way:
+def circle(radius: float) -> Trajectory:
     """One round."""
     turns = [2 * math.pi * k / 60 for k in range(61)]
-    return Way(tuple((radius * math.sin(a), radius - radius * math.cos(a)) for a in turns))
+    return Trajectory(tuple((radius * math.sin(a), radius - radius * math.cos(a)) for a in turns))
 
 
-def eight(size: float) -> Way:
+def eight(size: float) -> Trajectory:
     """A figure of eight."""
-    return Way(tuple((size * math.sin(a * math.pi / 40), size / 1.5 * math.sin(a * math.pi / 20)) for a in range(81)))
+    return Trajectory(
+        tuple((size * math.sin(a * math.pi / 40), size / 1.5 * math.sin(a * math.pi / 20)) for a in range(81))
+    )
 
 
-STOP = Way(((0, 0), (0, 0.6), (0, 4), (0, 4.6), (0, 4.6), (0, 5.2), (2.5, 7.5)), (0, 1, 3.9, 4.9, 6, 7, 10.2))
+STOP = Trajectory(((0, 0), (0, 0.6), (0, 4), (0, 4.6), (0, 4.6), (0, 5.2), (2.5, 7.5)), (0, 1, 3.9, 4.9, 6, 7, 10.2))
 
 
 class Bench:
@@ -88,7 +92,7 @@ class Bench:
             taken.append(time.perf_counter() - start)
         report = metrics.report(takes, clips)
         every = {**report.physical, **report.headline}
-        off = "" if edit.way is None else f"{max(strays(t, edit.way) for t in takes):.2%}"
+        off = "" if edit.trajectory is None else f"{max(strays(t, edit.trajectory) for t in takes):.2%}"
         cells = [number(k, every[k]) for k in KEYS] + [number("", edge(takes, clips[0], edit)), off]
         self.lines.append(f"| {name} | {' | '.join(cells)} | {median(taken[1:]) * 1000:.0f} |")
         print(self.lines[-1], flush=True)
@@ -112,29 +116,29 @@ def main() -> None:
     salsa = CLIPS["salsa"]()
     fps, model = salsa.fps, bench.fitted([salsa])
     spin = salsa.crop(round(4 * fps), round(6.5 * fps))
-    twice = tuple(Keep(spin, start=round(t * fps), anchored=False) for t in (3, 12))
+    twice = tuple(Constraint(spin, start=round(t * fps), world_space=False) for t in (3, 12))
     keys = [(t, salsa.crop(k, k + 1)) for t, k in ((3, 300), (9, 700), (15, 1100))]
     bench.row("unedited", [salsa], Edit(20.0), model)
     bench.row("figure 5: lower body kept", [salsa], Edit.keep(salsa, ["lower"]), model, [salsa])
     bench.row("figure 5b: upper body kept", [salsa], Edit.keep(salsa, ["upper"]), model, [salsa])
-    bench.row("figure 6: a spin twice", [salsa], Edit(20.0, kept=twice), model, [spin])
-    bench.row("in-painting: 8 to 12 s", [salsa], Edit.renew(salsa, 8, 12), model, [salsa])
+    bench.row("figure 6: a spin twice", [salsa], Edit(20.0, constraints=twice), model, [spin])
+    bench.row("in-painting: 8 to 12 s", [salsa], Edit.inpaint(salsa, 8, 12), model, [salsa])
     first, second = salsa.crop(0, round(5 * fps)), salsa.crop(round(14 * fps), round(19 * fps))
-    bench.row("in-betweening: 2 s", [salsa], Edit.join(first, second, 2.0), model, [first, second])
+    bench.row("in-betweening: 2 s", [salsa], Edit.inbetween(first, second, 2.0), model, [first, second])
     bench.row("expansion", [salsa], Edit.expand(spin, 4, 4), model, [spin])
-    bench.row("key poses", [salsa], Edit.poses(keys, seconds=20.0), model)
+    bench.row("key poses", [salsa], Edit.keyframes(keys, seconds=20.0), model)
     bench.row("loop", [salsa], Edit(20.0, loop=True), model)
     normal, proud = (api.load(SHARED / f"xia-{k}.bvh") for k in ("normal", "proud"))
     bench.row("figure 8: a walk, proudly", [proud], Edit.restyle(normal), bench.fitted([proud]), [normal, proud])
     walk = CLIPS["walk"]()
     walks = [walk, walk.mirror()]
     going = bench.fitted(walks)
-    bench.row("way: circle of 2 m", walks, Edit(way=circle(2)), going)
-    bench.row("way: eight of 5 m", walks, Edit(way=eight(2.5)), going)
+    bench.row("way: circle of 2 m", walks, Edit(trajectory=circle(2)), going)
+    bench.row("way: eight of 5 m", walks, Edit(trajectory=eight(2.5)), going)
     if WALKS.exists():
         bandai = [api.load(WALKS / f"dataset-2_{name}.bvh") for name in NAMES]
         bandai += [c.mirror() for c in bandai]
-        bench.row("way: stop and go", bandai, Edit(way=STOP), bench.fitted(bandai))
+        bench.row("way: stop and go", bandai, Edit(trajectory=STOP), bench.fitted(bandai))
     start = time.perf_counter()
     crowd = model.crowd(200, 20.0, seed=1)
     took = time.perf_counter() - start

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from motif import api, cores, matching, pyramid
+from motif import api, matching, parallel, resample
 from motif.edit import Edit
 from motif.matching import Exemplar
 from motif.recipes.clip_match import ClipMatch
@@ -37,13 +37,13 @@ def plain(recipe: ClipMatch, exemplar: Exemplar, fine: np.ndarray, length: int, 
     size = recipe._patch(exemplar)
     slowest = exemplar.rate * min(max(recipe.coarsest * size / len(fine), 1.5 * size / len(fine)), 1.0)
     x = places = None
-    for rate in pyramid.rates(exemplar.rate, slowest):
+    for rate in resample.level_rates(exemplar.rate, slowest):
         share = rate / exemplar.rate
-        bank = pyramid.resize(torch.from_numpy(fine), max(round(len(fine) * share), size))
+        bank = resample.resize(torch.from_numpy(fine), max(round(len(fine) * share), size))
         count = max(round(length * share), size)
         if x is None:
             x = recipe._shuffled(bank, count, size, round(matching.SHORTEST * rate), seed, 0).numpy()
-        x = pyramid.resize(torch.from_numpy(x), count).numpy()
+        x = resample.resize(torch.from_numpy(x), count).numpy()
         scale = matching._mean_distance(torch.from_numpy(x)[None], bank)
         bank = bank.numpy()
         for _ in range(recipe.rounds):
@@ -81,7 +81,7 @@ def main() -> None:
 
     def batch(n: int) -> Callable[[], torch.Tensor]:
         def task() -> torch.Tensor:
-            with cores.one_thread():
+            with parallel.single_thread():
                 return recipe._match(exemplar, Edit(), n, length, 1, lambda done: None)
 
         return task
@@ -105,7 +105,7 @@ def main() -> None:
         print(f"  {name:<38}{middle * 1e3:8.1f} ms a take   {middle / base:6.1f} x")
     same = np.mean(plain(recipe, exemplar, ours, length, 1) == batch(1)()[0].numpy())
     print(f"  same places as the plain form in the same axes: {same:.2%}")
-    share = sum((r / exemplar.rate) ** 2 for r in pyramid.rates(exemplar.rate, exemplar.rate * 55 / frames))
+    share = sum((r / exemplar.rate) ** 2 for r in resample.level_rates(exemplar.rate, exemplar.rate * 55 / frames))
     flops = 2.0 * recipe.rounds * share * length * frames * ours.shape[1]
     a, b = torch.randn(length, 1024), torch.randn(1024, frames)
     speed = 2.0 * length * frames * 1024 / min(seconds(lambda: a @ b) for _ in range(10))

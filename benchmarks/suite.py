@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 
 import motif
-from motif import api, metrics, shelf
+from motif import api, metrics, registry
 from motif.metrics import clip as papers
 from motif.metrics import fakes
 from motif.motion import Motion
@@ -167,7 +167,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", nargs="+", choices=list(CLIPS), default=list(CLIPS))
     parser.add_argument(
-        "--engines", nargs="+", choices=list(shelf.ENGINES), default=["clip-match", "clip-gan", "clip-flow"]
+        "--engines", nargs="+", choices=list(registry.RECIPES), default=["clip-match", "clip-gan", "clip-flow"]
     )
     parser.add_argument("--takes", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)

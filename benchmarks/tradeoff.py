@@ -15,14 +15,14 @@ from typing import Any
 import torch
 from suite import CLIPS
 
-from motif import api, cores, metrics, pyramid
+from motif import api, metrics, parallel, resample
 from motif.api import Model
-from motif.edit import chance
 from motif.metrics import fakes
 from motif.motion import Motion
 from motif.page import number
 from motif.recipes import coarse
 from motif.recipes.clip_gan import ClipGan
+from motif.seeds import take_rng
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 KEYS = [*metrics.HEADLINE[:6], "precision@0.025", "novelty@0.025"]
@@ -56,10 +56,10 @@ def alone(model: Model, n: int, seed: int) -> list[Motion]:
     frames = 2 * sum(map(len, exemplar.full))
     count = max(round(frames / exemplar.stride * coarse.share(exemplar, recipe.levels)), 2)
     takes = []
-    with cores.one_thread(), torch.no_grad():
+    with parallel.single_thread(), torch.no_grad():
         for k in range(n):
-            x = net.made(torch.randn(1, recipe.noise, count, generator=chance(seed, k)))[0]
-            x = pyramid.resize(x, frames, antialias=False)
+            x = net.made(torch.randn(1, recipe.noise, count, generator=take_rng(seed, k)))[0]
+            x = resample.resize(x, frames, antialias=False)
             takes.append(exemplar.features.motion(x, exemplar.frame_time, exemplar.start, f"alone-{k}"))
     return takes
 

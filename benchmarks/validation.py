@@ -110,7 +110,7 @@ def sink(takes, clips, amount):
     return [_shifted(t, torch.tensor([0.0, -0.08 * amount, 0.0])) for t in takes]
 
 
-def lift(takes, clips, amount):
+def height_offset(takes, clips, amount):
     """The body up to 15 cm higher."""
     return [_shifted(t, torch.tensor([0.0, 0.15 * amount, 0.0])) for t in takes]
 
@@ -147,7 +147,9 @@ def same(takes, clips, amount):
     return [takes[0] if k < cut else take for k, take in enumerate(takes)]
 
 
-FAULTS: dict[str, Fault] = {f.__name__: f for f in (jitter, slide, drops, warp, swap, sink, lift, exaggerate, paste)}
+FAULTS: dict[str, Fault] = {
+    f.__name__: f for f in (jitter, slide, drops, warp, swap, sink, height_offset, exaggerate, paste)
+}
 OWN = {
     "slip_ratio": ("slide", 1),
     "still_ratio": ("slide", -1),

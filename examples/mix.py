@@ -8,4 +8,4 @@ def make() -> list[motif.Motion]:
     clip = motif.demo_clip()
     first, second = clip.crop(0, 300), clip.crop(380, 688)
     mix = ((0, (1, 0)), (4, (1, 0)), (8, (0, 1)))
-    return [first, second, *motif.vary([first, second], n=1, seed=1, edit=motif.Edit(seconds=12, mix=mix))]
+    return [first, second, *motif.vary([first, second], n=1, seed=1, edit=motif.Edit(seconds=12, clip_weights=mix))]

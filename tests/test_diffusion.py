@@ -7,18 +7,18 @@ import pytest
 import torch
 from torch import nn
 
-from motif import api, pyramid
-from motif.edit import Edit, Keep
+from motif import api, resample
+from motif.edit import Constraint, Edit
 from motif.errors import MotifError
 from motif.nets.clip_unet import FlowNet, QnA, SinQna, SinUnet, embedding
 from motif.recipes.clip_diffusion import (
     PRESETS,
     SinMdm,
-    cosine_bars,
-    denoised,
+    cosine_alphas_cumprod,
     denoising_loss,
     flow_loss,
-    flowed,
+    sample_ddpm,
+    sample_euler,
     stretched,
 )
 from motif.train import _decay
@@ -89,12 +89,12 @@ def test_embeddings_of_time_are_cosines_then_sines():
 
 # --- the diffusion ---------------------------------------------------------------------------------------------------
 def test_the_schedule_is_the_cosine_one():
-    bars, product = cosine_bars(1000), 1.0
+    alphas_cumprod, product = cosine_alphas_cumprod(1000), 1.0
     for t in range(1000):
         low, high = (math.cos((x / 1000 + 0.008) / 1.008 * math.pi / 2) ** 2 for x in (t, t + 1))
         product *= 1 - min(1 - high / low, 0.999)
-        assert math.isclose(float(bars[t]), product, rel_tol=1e-9)
-    assert float(bars[-1]) < 1e-6
+        assert math.isclose(float(alphas_cumprod[t]), product, rel_tol=1e-9)
+    assert float(alphas_cumprod[-1]) < 1e-6
 
 
 class Fixed(nn.Module):
@@ -105,23 +105,23 @@ class Fixed(nn.Module):
 
 
 def test_the_training_loss_is_its_definition():
-    bars, random = cosine_bars(1000), torch.Generator().manual_seed(0)
+    alphas_cumprod, random = cosine_alphas_cumprod(1000), torch.Generator().manual_seed(0)
     real, noise = torch.randn(2, 3, 8, generator=random), torch.randn(2, 3, 8, generator=random)
     t, total = torch.tensor([10, 700]), 0.0
     for b, c, f in itertools.product(range(2), range(3), range(8)):
-        bar = float(bars[t[b]])
+        bar = float(alphas_cumprod[t[b]])
         noised = math.sqrt(bar) * float(real[b, c, f]) + math.sqrt(1 - bar) * float(noise[b, c, f])
         total += (0.3 * noised + 0.01 * math.sqrt(int(t[b])) - float(real[b, c, f])) ** 2 / 48
-    assert math.isclose(float(denoising_loss(Fixed(), bars, real, t, noise)), total, rel_tol=1e-5)
+    assert math.isclose(float(denoising_loss(Fixed(), alphas_cumprod, real, t, noise)), total, rel_tol=1e-5)
 
 
 def test_the_sampler_is_the_published_one():
-    bars = cosine_bars(20)
-    found = denoised(Fixed(), bars, 20, (1, 1, 4), torch.Generator().manual_seed(3))
+    alphas_cumprod = cosine_alphas_cumprod(20)
+    found = sample_ddpm(Fixed(), alphas_cumprod, 20, (1, 1, 4), torch.Generator().manual_seed(3))
     random = torch.Generator().manual_seed(3)
     x = torch.randn(1, 1, 4, generator=random).double()
     for t in reversed(range(20)):
-        bar, last = float(bars[t]), float(bars[t - 1]) if t else 1.0
+        bar, last = float(alphas_cumprod[t]), float(alphas_cumprod[t - 1]) if t else 1.0
         beta = 1 - bar / last
         clean = 0.3 * x + 0.01 * math.sqrt(t)
         mean = beta * math.sqrt(last) / (1 - bar) * clean + (1 - last) * math.sqrt(1 - beta) / (1 - bar) * x
@@ -130,7 +130,7 @@ def test_the_sampler_is_the_published_one():
         else:
             x = mean
     assert torch.allclose(found.double(), x, atol=1e-5)
-    few = denoised(Fixed(), bars, 5, (1, 1, 4), torch.Generator().manual_seed(3))
+    few = sample_ddpm(Fixed(), alphas_cumprod, 5, (1, 1, 4), torch.Generator().manual_seed(3))
     assert bool(few.isfinite().all())
 
 
@@ -145,7 +145,7 @@ def test_windows_are_stretched_to_multiples_of_four_by_cubic_interpolation():
 def test_sinmdm_learns_and_samples(clips):
     clip = api.load(clips / "Salsa-Dancing-6.bvh").crop(0, 120)
     for name in ("sinmdm", "sinmdm-qna"):
-        model = api.fit(name, clip, 1, steps=4, batch=2, evaluations=20)
+        model = api.fit(name, clip, 1, steps=4, batch=2, num_inference_steps=20)
         takes = model.sample(2, seconds=1.5, seed=2)
         assert [len(t) for t in takes] == [90, 90]
         assert not torch.equal(takes[0].rotations, takes[1].rotations)
@@ -184,8 +184,8 @@ def test_the_flow_loss_and_the_sampler_are_their_definitions():
         x = noise
         for step in range(4):
             x = x + net(x, torch.full((2,), step / 4)) / 4
-        assert torch.allclose(flowed(net, noise, 4), x, atol=1e-5)
-        assert torch.allclose(flowed(net, noise, 4, lambda m: motion), motion, atol=1e-5)  # kept is kept
+        assert torch.allclose(sample_euler(net, noise, 4), x, atol=1e-5)
+        assert torch.allclose(sample_euler(net, noise, 4, lambda m: motion), motion, atol=1e-5)  # kept is kept
 
 
 @pytest.mark.parametrize("rig", ["quadruped", "bird", "snake"])
@@ -193,7 +193,7 @@ def test_what_is_kept_reaches_the_flow_and_seams_are_clean(rig):
     exemplar = walk(RIGS[rig](), frames=150, fps=30, seed=0)
     model = api.fit("clip-flow", exemplar, 1, steps=60, batch=4, width=32)
     piece = exemplar.crop(30, 60)
-    takes = model.sample(2, seed=3, edit=Edit(seconds=6, kept=(Keep(piece, start=60),)))
+    takes = model.sample(2, seed=3, edit=Edit(seconds=6, constraints=(Constraint(piece, start=60),)))
     fastest = float(exemplar.world()[1].diff(n=3, dim=0).norm(dim=-1).quantile(0.99))
     for take in takes:
         world, truth = take.world()[1], exemplar.world()[1]
@@ -206,7 +206,7 @@ def test_what_is_kept_reaches_the_flow_and_seams_are_clean(rig):
 def test_the_flow_learns():
     clip = api.demo_clip()
     early, late = (api.fit("clip-flow", clip, 1, steps=s, width=64, batch=8) for s in (10, 300))
-    real = pyramid.resize(late.exemplar.fine[0], 200)
+    real = resample.resize(late.exemplar.fine[0], 200)
     random = torch.Generator().manual_seed(5)
     motion = late.net.axes(real)[None]
     noise, t = torch.randn(motion.shape, generator=random), torch.tensor([0.5])

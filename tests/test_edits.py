@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from motif import api, finish, metrics, rotation
-from motif.edit import ASKS, Edit, Keep, Way
+from motif.edit import EDIT_FEATURES, Constraint, Edit, Trajectory
 from motif.errors import MotifError, MotifWarning
-from motif.finish import route
+from motif.finish import sample_trajectory
 from motif.motion import Motion
 from rigs import RIGS, walk
-from test_recipes import ENGINES, FEW
+from test_recipes import FEW, RECIPES
 
 SEAM = 1.5
 """Jerk at a seam, as a multiple of what one frame in a hundred of the clip exceeds."""
@@ -67,13 +67,13 @@ def kept(take, piece, start, tolerance=1e-4):
     assert float(far) <= tolerance * take.skeleton.height
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", RECIPES)
 @pytest.mark.parametrize("name", CLIPS)
 def test_renew_join_expand(models, engine, name):
     model, limit = models(engine, name), CLIPS[name][1]
     clip = model.clips[0]
     cut = round(0.3 * len(clip)), round(0.6 * len(clip))
-    a, b = model.sample(2, edit=Edit.renew(clip, cut[0] / clip.fps, cut[1] / clip.fps))
+    a, b = model.sample(2, edit=Edit.inpaint(clip, cut[0] / clip.fps, cut[1] / clip.fps))
     for take in (a, b):
         kept(take, clip.crop(0, cut[0]), 0)
         kept(take, clip.crop(cut[1]), cut[1])
@@ -82,7 +82,7 @@ def test_renew_join_expand(models, engine, name):
     middle = slice(cut[0] + 10, cut[1] - 10)
     assert max(differs(a, b, middle), differs(a, clip, middle)) > 1e-3
     first, second = clip.crop(0, 45), clip.crop(120, 180)
-    for take in model.sample(2, edit=Edit.join(first, second, 1.5)):
+    for take in model.sample(2, edit=Edit.inbetween(first, second, 1.5)):
         kept(take, first, 0)
         kept(take, second, 90)
         assert seam(take, clip, [45], 0, 0.5) < limit
@@ -95,13 +95,16 @@ def test_renew_join_expand(models, engine, name):
     assert differs(one, two, slice(0, 45)) > 1e-3
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", RECIPES)
 @pytest.mark.parametrize("name", CLIPS)
 def test_compose_lets_pieces_go_on_from_where_the_take_is(models, engine, name):
     model, limit = models(engine, name), CLIPS[name][1]
     clip = model.clips[0]
     piece = clip.crop(60, 105)
-    edit = Edit(9.0, kept=(Keep(piece, start=45, anchored=False), Keep(piece, start=150, anchored=False)))
+    edit = Edit(
+        9.0,
+        constraints=(Constraint(piece, start=45, world_space=False), Constraint(piece, start=150, world_space=False)),
+    )
     a, b = model.sample(2, edit=edit)
     for take in (a, b):
         for start in (45, 150):
@@ -116,7 +119,7 @@ def test_compose_lets_pieces_go_on_from_where_the_take_is(models, engine, name):
     assert differs(a, b, slice(0, 30)) > 1e-3
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", RECIPES)
 @pytest.mark.parametrize("name", CLIPS)
 def test_body_parts(models, engine, name):
     model, limit = models(engine, name), CLIPS[name][1]
@@ -133,13 +136,13 @@ def test_body_parts(models, engine, name):
     assert float(rotation.geodesic(a.rotations[:, rest], b.rotations[:, rest]).mean()) > 1e-3
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", RECIPES)
 @pytest.mark.parametrize("name", CLIPS)
 def test_key_poses_are_hit_in_passing(models, engine, name):
     model = models(engine, name)
     clip = model.clips[0]
     keys = [(1.0, clip.crop(50, 51)), (3.0, clip.crop(120, 121))]
-    a, b = model.sample(2, edit=Edit.poses(keys, seconds=4.5))
+    a, b = model.sample(2, edit=Edit.keyframes(keys, seconds=4.5))
     for take in (a, b):
         for t, pose in keys:
             frame = round(t * clip.fps)
@@ -149,11 +152,11 @@ def test_key_poses_are_hit_in_passing(models, engine, name):
             around = root[frame - 4 : frame + 4]
             assert float(around.min()) > 0.2 * float(around.max()) - 1e-3 * take.skeleton.height  # no stop at the key
     assert differs(a, b) > 1e-3
-    anchored = model.sample(1, edit=Edit.poses(keys, anchored=True, seconds=4.5))[0]
-    kept(anchored, keys[1][1], 90)
+    world_space = model.sample(1, edit=Edit.keyframes(keys, world_space=True, seconds=4.5))[0]
+    kept(world_space, keys[1][1], 90)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", RECIPES)
 def test_what_no_model_learns_is_kept_and_blended(models, engine):
     clip = models(engine, "demo").clips[0]
     s = clip.skeleton
@@ -162,7 +165,7 @@ def test_what_no_model_learns_is_kept_and_blended(models, engine):
     q = clip.rotations.clone()
     q[:, finger] = rotation.exp(torch.tensor([0.8, 0.0, 0.0]))
     bent = replace(clip, rotations=q).crop(60, 100)
-    take = models(engine, "demo").sample(1, edit=Edit(5.0, kept=(Keep(bent, start=60),)))[0]
+    take = models(engine, "demo").sample(1, edit=Edit(5.0, constraints=(Constraint(bent, start=60),)))[0]
     kept(take, bent, 60)
     turn = rotation.geodesic(take.rotations[1:, finger], take.rotations[:-1, finger])
     assert float(turn.max()) < 0.25  # it comes and goes over the blend, not at once
@@ -172,7 +175,7 @@ def test_what_no_model_learns_is_kept_and_blended(models, engine):
 def test_fingers_reach_the_file_and_come_back(models, tmp_path):
     model = models("clip-match", "demo")
     clip = model.clips[0]
-    take = model.sample(1, edit=Edit.renew(clip, 5, 8))[0]
+    take = model.sample(1, edit=Edit.inpaint(clip, 5, 8))[0]
     again = api.load(take.save(tmp_path / "take.bvh"))
     far = (again.world()[1][:150] - clip.world()[1][:150]).norm(dim=-1).max()
     assert float(far) < 1e-4 * clip.skeleton.height
@@ -189,7 +192,9 @@ def strays(take, way):
     """Mean distance of the root from the way, as a share of its length."""
     root = take.world()[1][:, take.skeleton.root][:, (0, 2)].double()
     if way.times is not None:
-        return float((root - route(way, None, len(take), take.frame_time)[0]).norm(dim=1).mean()) / way.length
+        return (
+            float((root - sample_trajectory(way, None, len(take), take.frame_time)[0]).norm(dim=1).mean()) / way.length
+        )
     points = torch.tensor(way.points).double()
     dense = torch.cat(
         [torch.lerp(a, b, torch.linspace(0, 1, 40).double()[:, None]) for a, b in zip(points, points[1:])]
@@ -197,27 +202,27 @@ def strays(take, way):
     return float(torch.cdist(root, dense).amin(1).mean()) / way.length
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", RECIPES)
 @pytest.mark.parametrize("name", CLIPS)
 def test_ways_are_gone(models, engine, name):
     model = models(engine, name)
     h = model.clips[0].skeleton.height
-    stop = Way(((0, 0), (0, 2 * h), (0, 2 * h), (h, 3 * h)), (0, 3, 4.5, 7.0), (0, 0, 0, math.pi / 2))
-    for way in (Way(circle(2 * h)), stop):
-        for take in model.sample(2, edit=Edit(way=way)):
+    stop = Trajectory(((0, 0), (0, 2 * h), (0, 2 * h), (h, 3 * h)), (0, 3, 4.5, 7.0), (0, 0, 0, math.pi / 2))
+    for way in (Trajectory(circle(2 * h)), stop):
+        for take in model.sample(2, edit=Edit(trajectory=way)):
             assert strays(take, way) < 0.03
     assert abs(float(take.heading()[-1]) - math.pi / 2) < 0.5
     assert len(take) == round(7.0 * take.fps)
-    takes = model.sample(2, edit=Edit(way=Way(circle(2 * h))))
+    takes = model.sample(2, edit=Edit(trajectory=Trajectory(circle(2 * h))))
     assert differs(*takes) > 1e-3
 
 
 def test_a_walk_goes_its_way_without_sliding(clips):
     walks = [api.load(clips / "Walk-In-Circle.bvh").resample(30)]
     walks.append(walks[0].mirror())
-    eight = Way(tuple((2.5 * math.sin(a / 40 * math.pi), 1.6 * math.sin(a / 20 * math.pi)) for a in range(81)))
-    for way in (Way(circle(2.0)), eight):
-        takes = api.vary(walks, 2, seed=1, edit=Edit(way=way))
+    eight = Trajectory(tuple((2.5 * math.sin(a / 40 * math.pi), 1.6 * math.sin(a / 20 * math.pi)) for a in range(81)))
+    for way in (Trajectory(circle(2.0)), eight):
+        takes = api.vary(walks, 2, seed=1, edit=Edit(trajectory=way))
         assert max(strays(t, way) for t in takes) < 0.03
         assert metrics.score(takes, walks)["slip_ratio"] < 1.5
 
@@ -235,7 +240,7 @@ def test_a_normal_walk_done_proudly(clips):
     assert float(alike) > max(0.7, float(other))  # steps fall when the content's do
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", RECIPES)
 @pytest.mark.parametrize("name", CLIPS)
 def test_a_loop_closes(models, engine, name):
     model, limit = models(engine, name), CLIPS[name][1]
@@ -245,7 +250,7 @@ def test_a_loop_closes(models, engine, name):
     assert differs(a, b) > 1e-3
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", RECIPES)
 @pytest.mark.parametrize("name", CLIPS)
 def test_what_is_followed_is_what_is_done(models, engine, name):
     model = models(engine, name)
@@ -266,7 +271,7 @@ TWO = {
 def test_mixes_change_over_time(name):
     a, b = TWO[name]()
     mix = ((0, (1, 0)), (6, (1, 0)), (10, (0, 1)))
-    for take in api.vary([a, b], 2, seed=1, edit=Edit(16.0, mix=mix)):
+    for take in api.vary([a, b], 2, seed=1, edit=Edit(16.0, clip_weights=mix)):
         begin, end = take.crop(0, 150), take.crop(330, 480)
         assert near(begin, a) > near(begin, b) + 0.2
         assert near(end, b) > near(end, a) + 0.2
@@ -279,16 +284,16 @@ def near(take, clip):
 
 def test_a_slow_mix_arrives():
     a, b = TWO["demo"]()
-    for take in api.vary([a, b], 2, seed=1, edit=Edit(12.0, mix=((0, (1, 0)), (12, (0, 1))))):
+    for take in api.vary([a, b], 2, seed=1, edit=Edit(12.0, clip_weights=((0, (1, 0)), (12, (0, 1))))):
         assert near(take.crop(0, 60), a) > near(take.crop(0, 60), b)
         assert near(take.crop(-60), b) > near(take.crop(-60), a)
 
 
 def test_crowds_with_an_edit_keep_what_it_asks(models):
     model = models("clip-match", "demo")
-    way = Way(((0, 0), (2, 0), (2, 2)))
-    crowd = model.crowd(2, edit=Edit(way=way))
-    assert len(crowd[0]) == len(model.sample(1, edit=Edit(way=way))[0])
+    way = Trajectory(((0, 0), (2, 0), (2, 2)))
+    crowd = model.crowd(2, edit=Edit(trajectory=way))
+    assert len(crowd[0]) == len(model.sample(1, edit=Edit(trajectory=way))[0])
     legs = list(model.clips[0].skeleton.subtree(model.clips[0].skeleton.contacts[0]))
     held = model.crowd(2, edit=Edit.keep(model.clips[0], ["lower"]))[1]
     assert torch.equal(held.rotations[:, legs], model.clips[0].rotations[:, legs])
@@ -296,12 +301,12 @@ def test_crowds_with_an_edit_keep_what_it_asks(models):
 
 def test_who_is_asked_to_go_much_faster_says_so():
     with pytest.warns(MotifWarning, match="feet will slide; give it about"):
-        api.vary(demo(), 1, edit=Edit(2.0, way=Way(((0, 0), (30, 0)))))
+        api.vary(demo(), 1, edit=Edit(2.0, trajectory=Trajectory(((0, 0), (30, 0)))))
 
 
 def test_turning_back_takes_a_moment(clips):
     clip = api.load(clips / "Walk-In-Circle.bvh").resample(30)
-    (take,) = api.vary(clip, 1, edit=Edit(way=Way(((0, 0), (3, 0), (0, 0)))))
+    (take,) = api.vary(clip, 1, edit=Edit(trajectory=Trajectory(((0, 0), (3, 0), (0, 0)))))
     assert float(jerk(take).quantile(0.99) / jerk(clip).quantile(0.99)) < 3
     assert float(take.heading().diff().abs().max()) * take.fps < 10
 
@@ -310,42 +315,57 @@ def test_turning_back_takes_a_moment(clips):
 @pytest.mark.parametrize(
     ("edit", "says"),
     [
-        (lambda m: Edit(way=Way(((0, 0), (1, 0))), kept=(Keep(m.crop(0, 9)),)), r"Edit.way and Edit.kept\[0\] both"),
-        (lambda m: Edit(way=Way(((0, 0), (1, 0))), loop=True), "Edit.way and Edit.loop"),
-        (lambda m: Edit(2.0, way=Way(((0, 0), (1, 0)), (0, 5))), "Edit.way takes 5 s and the take lasts 2.00"),
-        (lambda m: Edit(mix=((0, (1, 1)),)), r"Edit.mix\[0\] has the weights \(1, 1\) for 1 clips"),
-        (lambda m: Edit(mix=((0, (0,)),)), "not all 0"),
-        (lambda m: Edit(mix=((3, (1,)), (2, (1,)))), r"Edit.mix\[1\] is at 2 s"),
-        (lambda m: Edit(kept=(Keep(m.crop(0, 9), blend=-1),)), r"Edit.kept\[0\]: blend is -1"),
-        (lambda m: Edit(kept=(Keep(m.crop(0, 9), rate=0),)), r"Edit.kept\[0\]: rate is 0"),
+        (
+            lambda m: Edit(trajectory=Trajectory(((0, 0), (1, 0))), constraints=(Constraint(m.crop(0, 9)),)),
+            r"Edit.trajectory and Edit.constraints\[0\] both",
+        ),
+        (lambda m: Edit(trajectory=Trajectory(((0, 0), (1, 0))), loop=True), "Edit.trajectory and Edit.loop"),
+        (
+            lambda m: Edit(2.0, trajectory=Trajectory(((0, 0), (1, 0)), (0, 5))),
+            "Edit.trajectory takes 5 s and the take lasts 2.00",
+        ),
+        (lambda m: Edit(clip_weights=((0, (1, 1)),)), r"Edit.clip_weights\[0\] has the weights \(1, 1\) for 1 clips"),
+        (lambda m: Edit(clip_weights=((0, (0,)),)), "not all 0"),
+        (lambda m: Edit(clip_weights=((3, (1,)), (2, (1,)))), r"Edit.clip_weights\[1\] is at 2 s"),
+        (lambda m: Edit(constraints=(Constraint(m.crop(0, 9), blend=-1),)), r"Edit.constraints\[0\]: blend is -1"),
+        (lambda m: Edit(constraints=(Constraint(m.crop(0, 9), rate=0),)), r"Edit.constraints\[0\]: rate is 0"),
         (lambda m: Edit.keep(m, ["lower"], slice(5, 5)), "leave none"),
-        (lambda m: Edit.renew(m, 5, 2), "Edit.renew: 5 to 2 s"),
-        (lambda m: Edit.join(m, m, 0), "Edit.join: 0 s"),
+        (lambda m: Edit.inpaint(m, 5, 2), "Edit.inpaint: 5 to 2 s"),
+        (lambda m: Edit.inbetween(m, m, 0), "Edit.inbetween: 0 s"),
         (lambda m: Edit.expand(m), "Edit.expand: 0 s before"),
-        (lambda m: Edit.renew(m, math.nan, 5), "Edit.renew: nan to 5 s"),
-        (lambda m: Edit.renew(m, -5, 3), "Edit.renew: -5 to 3 s"),
-        (lambda m: Edit.join(m, m, math.nan), "Edit.join: nan s"),
+        (lambda m: Edit.inpaint(m, math.nan, 5), "Edit.inpaint: nan to 5 s"),
+        (lambda m: Edit.inpaint(m, -5, 3), "Edit.inpaint: -5 to 3 s"),
+        (lambda m: Edit.inbetween(m, m, math.nan), "Edit.inbetween: nan s"),
         (lambda m: Edit.expand(m, math.inf), "Edit.expand: inf s before"),
         (lambda m: Edit.expand(m, 0.001), "Edit.expand: 0.001 s before"),
-        (lambda m: Edit.poses([]), "Edit.poses: at"),
-        (lambda m: Edit.poses({math.nan: m}), "Edit.poses: at"),
+        (lambda m: Edit.keyframes([]), "Edit.keyframes: at"),
+        (lambda m: Edit.keyframes({math.nan: m}), "Edit.keyframes: at"),
         (lambda m: Edit.keep(m, frames=(0, 9)), "Edit.keep: frames is"),
-        (lambda m: Edit(kept=Keep(m)), "Edit.kept holds"),
-        (lambda m: Edit(way=((0, 0), (3, 0))), "Edit.way is .* give a Way"),
+        (lambda m: Edit(constraints=Constraint(m)), "Edit.constraints holds"),
+        (lambda m: Edit(trajectory=((0, 0), (3, 0))), "Edit.trajectory is .* give a Trajectory"),
         (lambda m: {"seconds": 3}, "edit is dict"),
-        (lambda m: Edit(kept=(Keep(m.crop(0, 9), joints="lower"),)), r"Edit.kept\[0\]: joints is the text 'lower'"),
-        (lambda m: Edit(kept=(Keep(m.crop(0, 9), ("nose",)),)), r"Edit.kept\[0\].joints: no joint 'nose'"),
-        (lambda m: Edit(kept=(Keep(m.crop(0, 9), start=-5),)), r"Edit.kept\[0\] begins 0.17 s before the take"),
-        (lambda m: Edit(weights={"upper": math.nan}), "Edit.weights holds"),
-        (lambda m: Edit(weights={"upper": 1e30}), "at most 1000"),
-        (lambda m: Edit(5.0, mix=((50, (1,)),)), r"Edit.mix\[0\] is at 50 s"),
-        (lambda m: Edit(way=Way("abc")), "at least two points"),
-        (lambda m: Edit(way=Way(((0, None), (1, 1)))), "at least two points"),
-        (lambda m: Edit(way=Way(((0, 0),))), "at least two points"),
-        (lambda m: Edit(way=Way(((0, 0), (1, math.nan)))), "finite"),
-        (lambda m: Edit(way=Way(((0, 0), (0, 0)))), "all in one place"),
-        (lambda m: Edit(way=Way(((0, 0), (1, 0)), (0, 0))), "begin at 0 and rise"),
-        (lambda m: Edit(way=Way(((0, 0), (1, 0)), facing=(0,))), "Way.facing"),
+        (
+            lambda m: Edit(constraints=(Constraint(m.crop(0, 9), joints="lower"),)),
+            r"Edit.constraints\[0\]: joints is the text 'lower'",
+        ),
+        (
+            lambda m: Edit(constraints=(Constraint(m.crop(0, 9), ("nose",)),)),
+            r"Edit.constraints\[0\].joints: no joint 'nose'",
+        ),
+        (
+            lambda m: Edit(constraints=(Constraint(m.crop(0, 9), start=-5),)),
+            r"Edit.constraints\[0\] begins 0.17 s before the take",
+        ),
+        (lambda m: Edit(joint_weights={"upper": math.nan}), "Edit.joint_weights holds"),
+        (lambda m: Edit(joint_weights={"upper": 1e30}), "at most 1000"),
+        (lambda m: Edit(5.0, clip_weights=((50, (1,)),)), r"Edit.clip_weights\[0\] is at 50 s"),
+        (lambda m: Edit(trajectory=Trajectory("abc")), "at least two points"),
+        (lambda m: Edit(trajectory=Trajectory(((0, None), (1, 1)))), "at least two points"),
+        (lambda m: Edit(trajectory=Trajectory(((0, 0),))), "at least two points"),
+        (lambda m: Edit(trajectory=Trajectory(((0, 0), (1, math.nan)))), "finite"),
+        (lambda m: Edit(trajectory=Trajectory(((0, 0), (0, 0)))), "all in one place"),
+        (lambda m: Edit(trajectory=Trajectory(((0, 0), (1, 0)), (0, 0))), "begin at 0 and rise"),
+        (lambda m: Edit(trajectory=Trajectory(((0, 0), (1, 0)), facing=(0,))), "Trajectory.facing"),
     ],
 )
 def test_edits_that_cannot_be_met_name_the_field(edit, says):
@@ -358,10 +378,17 @@ def test_engines_say_what_they_cannot_do_before_they_work(models):
     clip = models("clip-gan", "demo").clips[0]
     for engine in ("clip-gan", "clip-flow"):
         with pytest.raises(MotifError, match=f"{engine} cannot be asked for a mix over time: .* clip-match can"):
-            models(engine, "demo").sample(1, edit=Edit(mix=((0, (1,)),)))
-    assert Edit(loop=True, weights={"upper": 2}).asks == ("a loop", "weights of joints")
-    everything = Edit(1, True, (Keep(clip), Keep(clip, rate=3.0)), {"upper": 1}, Way(((0, 0), (1, 0))), ((0, (1,)),))
-    assert everything.asks == ASKS
+            models(engine, "demo").sample(1, edit=Edit(clip_weights=((0, (1,)),)))
+    assert Edit(loop=True, joint_weights={"upper": 2}).features == ("a loop", "weights of joints")
+    everything = Edit(
+        1,
+        True,
+        (Constraint(clip), Constraint(clip, rate=3.0)),
+        {"upper": 1},
+        Trajectory(((0, 0), (1, 0))),
+        ((0, (1,)),),
+    )
+    assert everything.features == EDIT_FEATURES
 
 
 # --- real creatures --------------------------------------------------------------------------------------------------
@@ -377,11 +404,11 @@ def test_seams_of_other_real_rigs(request, name):
     third, fps = len(clip) // 3, clip.fps
     piece, second = clip.crop(third, third + round(0.8 * fps)), clip.crop(2 * third)
     at = third + round(1.5 * fps)
-    for take in api.vary(clip, 2, seed=1, edit=Edit.renew(clip, third / fps, 2 * third / fps)):
+    for take in api.vary(clip, 2, seed=1, edit=Edit.inpaint(clip, third / fps, 2 * third / fps)):
         kept(take, clip.crop(0, third), 0)
         assert seam(take, clip, [third], 0, 0.5) < SEAM
         assert seam(take, clip, [2 * third], 0.5, 0) < SEAM
-    for take in api.vary(clip, 2, seed=1, edit=Edit.join(clip.crop(0, third), second, 1.5, anchored=False)):
+    for take in api.vary(clip, 2, seed=1, edit=Edit.inbetween(clip.crop(0, third), second, 1.5, world_space=False)):
         assert seam(take, clip, [third], 0, 0.5) < SEAM
         assert seam(take, clip, [at], 0.5, 0) < SEAM
     for take in api.vary(clip, 2, seed=1, edit=Edit.expand(piece, 2, 2)):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from motif import pyramid, rotation
+from motif import resample, rotation
 from motif.errors import MotifError
 from motif.features import Features, PaperFeatures, Start
 from motif.motion import Motion
@@ -108,7 +108,7 @@ def test_velocities_are_right_at_every_level():
     x = features.encode(motion)
     truth = motion.world()[1][-1, 0] - motion.world()[1][0, 0]
     for frames in (160, 120, 60):
-        coarse = pyramid.resize(x, frames)
+        coarse = resample.resize(x, frames)
         _, path = features.trajectory(coarse, motion.frame_time * 240 / frames, features.start(motion))
         gone = (path[-1] - path[0]).float()
         assert float((gone - truth)[[0, 2]].norm()) < 0.05 * float(truth[[0, 2]].norm())
@@ -183,9 +183,9 @@ def test_paper_numbers_of_the_salsa(clips):
     assert x.shape == (648, 174)
     assert [round(v, 2) for v in x[:, 144:168:6].mean(0).tolist()] == [0.64, 0.58, 0.65, 0.60]
     amplitudes, before = [], None
-    for frames in pyramid.lengths(648):
-        level = pyramid.resize(x, frames, antialias=False)
-        up = 0 if before is None else pyramid.resize(before, frames, antialias=False)
+    for frames in resample.level_lengths(648):
+        level = resample.resize(x, frames, antialias=False)
+        up = 0 if before is None else resample.resize(before, frames, antialias=False)
         amplitudes.append(float((level - up).square().mean().sqrt()))
         before = level
     assert [round(a, 4) for a in amplitudes] == [0.5430, 0.0503, 0.0363, 0.0274, 0.0201, 0.0149, 0.0157]

@@ -10,7 +10,7 @@ from motif import api
 from motif.edit import Edit
 from motif.errors import MotifError
 from motif.features import PaperFeatures
-from motif.nets.clip_gan import PaperNet, neighbours, reach, tower
+from motif.nets.clip_gan import PaperNet, conv_stack, neighbours, reach
 from motif.recipes.ganimator import PRESETS, _Game, contact_loss, step
 from motif.skeleton import MIXAMO_24
 from rigs import RIGS, walk
@@ -174,7 +174,7 @@ def test_paper_poses_have_gradients(scales):
 
 
 def test_towers_see_as_far_as_they_say():
-    net = tower(3, 2, 8, (1, 2, 1, 2))
+    net = conv_stack(3, 2, 8, (1, 2, 1, 2))
     x = torch.randn(1, 3, 41, requires_grad=True)
     (slope,) = torch.autograd.grad(net(x)[0, 0, 20], x)
     seen = (slope.abs().sum((0, 1)) > 0).nonzero()[:, 0]

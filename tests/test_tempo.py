@@ -4,26 +4,27 @@ from dataclasses import replace
 import pytest
 import torch
 
-from motif import api, metrics, pyramid, tempo
-from motif.edit import Edit, chance
+from motif import api, metrics, resample, tempo
+from motif.edit import Edit
 from motif.features import Features
+from motif.seeds import take_rng
 from rigs import RIGS, walk
 
 
 def test_values_at_whole_frames_are_the_frames_and_at_others_the_wave():
     t = torch.arange(200.0).double()
     wave = torch.stack((torch.sin(0.4 * t), torch.cos(0.9 * t)), -1)
-    assert float((pyramid.at(wave, t) - wave).abs().max()) < 1e-12
+    assert float((resample.sinc_interpolate(wave, t) - wave).abs().max()) < 1e-12
     when = torch.arange(20, 170, 0.37).double()
     truth = torch.stack((torch.sin(0.4 * when), torch.cos(0.9 * when)), -1)
-    assert float((pyramid.at(wave, when) - truth).abs().max()) < 0.01
-    assert torch.allclose(pyramid.at(wave, torch.tensor([-5.0, 500.0])), wave[[0, -1]])
+    assert float((resample.sinc_interpolate(wave, when) - truth).abs().max()) < 0.01
+    assert torch.allclose(resample.sinc_interpolate(wave, torch.tensor([-5.0, 500.0])), wave[[0, -1]])
 
 
 @pytest.mark.parametrize("frames", [1, 2, 5, 31, 400])
 def test_a_strayed_tempo_begins_and_ends_in_time_and_never_turns_back(frames):
     for seed in range(20):
-        when = tempo.strayed(frames, 1 / 30, 0.25, chance(seed, 0))
+        when = tempo.time_warp(frames, 1 / 30, 0.25, take_rng(seed, 0))
         assert when.shape == (frames,)
         assert float(when[0]) == 0
         if frames == 1:
@@ -31,11 +32,11 @@ def test_a_strayed_tempo_begins_and_ends_in_time_and_never_turns_back(frames):
         speed = when.diff()
         assert float(speed.min()) > 0.3
         assert abs(float(when[-1] + speed[-1]) - frames) < 0.2
-    assert float(tempo.strayed(400, 1 / 30, 0.0, chance(0, 0)).diff().sub(1).abs().max()) < 1e-9
+    assert float(tempo.time_warp(400, 1 / 30, 0.0, take_rng(0, 0)).diff().sub(1).abs().max()) < 1e-9
 
 
 def test_the_amount_asked_for_is_what_strays():
-    speeds = torch.cat([tempo.strayed(3000, 1 / 30, 0.2, chance(s, 0)).diff()[100:-100].log() for s in range(5)])
+    speeds = torch.cat([tempo.time_warp(3000, 1 / 30, 0.2, take_rng(s, 0)).diff()[100:-100].log() for s in range(5)])
     assert 0.12 < float(speeds.std()) < 0.2  # values between those drawn are smaller
 
 
@@ -51,22 +52,22 @@ def repeated(speeds):
 
 
 def test_a_clip_that_keeps_time_gives_no_freedom_and_one_that_does_not_gives_its_own():
-    steady = tempo.freedom([repeated([1.0] * 8)])
+    steady = tempo.tempo_variability([repeated([1.0] * 8)])
     assert steady.amount(0.2) < 0.07
-    free = tempo.freedom([repeated([0.7, 1.0, 1.4, 0.84, 1.18])])
+    free = tempo.tempo_variability([repeated([0.7, 1.0, 1.4, 0.84, 1.18])])
     assert free.amount(0.3) > steady.amount(0.3) + 0.05
     alone = api.demo_clip().crop(0, 60)
-    assert tempo.freedom([alone]).amount(0.2) > 0.15  # nothing comes again: nothing is known to be steady
-    assert tempo.freedom([alone]).amount(0.0) == 0
-    assert tempo.freedom([alone.crop(0, 3)]).amount(0.2) == 0
+    assert tempo.tempo_variability([alone]).amount(0.2) > 0.15  # nothing comes again: nothing is known to be steady
+    assert tempo.tempo_variability([alone]).amount(0.0) == 0
+    assert tempo.tempo_variability([alone.crop(0, 3)]).amount(0.2) == 0
 
 
 def test_what_is_retimed_comes_to_the_same_place():
     clip = api.demo_clip()
     features = Features.of([clip])
     x = features.encode(clip)
-    when = tempo.strayed(len(clip), clip.frame_time, 0.2, chance(4, 0))
-    y = tempo.retimed(features, torch.cat((x, x[:, 1:3]), -1), when)
+    when = tempo.time_warp(len(clip), clip.frame_time, 0.2, take_rng(4, 0))
+    y = tempo.apply_time_warp(features, torch.cat((x, x[:, 1:3]), -1), when)
     assert torch.equal(y[:, -2:], y[:, 1:3])
     first, path = features.trajectory(x, clip.frame_time, features.start(clip))
     second, other = features.trajectory(y[:, : features.width], clip.frame_time, features.start(clip))
@@ -76,9 +77,9 @@ def test_what_is_retimed_comes_to_the_same_place():
 
 def test_tempo_makes_takes_newer_and_kept_pieces_stay_in_time():
     clip = api.demo_clip()
-    plain, strayed = (metrics.score(api.vary(clip, 4, seed=1, tempo=t), [clip]) for t in (0.0, 0.4))
-    assert strayed["novelty"] > plain["novelty"] + 0.05
-    assert strayed["slip_ratio"] < 1.3
+    plain, time_warp = (metrics.score(api.vary(clip, 4, seed=1, tempo=t), [clip]) for t in (0.0, 0.4))
+    assert time_warp["novelty"] > plain["novelty"] + 0.05
+    assert time_warp["slip_ratio"] < 1.3
     edit = Edit.keep(clip, joints=["lower"])
     kept, same = (api.vary(clip, 1, edit=edit, tempo=t)[0] for t in (0.0, 0.4))
     assert torch.equal(kept.rotations, same.rotations)

@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import nn
 
-from motif import api, shelf
+from motif import api, registry
 from motif.errors import MotifError, Stopped
-from motif.train import Adam, Stage, Train, Update, run
+from motif.train import Optim, Stage, TrainConfig, Update, run
 
 
 class Toy(nn.Module):
@@ -31,17 +31,17 @@ class Toy(nn.Module):
 
 def stages(net, steps=(30, 20)):
     """The second stage begins from what the first one learned."""
-    yield Stage("first", steps[0], (Update("fit", net, net.loss, Adam(1e-2)),), net.a)
+    yield Stage("first", steps[0], (Update("fit", net, net.loss, Optim(1e-2)),), net.a)
     with torch.no_grad():
         net.b.weight.copy_(net.a.weight[:1])
-    both = Update("a", net.a, net.loss, Adam(1e-2), 2), Update("b", net.b, net.loss, Adam(1e-2, (0.9, 0.999), "none"))
+    both = Update("a", net.a, net.loss, Optim(1e-2), 2), Update("b", net.b, net.loss, Optim(1e-2, (0.9, 0.999), "none"))
     yield Stage("second", steps[1], both)
 
 
 PLAN = [("first", 30), ("second", 20)]
 
 
-FP32 = Train("fp32")
+FP32 = TrainConfig("fp32")
 
 
 def trained(folder=None, stop=None, seed=0, train=FP32):
@@ -133,12 +133,17 @@ def test_a_loss_that_is_not_finite_is_named():
         return net.a.weight.sum() * float("nan"), {}
 
     with pytest.raises(MotifError, match=r"the loss 'bad' is nan at step 0 of stage 'only'"):
-        run(net, lambda: iter([Stage("only", 3, (Update("bad", net, broken),))]), [("only", 3)], train=Train("fp32"))
+        run(
+            net,
+            lambda: iter([Stage("only", 3, (Update("bad", net, broken),))]),
+            [("only", 3)],
+            train=TrainConfig("fp32"),
+        )
 
 
 def test_both_precisions_run():
-    assert all(v.isfinite().all() for v in trained(train=Train("bf16")).values())
-    assert all(v.isfinite().all() for v in trained(train=Train("auto")).values())
+    assert all(v.isfinite().all() for v in trained(train=TrainConfig("bf16")).values())
+    assert all(v.isfinite().all() for v in trained(train=TrainConfig("auto")).values())
 
 
 def learn(folder, life=None):
@@ -152,7 +157,7 @@ def learn(folder, life=None):
             threading.Timer(life, os.kill, (os.getpid(), signal.SIGKILL)).start()
 
     clip = api.demo_clip().crop(0, 150)
-    habits = Train("fp32", save_every=0.02, device="cpu")
+    habits = TrainConfig("fp32", save_every=0.02, device="cpu")
     model = api.fit("clip-gan", clip, 3, folder / "run", habits, told, steps=250, batch=4, width=16)
     model.save(folder / "model.safetensors")
     return marks
@@ -185,7 +190,7 @@ def test_killed_at_twenty_random_moments_the_model_is_the_same_and_no_file_is_ha
 @pytest.mark.parametrize("engine", ["clip-gan", "clip-flow"])
 def test_losses_are_computed_where_the_net_is(engine):
     """On the meta device, which has no numbers but refuses to mix with the processor, as a GPU does."""
-    recipe = shelf.engine(engine, steps=3, batch=2, width=8)
+    recipe = registry.recipe(engine, steps=3, batch=2, width=8)
     exemplar = recipe.prepare([api.demo_clip().crop(0, 150)])
     net = recipe.net(exemplar).to("meta")
     with pytest.raises(RuntimeError, match=r"same device|meta"):
@@ -201,9 +206,9 @@ def test_losses_are_computed_where_the_net_is(engine):
 def test_a_device_that_is_not_there_is_named():
     net = Toy()
     with pytest.raises(MotifError, match=r"training on 'xpu' is not possible here .*choose cpu or auto"):
-        run(net, lambda: stages(net), PLAN, train=Train(device="xpu"))
+        run(net, lambda: stages(net), PLAN, train=TrainConfig(device="xpu"))
     with pytest.raises(MotifError, match="training on 'gpu' is not possible here"):
-        run(net, lambda: stages(net), PLAN, train=Train(device="gpu"))
+        run(net, lambda: stages(net), PLAN, train=TrainConfig(device="gpu"))
     assert next(net.parameters()).device.type == "cpu"
 
 
@@ -211,6 +216,6 @@ def test_a_device_that_is_not_there_is_named():
 @pytest.mark.parametrize("engine", ["clip-gan", "clip-flow", "ganimator", "paper", "sinmdm", "sinmdm-qna"])
 def test_engines_learn_on_a_gpu(engine, clips):
     few = {"samples": (64,)} if engine in ("ganimator", "paper") else {"steps": 4}
-    model = api.fit(engine, api.load(clips / "Salsa-Dancing-6.bvh"), 1, train=Train(device="cuda"), **few)
+    model = api.fit(engine, api.load(clips / "Salsa-Dancing-6.bvh"), 1, train=TrainConfig(device="cuda"), **few)
     assert all(v.device.type == "cpu" for v in model.net.state_dict().values())
     assert all(v.isfinite().all() for v in model.net.state_dict().values())

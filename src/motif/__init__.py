@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from .api import score as score
     from .api import show as show
     from .api import vary as vary
+    from .edit import Constraint as Constraint
     from .edit import Edit as Edit
-    from .edit import Keep as Keep
-    from .edit import Way as Way
+    from .edit import Trajectory as Trajectory
     from .errors import MotifError as MotifError
     from .errors import MotifWarning as MotifWarning
     from .motion import Motion as Motion
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     **dict.fromkeys(("Model", "demo_clip", "fit", "info", "load", "report", "score", "show", "vary"), "api"),
-    **dict.fromkeys(("Edit", "Keep", "Way"), "edit"),
+    **dict.fromkeys(("Edit", "Constraint", "Trajectory"), "edit"),
     **dict.fromkeys(("MotifError", "MotifWarning"), "errors"),
     "Motion": "motion",
     "Skeleton": "skeleton",

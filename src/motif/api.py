@@ -11,13 +11,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from . import bundle, contact, cores, crowd, draw, metrics, page, shelf
-from .edit import Edit, chance
+from . import bundle, contact, crowd, draw, metrics, page, parallel, registry
+from .edit import Edit
 from .errors import MotifError
 from .io import load
 from .metrics import fakes
 from .motion import Motion
-from .train import HABITS, Progress, Train, forget, run
+from .seeds import take_rng
+from .train import HABITS, Progress, TrainConfig, forget, run
 
 __all__ = ["Model", "Pose", "demo_clip", "fit", "forget", "info", "load", "report", "score", "show", "vary"]
 
@@ -37,7 +38,7 @@ class Model:
 
     engine: str
     """Name on the shelf."""
-    recipe: shelf.Recipe
+    recipe: registry.Recipe
     clips: tuple[Motion, ...]
     exemplar: Any
     """What the engine sees of the clips."""
@@ -71,7 +72,7 @@ class Model:
             raise MotifError(f"edit is {type(edit).__name__} {str(edit)[:40]!r}; give a motif.Edit")
         if seconds is not None:
             edit = replace(edit, seconds=seconds)
-        shelf.refuse(self.engine, self.recipe, edit)
+        registry.check_supported(self.engine, self.recipe, edit)
         return self.recipe.sample(self.net, self.exemplar, edit, n, seed, lock, progress)
 
     def crowd(
@@ -98,17 +99,17 @@ class Model:
         if not 0 <= spread < 1:
             raise MotifError(f"spread is {spread}; give a share from 0 to below 1")
         edit = edit or Edit()
-        if edit.asks:
+        if edit.features:
             takes = self.sample(n, seconds, seed, edit, progress=lambda done: progress(0.8 * done))
             return crowd.arrange(takes, seed, gap, lambda done: progress(0.8 + 0.2 * done))
         first = self.clips[0]
-        wanted = replace(edit, seconds=edit.seconds if seconds is None else seconds).length(
+        wanted = replace(edit, seconds=edit.seconds if seconds is None else seconds).duration(
             2 * sum(c.seconds for c in self.clips)
         )
         frames = max(round(wanted / first.frame_time), 1)
         takes = self.sample(n, wanted * (1 + spread), seed, progress=lambda done: progress(0.8 * done))
-        speeds = [1 + spread * (2 * float(torch.rand(1, generator=chance(seed, k))) - 1) for k in range(n)]
-        takes = cores.each(lambda pair: pair[0].retime(pair[1]).crop(0, frames), zip(takes, speeds))
+        speeds = [1 + spread * (2 * float(torch.rand(1, generator=take_rng(seed, k))) - 1) for k in range(n)]
+        takes = parallel.parallel_map(lambda pair: pair[0].retime(pair[1]).crop(0, frames), zip(takes, speeds))
         return crowd.arrange(takes, seed, gap, lambda done: progress(0.8 + 0.2 * done))
 
     def stream(self, seed: int = 0, lock: bool = True) -> "Iterator[Pose]":
@@ -134,7 +135,7 @@ class Model:
 
     def turned(self, **dials: Any) -> "Model":
         """The same model with other dials for its takes (``variety``, ``tempo``, ``completeness``); None stays."""
-        return replace(self, recipe=shelf.turned(self.engine, self.recipe, **dials))
+        return replace(self, recipe=registry.turned(self.engine, self.recipe, **dials))
 
     def save(self, path: str | Path) -> Path:
         """Write the model as one ``.safetensors`` file: weights, clips, and what is needed to go on from them."""
@@ -146,7 +147,7 @@ class Model:
         """Read what :meth:`save` wrote; nothing in the file is executed."""
         about, clips, weights = bundle.read(path)
         dials = {k: tuple(v) if isinstance(v, list) else v for k, v in about["recipe"].items()}
-        recipe = shelf.engine(about["engine"], **dials)
+        recipe = registry.recipe(about["engine"], **dials)
         exemplar = recipe.prepare(clips)
         net = recipe.net(exemplar)
         bundle.load_weights(net, weights, path)
@@ -158,7 +159,7 @@ def fit(
     clips: Sequence[Motion] | Motion,
     seed: int = 0,
     folder: str | Path | None = None,
-    train: Train = HABITS,
+    train: TrainConfig = HABITS,
     progress: Callable[[Progress], None] = lambda told: None,
     **dials: Any,
 ) -> Model:
@@ -174,9 +175,9 @@ def fit(
         dials: fields of the recipe.
     """
     clips = _several(clips)
-    recipe = shelf.engine(engine, **dials)
+    recipe = registry.recipe(engine, **dials)
     exemplar = recipe.prepare(clips)
-    with cores.one_thread(), torch.random.fork_rng([]):
+    with parallel.single_thread(), torch.random.fork_rng([]):
         torch.manual_seed(seed)
         net = recipe.net(exemplar)
         seen = [bundle.digest({"rotations": c.rotations, "positions": c.positions}) for c in clips]
@@ -201,7 +202,7 @@ def vary(
 ) -> list[Motion]:
     """New takes of clips of one rig: :func:`fit` with the dials (variety, completeness), then :meth:`Model.sample`."""
     if isinstance(edit, Edit):
-        shelf.refuse(engine, shelf.engine(engine, **dials), edit)  # before anything is learned
+        registry.check_supported(engine, registry.recipe(engine, **dials), edit)  # before anything is learned
     return fit(engine, clips, seed, **dials).sample(n, seconds, seed, edit, lock, progress)
 
 

@@ -102,7 +102,7 @@ def vary(
 
     motions = _load(clips, units, root_offset, up, clip, fps)
     folder = _folder(out or Path("out") / motions[0].name)
-    edit = api.Edit(loop=loop, weights=_weights(weight))
+    edit = api.Edit(loop=loop, joint_weights=_weights(weight))
     with _progress("learning") as progress:
         dials: dict[str, Any] = {"variety": variety, "tempo": tempo, "completeness": completeness}
         model = api.fit(engine, motions, seed, progress=_learning(progress), **dials)
@@ -164,7 +164,7 @@ def fit(
             motions,
             seed,
             folder,
-            api.Train(precision=precision, device=device),
+            api.TrainConfig(precision=precision, device=device),
             _learning(progress),
             steps=steps,
         )
@@ -251,7 +251,7 @@ def edit(
 ) -> None:
     """Keep what you like of a clip and change the rest, go along a path, restyle.
 
-    One of --edit, --keep, --renew, --before/--after, --content and --way says what; a file can ask for several.
+    One of --edit, --keep, --inpaint, --before/--after, --content and --trajectory says what; a file can ask for several.
 
     Parameters
     ----------
@@ -264,7 +264,7 @@ def edit(
     keep
         Joints or body parts of the (first) clip to keep throughout, e.g. --keep lower; the rest is renewed.
     renew
-        Seconds of the (first) clip to make anew, FROM:TO, e.g. --renew 2:5 (or 2: or :5); the rest is kept.
+        Seconds of the (first) clip to make anew, FROM:TO, e.g. --inpaint 2:5 (or 2: or :5); the rest is kept.
     before
         Seconds to add before the (first) clip.
     after
@@ -272,7 +272,7 @@ def edit(
     content
         A motion file whose course is followed in the source's style.
     way
-        Points on the ground to walk along, X,Z in metres with spaces between, e.g. --way "0,0 3,0 3,3".
+        Points on the ground to walk along, X,Z in metres with spaces between, e.g. --trajectory "0,0 3,0 3,3".
     seconds
         Length of each take; what the edit needs if not given.
     seed
@@ -293,10 +293,10 @@ def edit(
     given = {
         "--edit": request,
         "--keep": keep,
-        "--renew": renew,
+        "--inpaint": renew,
         "--before/--after": None if before is None and after is None else (before or 0.0, after or 0.0),
         "--content": content,
-        "--way": way,
+        "--trajectory": way,
     }
     used = [name for name, value in given.items() if value is not None]
     if len(used) != 1:
@@ -306,7 +306,7 @@ def edit(
     asked = _asked(used[0], given[used[0]], clips[0], read)
     folder = _folder(out or Path("out") / clips[0].name)
     if save_edit is not None:
-        from .request import write
+        from .edit_file import write
 
         print(f"edit: {write(asked, save_edit)}", file=sys.stderr)
     model = learn(asked)
@@ -316,7 +316,7 @@ def edit(
     except MotifError as error:
         if request is None:
             raise
-        raise MotifError(f"{request}: {str(error).replace('Edit.kept', 'keep').replace('Edit.', '')}") from None
+        raise MotifError(f"{request}: {str(error).replace('Edit.constraints', 'keep').replace('Edit.', '')}") from None
     _told(takes, _write(takes, folder, source), as_json)
 
 
@@ -603,7 +603,7 @@ def _source(
     source: Sequence[Path], engine: str, seed: int, dials: dict[str, Any], reading: tuple[Any, ...]
 ) -> "tuple[Sequence[Motion], Callable[[Edit | None], Model]]":
     """Clips, and what makes a model of them that an edit can be asked of: a model file is one already."""
-    from . import api, shelf
+    from . import api, registry
 
     if any(p.suffix == ".safetensors" for p in source):
         if len(source) > 1:
@@ -614,7 +614,7 @@ def _source(
 
     def learn(asked: "Edit | None") -> "Model":
         if asked is not None:
-            shelf.refuse(engine, shelf.engine(engine, **dials), asked)
+            registry.check_supported(engine, registry.recipe(engine, **dials), asked)
         with _progress("learning") as progress:
             return api.fit(engine, motions, seed, progress=_learning(progress), **dials)
 
@@ -623,23 +623,25 @@ def _source(
 
 def _asked(option: str, value: Any, first: "Motion", read: "Callable[[Path], Motion]") -> "Edit":
     """The edit that one option stands for."""
-    from . import request
-    from .edit import Edit, Way
+    from . import edit_file
+    from .edit import Edit, Trajectory
 
     if option == "--edit":
-        return request.read(value, read)
+        return edit_file.read(value, read)
     if option == "--keep":
         return Edit.keep(first, value)
-    if option == "--renew":
-        return Edit.renew(first, *_span(option, value, first))
+    if option == "--inpaint":
+        return Edit.inpaint(first, *_span(option, value, first))
     if option == "--content":
         return Edit.restyle(read(value))
-    if option == "--way":
+    if option == "--trajectory":
         try:
             points = tuple((float(x), float(z)) for x, z in (point.split(",") for point in value.split()))
         except ValueError:
-            raise MotifError(f"--way {value!r}; expected points as X,Z with spaces between: '0,0 3,0 3,3'") from None
-        return Edit(way=Way(points))
+            raise MotifError(
+                f"--trajectory {value!r}; expected points as X,Z with spaces between: '0,0 3,0 3,3'"
+            ) from None
+        return Edit(trajectory=Trajectory(points))
     return Edit.expand(first, *value)
 
 

@@ -155,8 +155,8 @@ def lock(
     frame_time: float,
     ease: float = 0.15,
     fixed: Bool[Tensor, "*b t j"] | None = None,
-    tread: Float[Tensor, "*b t c 3"] | None = None,
-    lift: Float[Tensor, "*b t c"] | None = None,
+    contact_velocity: Float[Tensor, "*b t c 3"] | None = None,
+    height_offset: Float[Tensor, "*b t c"] | None = None,
 ) -> Float[Tensor, "*b t j 4"]:
     """Local rotations with every standing contact joint held where it stands.
 
@@ -184,9 +184,13 @@ def lock(
     still = torch.zeros(q.shape[:3], dtype=torch.bool) if fixed is None else fixed.reshape(q.shape[:3])
     world_p = feet(skeleton, q, p)
     raised = torch.zeros_like(world_p)
-    if lift is not None:
-        raised[..., 1] = lift.reshape(raised.shape[:-1])
-    way = torch.zeros(*flags.shape, 3) if tread is None else tread.reshape(*flags.shape, 3).cumsum(1)
+    if height_offset is not None:
+        raised[..., 1] = height_offset.reshape(raised.shape[:-1])
+    way = (
+        torch.zeros(*flags.shape, 3)
+        if contact_velocity is None
+        else contact_velocity.reshape(*flags.shape, 3).cumsum(1)
+    )
     margin = max(round(ease / frame_time), 1)
     for limb in limbs(skeleton):
         held = still[:, :, list(limb.chain)].any(-1)

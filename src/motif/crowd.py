@@ -7,10 +7,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from . import cores
-from .edit import chance
+from . import parallel
 from .errors import MotifError
 from .motion import Motion
+from .seeds import take_rng
 
 BLOCK = 0.25
 """Seconds that a body's capsule stands for."""
@@ -65,9 +65,9 @@ def arrange(
     centres: list[Tensor] = []
     reaches: list[Tensor] = []
     farthest = 0
-    flats = cores.each(lambda t: t.world()[1][..., (0, 2)], takes)
+    flats = parallel.parallel_map(lambda t: t.world()[1][..., (0, 2)], takes)
     for k, (take, flat) in enumerate(zip(takes, flats)):
-        turn = 2 * math.pi * torch.rand(1, generator=chance(seed, k))
+        turn = 2 * math.pi * torch.rand(1, generator=take_rng(seed, k))
         c, s = torch.cos(turn), torch.sin(turn)
         flat = torch.stack((c * flat[..., 0] + s * flat[..., 1], c * flat[..., 1] - s * flat[..., 0]), -1)
         centre, reach = capsules(flat, take.frame_time, take.skeleton.height)

@@ -332,12 +332,12 @@ class _Scene:
         self.centre = np.stack([np.convolve(held[:, a], weights / weights.sum(), "valid") for a in range(3)], -1)
         body = take.world[frames][:, take.joints] - self.centre[frames][:, None]
         self.extent = max(float(np.linalg.norm(body, axis=-1).max()), 0.4 * take.size)
-        seen = self._seen(body)
+        seen = self.to_local_frame(body)
         self.low, self.high = min(float(seen[..., 1].min()), 0.0), float(seen[..., 1].max()) + 0.06 * take.size
         across = max(float(np.abs(seen[..., 0]).max()), 0.3 * take.size)
         self.scale = min(0.45 * side / across, 0.8 * side / (self.high - self.low))
 
-    def _seen(self, points: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
+    def to_local_frame(self, points: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
         """In the camera's axes and with perspective, metres at the distance of the camera's target."""
         seen = points @ self.take.view.T
         seen[..., :2] /= 1 + seen[..., 2:] / (6 * self.extent)
@@ -346,7 +346,7 @@ class _Scene:
     def project(self, points: Float[np.ndarray, "*n 3"], frame: int) -> Float[np.ndarray, "*n 2"]:
         """Fine pixels in the square."""
         middle = np.array([0.0, (self.low + self.high) / 2])
-        seen = self._seen(points - self.centre[frame])[..., :2] - middle
+        seen = self.to_local_frame(points - self.centre[frame])[..., :2] - middle
         return np.array([0.5, 0.54]) * self.side + seen * np.array([self.scale, -self.scale])
 
     def draw(self, k: int, seconds: float) -> Any:

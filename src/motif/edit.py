@@ -18,18 +18,18 @@ from .errors import MotifError
 from .motion import Motion
 from .skeleton import Skeleton
 
-LONGEST = 3600.0
+MAX_SECONDS = 3600.0
 """Seconds of a take at most: it is made in memory, whole."""
-ASKS = ("a loop", "kept pieces", "pieces to follow", "weights of joints", "a way", "a mix over time")
+EDIT_FEATURES = ("a loop", "kept pieces", "pieces to follow", "weights of joints", "a way", "a mix over time")
 """What can be asked beyond new takes of some length."""
-MOST = 1000.0
+MAX_WEIGHT = 1000.0
 """Weight of a joint at most: more of it leaves no room for the rest in the numbers."""
-SLOWEST = 0.05
+MIN_SPEED = 0.05
 """Body heights a second: no clip goes slower on a way whose times are not given."""
 
 
 @dataclass(frozen=True, eq=False)
-class Keep:
+class Constraint:
     """A piece of motion that new takes hold."""
 
     motion: Motion
@@ -40,7 +40,7 @@ class Keep:
     """Frame of the take at which the piece begins."""
     blend: float = 0.5
     """Seconds before and after it in which what is new leans towards it."""
-    anchored: bool = True
+    world_space: bool = True
     """Where the root is among the joints: whether its place and heading in the world are held, too. Otherwise the
     piece goes on from wherever the take has got to."""
     rate: float | None = None
@@ -58,7 +58,7 @@ class Keep:
 
 
 @dataclass(frozen=True)
-class Way:
+class Trajectory:
     """A path on the ground that the root follows."""
 
     points: tuple[tuple[float, float], ...]
@@ -74,19 +74,21 @@ class Way:
         except (TypeError, ValueError):
             at = torch.zeros(0)
         if at.ndim != 2 or at.shape[1] != 2 or len(at) < 2 or not bool(at.isfinite().all()):
-            raise MotifError(f"Way.points holds {_short(self.points)}; give at least two points of finite x and z")
+            raise MotifError(
+                f"Trajectory.points holds {_short(self.points)}; give at least two points of finite x and z"
+            )
         for name in ("times", "facing"):
             given = getattr(self, name)
             if given is None:
                 continue
             if len(given) != len(self.points) or not all(map(math.isfinite, given)):
-                raise MotifError(f"Way.{name} holds {_short(given)}; give one finite number for each point")
+                raise MotifError(f"Trajectory.{name} holds {_short(given)}; give one finite number for each point")
         if self.times is not None:
             steps = [b - a for a, b in zip(self.times, self.times[1:])]
             if self.times[0] != 0 or min(steps) <= 0:
-                raise MotifError(f"Way.times holds {_short(self.times)}; they begin at 0 and rise")
+                raise MotifError(f"Trajectory.times holds {_short(self.times)}; they begin at 0 and rise")
         if self.length == 0 and self.times is None:
-            raise MotifError("Way.points are all in one place; give times, or points that lie apart")
+            raise MotifError("Trajectory.points are all in one place; give times, or points that lie apart")
 
     @property
     def length(self) -> float:
@@ -94,13 +96,15 @@ class Way:
         return sum(math.dist(a, b) for a, b in zip(self.points, self.points[1:]))
 
     @staticmethod
-    def of(motion: Motion, every: float = 0.1) -> "Way":
+    def of(motion: Motion, every: float = 0.1) -> "Trajectory":
         """The way that a motion goes, with its times and facing."""
         step = max(round(every / motion.frame_time), 1)
         frames = [*range(0, len(motion) - 1, step), len(motion) - 1]
         root = motion.world()[1][:, motion.skeleton.root]
         points = tuple((float(root[k, 0]), float(root[k, 2])) for k in frames)
-        return Way(points, tuple(k * motion.frame_time for k in frames), tuple(motion.heading()[frames].tolist()))
+        return Trajectory(
+            points, tuple(k * motion.frame_time for k in frames), tuple(motion.heading()[frames].tolist())
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,21 +115,23 @@ class Edit:
     """Length of a take; if not given as long as the way takes, or else twice the exemplar."""
     loop: bool = False
     """Whether the first frame follows the last."""
-    kept: tuple[Keep, ...] = ()
-    weights: Mapping[str, float] = field(default_factory=dict)
+    constraints: tuple[Constraint, ...] = ()
+    joint_weights: Mapping[str, float] = field(default_factory=dict)
     """How much joints or body parts count when stretches of motion are compared; 1 where not given."""
-    way: Way | None = None
+    trajectory: Trajectory | None = None
     """Where the root goes."""
-    mix: tuple[tuple[float, tuple[float, ...]], ...] = ()
+    clip_weights: tuple[tuple[float, tuple[float, ...]], ...] = ()
     """Seconds, and how much each clip counts then; in between they change evenly. All alike, if not given."""
 
     def __post_init__(self):
-        for name, kind in (("kept", Keep), ("mix", tuple)):
+        for name, kind in (("constraints", Constraint), ("clip_weights", tuple)):
             given = getattr(self, name)
             if not isinstance(given, tuple) or not all(isinstance(one, kind) for one in given):
                 raise MotifError(f"Edit.{name} holds {_short(given)}; give a tuple of {kind.__name__}s")
-        if self.way is not None and not isinstance(self.way, Way):
-            raise MotifError(f"Edit.way is {_short(self.way)}; give a Way, as in Way(((0, 0), (3, 0)))")
+        if self.trajectory is not None and not isinstance(self.trajectory, Trajectory):
+            raise MotifError(
+                f"Edit.trajectory is {_short(self.trajectory)}; give a Trajectory, as in Trajectory(((0, 0), (3, 0)))"
+            )
 
     # --- common requests
     @staticmethod
@@ -140,138 +146,147 @@ class Edit:
             raise MotifError(
                 f"Edit.keep: frames {frames} leave none of the {len(motion)} of {motion.name!r}; widen the slice"
             )
-        piece = Keep(
+        piece = Constraint(
             motion.crop(span.start, span.stop),
             ((joints,) if isinstance(joints, str) else tuple(joints)) if joints is not None else ("all",),
             span.start,
         )
-        return replace(Edit(seconds=motion.seconds, kept=(piece,)), **options)
+        return replace(Edit(seconds=motion.seconds, constraints=(piece,)), **options)
 
     @staticmethod
-    def renew(motion: Motion, begin: float, end: float, **options: Any) -> "Edit":
+    def inpaint(motion: Motion, begin: float, end: float, **options: Any) -> "Edit":
         """In-painting: all of ``motion`` is kept but the seconds from ``begin`` to ``end``."""
         inside = 0 <= begin < end <= motion.seconds + motion.frame_time  # not for NaN
         first, last = (min(round(t / motion.frame_time), len(motion)) for t in ((begin, end) if inside else (0, 0)))
         if first >= last or last - first == len(motion):
             raise MotifError(
-                f"Edit.renew: {begin:g} to {end:g} s of {motion.name!r}, which lasts {motion.seconds:.2f} s; give a "
+                f"Edit.inpaint: {begin:g} to {end:g} s of {motion.name!r}, which lasts {motion.seconds:.2f} s; give a "
                 f"stretch that lies in it and leaves some of it"
             )
-        pieces = [Keep(motion.crop(a, b), start=a) for a, b in ((0, first), (last, len(motion))) if b > a]
-        return replace(Edit(seconds=motion.seconds, kept=tuple(pieces)), **options)
+        pieces = [Constraint(motion.crop(a, b), start=a) for a, b in ((0, first), (last, len(motion))) if b > a]
+        return replace(Edit(seconds=motion.seconds, constraints=tuple(pieces)), **options)
 
     @staticmethod
-    def join(first: Motion, second: Motion, seconds: float, anchored: bool = True, **options: Any) -> "Edit":
+    def inbetween(first: Motion, second: Motion, seconds: float, world_space: bool = True, **options: Any) -> "Edit":
         """In-betweening: ``first``, so many new seconds, then ``second``, if ``anchored`` where the world has it."""
-        gap = round(seconds / first.frame_time) if 0 < seconds <= LONGEST else 0
+        gap = round(seconds / first.frame_time) if 0 < seconds <= MAX_SECONDS else 0
         if gap < 1:
-            raise MotifError(f"Edit.join: {seconds:g} s between the two; give at least a frame")
-        kept = (Keep(first), Keep(second, start=len(first) + gap, anchored=anchored))
-        return replace(Edit(seconds=kept[1].stop * first.frame_time, kept=kept), **options)
+            raise MotifError(f"Edit.inbetween: {seconds:g} s between the two; give at least a frame")
+        kept = (Constraint(first), Constraint(second, start=len(first) + gap, world_space=world_space))
+        return replace(Edit(seconds=kept[1].stop * first.frame_time, constraints=kept), **options)
 
     @staticmethod
     def expand(motion: Motion, before: float = 0.0, after: float = 0.0, **options: Any) -> "Edit":
         """All of ``motion``, with new seconds before and after it."""
-        fit = all(0 <= t <= LONGEST for t in (before, after))
+        fit = all(0 <= t <= MAX_SECONDS for t in (before, after))
         start, stop = (round(t / motion.frame_time) if fit else 0 for t in (before, after))
         if start + stop < 1:
             raise MotifError(
-                f"Edit.expand: {before:g} s before and {after:g} s after; give some, none below 0 or above {LONGEST:g}"
+                f"Edit.expand: {before:g} s before and {after:g} s after; give some, none below 0 or above {MAX_SECONDS:g}"
             )
-        kept = (Keep(motion, start=start),)
-        return replace(Edit(seconds=(start + len(motion) + stop) * motion.frame_time, kept=kept), **options)
+        kept = (Constraint(motion, start=start),)
+        return replace(Edit(seconds=(start + len(motion) + stop) * motion.frame_time, constraints=kept), **options)
 
     @staticmethod
-    def poses(
-        keys: Mapping[float, Motion] | Iterable[tuple[float, Motion]], anchored: bool = False, **options: Any
+    def keyframes(
+        keys: Mapping[float, Motion] | Iterable[tuple[float, Motion]], world_space: bool = False, **options: Any
     ) -> "Edit":
         """Key frames: seconds, and motions of one frame that are met then."""
         given = list(dict(keys).items())
-        if not given or not all(0 <= t <= LONGEST for t, _ in given):
-            raise MotifError(f"Edit.poses: at {_short([t for t, _ in given])} s; give poses, each at 0 s or later")
+        if not given or not all(0 <= t <= MAX_SECONDS for t, _ in given):
+            raise MotifError(f"Edit.keyframes: at {_short([t for t, _ in given])} s; give poses, each at 0 s or later")
         kept = tuple(
-            Keep(pose.crop(0, 1), start=round(t * pose.fps), blend=0.8, anchored=anchored) for t, pose in given
+            Constraint(pose.crop(0, 1), start=round(t * pose.fps), blend=0.8, world_space=world_space)
+            for t, pose in given
         )
-        return replace(Edit(kept=kept), **options)
+        return replace(Edit(constraints=kept), **options)
 
     @staticmethod
     def restyle(content: Motion, rate: float = 3.0, **options: Any) -> "Edit":
         """What ``content`` does up to ``rate`` Hz, done as the clips do it."""
-        return replace(Edit(seconds=content.seconds, kept=(Keep(content, rate=rate),)), **options)
+        return replace(Edit(seconds=content.seconds, constraints=(Constraint(content, rate=rate),)), **options)
 
     # --- what engines ask of it
     @property
-    def asks(self) -> tuple[str, ...]:
+    def features(self) -> tuple[str, ...]:
         """What is asked beyond new takes of some length."""
-        soft = [not k.exact for k in self.kept]
-        given = (self.loop, not all(soft), any(soft), self.weights, self.way, self.mix)
-        return tuple(name for name, asked in zip(ASKS, given, strict=True) if asked)
+        soft = [not k.exact for k in self.constraints]
+        given = (self.loop, not all(soft), any(soft), self.joint_weights, self.trajectory, self.clip_weights)
+        return tuple(name for name, asked in zip(EDIT_FEATURES, given, strict=True) if asked)
 
     @property
-    def held(self) -> tuple[Keep, ...]:
+    def exact_constraints(self) -> tuple[Constraint, ...]:
         """Pieces held exactly, those with a single frame last: where a take passes is settled before what it meets."""
-        return tuple(sorted((k for k in self.kept if k.exact), key=lambda k: len(k.motion) == 1))
+        return tuple(sorted((k for k in self.constraints if k.exact), key=lambda k: len(k.motion) == 1))
 
-    def length(self, otherwise: float) -> float:
+    def duration(self, default: float) -> float:
         """Seconds of a take; ``otherwise`` where none are asked for.
 
         Raises:
             MotifError: for no length, and for more than ``LONGEST`` seconds.
         """
         seconds = self.seconds
-        if seconds is None and self.way is not None and self.way.times is not None:
-            seconds = self.way.times[-1]
-        seconds = otherwise if seconds is None else seconds
-        if not 0 < seconds <= LONGEST:
+        if seconds is None and self.trajectory is not None and self.trajectory.times is not None:
+            seconds = self.trajectory.times[-1]
+        seconds = default if seconds is None else seconds
+        if not 0 < seconds <= MAX_SECONDS:
             raise MotifError(
-                f"Edit.seconds is {seconds:g}; give a number above 0 and up to {LONGEST:g} (beyond that, stream)"
+                f"Edit.seconds is {seconds:g}; give a number above 0 and up to {MAX_SECONDS:g} (beyond that, stream)"
             )
         return seconds
 
     def check(self, skeleton: Skeleton, frame_time: float, frames: int, clips: int = 1) -> None:
         """Raise an error that names the field if this request cannot be met for takes of ``frames`` frames."""
-        _named("Edit.weights", skeleton, self.weights)
-        if not all(0 <= w <= MOST for w in self.weights.values()):
+        _named("Edit.joint_weights", skeleton, self.joint_weights)
+        if not all(0 <= w <= MAX_WEIGHT for w in self.joint_weights.values()):
             raise MotifError(
-                f"Edit.weights holds {_short(dict(self.weights))}; weights are at least 0 and at most {MOST:g}"
+                f"Edit.joint_weights holds {_short(dict(self.joint_weights))}; weights are at least 0 and at most {MAX_WEIGHT:g}"
             )
         taken = torch.zeros(frames, len(skeleton), dtype=torch.bool)
-        for i, keep in enumerate(self.kept):
-            joints = _checked(keep, f"Edit.kept[{i}]", skeleton, frame_time, frames)
+        for i, keep in enumerate(self.constraints):
+            joints = _checked(keep, f"Edit.constraints[{i}]", skeleton, frame_time, frames)
             if taken[keep.start : keep.stop, joints].any():
                 raise MotifError(
-                    f"Edit.kept[{i}] overlaps an earlier one in the same joints; keep each joint once a frame"
+                    f"Edit.constraints[{i}] overlaps an earlier one in the same joints; keep each joint once a frame"
                 )
             taken[keep.start : keep.stop, joints] = True
-            if self.way is not None and keep.exact and skeleton.root in joints:
+            if self.trajectory is not None and keep.exact and skeleton.root in joints:
                 raise MotifError(
-                    f"Edit.way and Edit.kept[{i}] both say where the root goes; leave "
+                    f"Edit.trajectory and Edit.constraints[{i}] both say where the root goes; leave "
                     f"{skeleton.names[skeleton.root]} out of the kept joints, or give no way"
                 )
-            if self.loop and keep.exact and keep.anchored and skeleton.root in joints and len(keep.motion) == frames:
-                raise MotifError(f"Edit.loop and Edit.kept[{i}] which fills the take: a kept path is not bent to close")
-        if self.way is not None and self.loop:
-            raise MotifError("Edit.way and Edit.loop: a way that comes back is closed by its points; leave loop out")
-        if self.way is not None and self.way.times is not None and self.way.times[-1] > (frames + 0.5) * frame_time:
+            if self.loop and keep.exact and keep.world_space and skeleton.root in joints and len(keep.motion) == frames:
+                raise MotifError(
+                    f"Edit.loop and Edit.constraints[{i}] which fills the take: a kept path is not bent to close"
+                )
+        if self.trajectory is not None and self.loop:
             raise MotifError(
-                f"Edit.way takes {self.way.times[-1]:g} s and the take lasts {frames * frame_time:.2f}; give it "
-                f"{self.way.times[-1]:g} seconds or leave seconds out"
+                "Edit.trajectory and Edit.loop: a way that comes back is closed by its points; leave loop out"
             )
-        for i, (at, weights) in enumerate(self.mix):
+        if (
+            self.trajectory is not None
+            and self.trajectory.times is not None
+            and self.trajectory.times[-1] > (frames + 0.5) * frame_time
+        ):
+            raise MotifError(
+                f"Edit.trajectory takes {self.trajectory.times[-1]:g} s and the take lasts {frames * frame_time:.2f}; give it "
+                f"{self.trajectory.times[-1]:g} seconds or leave seconds out"
+            )
+        for i, (at, weights) in enumerate(self.clip_weights):
             if len(weights) != clips or min(weights) < 0 or not 0 < sum(weights) < math.inf:
                 raise MotifError(
-                    f"Edit.mix[{i}] has the weights {_short(weights)} for {clips} clips; give one for each, at least 0 "
+                    f"Edit.clip_weights[{i}] has the weights {_short(weights)} for {clips} clips; give one for each, at least 0 "
                     f"and not all 0"
                 )
-            if not 0 <= at <= (frames + 0.5) * frame_time or (i and at <= self.mix[i - 1][0]):
+            if not 0 <= at <= (frames + 0.5) * frame_time or (i and at <= self.clip_weights[i - 1][0]):
                 raise MotifError(
-                    f"Edit.mix[{i}] is at {at:g} s; times rise from 0 or later to {frames * frame_time:.2f} at most"
+                    f"Edit.clip_weights[{i}] is at {at:g} s; times rise from 0 or later to {frames * frame_time:.2f} at most"
                 )
 
-    def shares(self, seconds: Float[Tensor, "t"]) -> Float[Tensor, "t c"]:
+    def clip_weights_at(self, seconds: Float[Tensor, "t"]) -> Float[Tensor, "t c"]:
         """How much each clip counts at these times, of what counts most."""
-        at = torch.tensor([t for t, _ in self.mix])
-        weights = torch.tensor([w for _, w in self.mix], dtype=torch.float32)
+        at = torch.tensor([t for t, _ in self.clip_weights])
+        weights = torch.tensor([w for _, w in self.clip_weights], dtype=torch.float32)
         after = torch.searchsorted(at, seconds.to(at)).clamp(max=len(at) - 1)
         before = (after - 1).clamp_min(0)
         share = ((seconds - at[before]) / (at[after] - at[before]).clamp_min(1e-9)).clamp(0, 1)
@@ -281,12 +296,12 @@ class Edit:
     def mask(self, skeleton: Skeleton, frames: int) -> Bool[Tensor, "t j"]:
         """True where a joint is held exactly."""
         held = torch.zeros(frames, len(skeleton), dtype=torch.bool)
-        for keep in self.held:
+        for keep in self.exact_constraints:
             held[keep.start : keep.stop, list(skeleton.select(keep.joints))] = True
         return held
 
 
-def _checked(keep: Keep, name: str, skeleton: Skeleton, frame_time: float, frames: int) -> list[int]:
+def _checked(keep: Constraint, name: str, skeleton: Skeleton, frame_time: float, frames: int) -> list[int]:
     """The joints of a kept piece, if it can be kept."""
     difference = skeleton.same_rig(keep.motion.skeleton)
     if difference:
@@ -328,8 +343,3 @@ def _short(values: object) -> str:
     """Values as text, not too many of them."""
     text = str(values)
     return text if len(text) < 80 else f"{text[:76]}..."
-
-
-def chance(seed: int, take: int) -> torch.Generator:
-    """Every take's own source of randomness."""
-    return torch.Generator().manual_seed((seed * 0x9E3779B1 + take * 0x85EBCA77) % (1 << 62))

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from . import contact, rotation
-from .edit import Edit, Keep, Way
+from .edit import Constraint, Edit, Trajectory
 from .errors import MotifWarning
 from .features import Features, Start
 from .motion import Motion, decay, unwrap
@@ -45,33 +45,33 @@ def take(
         name: of the take.
     """
     s = features.skeleton
-    x, slides, treads = x.split((features.width, 2, 3 * len(s.contacts)), -1)
+    x, foot_drifts, contact_velocities = x.split((features.width, 2, 3 * len(s.contacts)), -1)
     if lock and s.contacts:
         x = x.clone()
-        x[..., features.slices["root_velocity"]] += slides - slide(features, x, dt)
-    imposed = _impose(features, edit, x, dt) if edit.held else x
-    if edit.way is not None:
-        imposed, start = _led(features, edit.way, imposed, dt)
-    elif edit.held:
+        x[..., features.slices["root_velocity"]] += foot_drifts - foot_drift(features, x, dt)
+    imposed = _impose(features, edit, x, dt) if edit.exact_constraints else x
+    if edit.trajectory is not None:
+        imposed, start = warp_to_trajectory(features, edit.trajectory, imposed, dt)
+    elif edit.exact_constraints:
         imposed, start = _meet(features, edit, imposed, dt, start)
     rotations, positions = features.decode(imposed, dt, start)
     if lock and s.contacts:
-        lift = _lift(features, edit, x, imposed, dt) if edit.held else None
-        rotations = _locked(features, edit, x, imposed, treads, dt, rotations, positions, lift)
+        height_offset = _lift(features, edit, x, imposed, dt) if edit.exact_constraints else None
+        rotations = _locked(features, edit, x, imposed, contact_velocities, dt, rotations, positions, height_offset)
     whole = Motion(s, rotations[0], positions[0], dt, name, features.style)
-    if not edit.held:
+    if not edit.exact_constraints:
         return whole
     facing, path = features.trajectory(imposed, dt, start)
-    for keep in edit.held:
+    for keep in edit.exact_constraints:
         whole = _held(whole, keep, _room(edit, s, keep, len(whole)), float(facing[0, keep.start]), path[0, keep.start])
     return whole
 
 
 # --- kept pieces -----------------------------------------------------------------------------------------------------
-def _room(edit: Edit, s: Skeleton, keep: Keep, frames: int) -> tuple[int, int]:
+def _room(edit: Edit, s: Skeleton, keep: Constraint, frames: int) -> tuple[int, int]:
     """Frames before and after a kept piece that may lean towards it: no more than half the way to the next one."""
     joints = set(s.select(keep.joints))
-    others = [k for k in edit.held if k is not keep and joints & set(s.select(k.joints))]
+    others = [k for k in edit.exact_constraints if k is not keep and joints & set(s.select(k.joints))]
     passed = max((k.stop for k in others if k.stop <= keep.start), default=None)
     coming = min((k.start for k in others if k.start >= keep.stop), default=None)
     fade = max(round(keep.blend / keep.motion.frame_time), 1)
@@ -85,7 +85,7 @@ def _impose(features: Features, edit: Edit, x: Float[Tensor, "n t d"], dt: float
     s, x, places = features.skeleton, x.clone(), torch.ones(features.width)
     for name in ("root_velocity", "root_turn", "contacts"):  # velocities have no accelerations to go on with
         places[features.slices[name]] = 0
-    for keep in edit.held:
+    for keep in edit.exact_constraints:
         one = len(keep.motion) == 1
         mask = features.channels(s.select(keep.joints), moving=not one).to(x.dtype)
         target, (before, after) = features.encode(keep.motion), _room(edit, s, keep, x.shape[1])
@@ -109,11 +109,11 @@ def _impose(features: Features, edit: Edit, x: Float[Tensor, "n t d"], dt: float
     return x
 
 
-def _held(whole: Motion, keep: Keep, room: tuple[int, int], facing: float, place: Float[Tensor, "3"]) -> Motion:
+def _held(whole: Motion, keep: Constraint, room: tuple[int, int], facing: float, place: Float[Tensor, "3"]) -> Motion:
     """The kept joints copied, fingers that nothing learns included, and what jumps beside them bent to follow."""
     s, piece, one = whole.skeleton, keep.motion, len(keep.motion) == 1
     joints = list(s.select(keep.joints))
-    if not keep.anchored and s.root in joints:
+    if not keep.world_space and s.root in joints:
         piece = piece.place(facing - float(piece.heading()[0]))
         gap = place.to(piece.positions) - piece.world()[1][0, s.root]
         piece = piece.place(0.0, (float(gap[0]), 0.0, float(gap[2])))
@@ -149,7 +149,7 @@ def _lift(
     """How far a kept trunk has sunk the new limbs below it: contacts should be as high as they were matched."""
     s = features.skeleton
     carried = torch.zeros(x.shape[1], len(s.contacts), dtype=torch.bool)
-    for keep in edit.held:
+    for keep in edit.exact_constraints:
         joints = set(s.select(keep.joints))
         free = torch.tensor([s.root in joints and c not in joints for c in s.contacts], dtype=torch.bool)
         before, after = _room(edit, s, keep, x.shape[1])
@@ -165,7 +165,9 @@ def _meet(
 ) -> tuple[Float[Tensor, "n t d"], Start]:
     """Turns and steps between kept stretches of root path bent so that each is met where and as it stands."""
     s, at = features.skeleton, features.slices
-    pins = sorted((k for k in edit.held if k.anchored and s.root in s.select(k.joints)), key=lambda k: k.start)
+    pins = sorted(
+        (k for k in edit.exact_constraints if k.world_space and s.root in s.select(k.joints)), key=lambda k: k.start
+    )
     if not pins:
         return x, start
     x = x.clone()
@@ -175,9 +177,9 @@ def _meet(
     for before, pin in zip(pins, pins[1:]):
         facing, _ = features.trajectory(x, dt, start)
         missing = _turn(features.start(pin.motion).heading - facing[:, pin.start])
-        x[:, before.stop : pin.start + 1, at["root_turn"]] += (missing[:, None] * _bump(before.stop, pin.start) / dt)[
-            ..., None
-        ]
+        x[:, before.stop : pin.start + 1, at["root_turn"]] += (
+            missing[:, None] * bump_window(before.stop, pin.start) / dt
+        )[..., None]
     _, path = features.trajectory(x, dt, start)
     at_first = path[:, pins[0].start]
     start = replace(start, x=begin.x - at_first[:, 0] + start.x, z=begin.z - at_first[:, 2] + start.z)
@@ -186,7 +188,7 @@ def _meet(
         goal = features.start(pin.motion)
         missing = torch.tensor([goal.x, 0.0, goal.z]).double() - path[:, pin.start]
         missing[:, 1] = 0
-        steps = missing[:, None] * _bump(before.stop, pin.start)[:, None] / dt
+        steps = missing[:, None] * bump_window(before.stop, pin.start)[:, None] / dt
         local = rotation.rotate(rotation.about("y", -facing[:, before.stop - 1 : pin.start]), steps)
         x[:, before.stop : pin.start + 1, at["root_velocity"]] += local[..., (0, 2)].to(x.dtype)
     return x, start
@@ -197,7 +199,7 @@ def _turn(angle: Float[Tensor, "n"]) -> Float[Tensor, "n"]:
     return torch.remainder(angle + math.pi, 2 * math.pi) - math.pi
 
 
-def _bump(first: int, last: int) -> Float[Tensor, "t"]:
+def bump_window(first: int, last: int) -> Float[Tensor, "t"]:
     """Weights over frames ``first`` to ``last`` (included) that rise and fall smoothly and sum to one."""
     count = last - first + 1
     weight = torch.sin(math.pi * (torch.arange(count) + 1) / (count + 1)).square()
@@ -205,8 +207,8 @@ def _bump(first: int, last: int) -> Float[Tensor, "t"]:
 
 
 # --- the way ---------------------------------------------------------------------------------------------------------
-def route(
-    way: Way, pace: Float[Tensor, "t"] | None, frames: int, dt: float
+def sample_trajectory(
+    way: Trajectory, pace: Float[Tensor, "t"] | None, frames: int, dt: float
 ) -> tuple[Float[Tensor, "t 2"], Float[Tensor, "t"] | None]:
     """Where the root is in every frame (x, z, metres), and its heading where the way says so, float64.
 
@@ -230,10 +232,10 @@ def route(
     if way.facing is None:
         return place, None
     facing = unwrap(torch.tensor(way.facing, dtype=torch.float64))
-    return place, _calm(torch.lerp(facing[before], facing[before + 1], share)[:, None], 0.2, dt)[:, 0]
+    return place, smoothed_path(torch.lerp(facing[before], facing[before + 1], share)[:, None], 0.2, dt)[:, 0]
 
 
-def bearing(step: Float[Tensor, "t 2"], dt: float) -> Float[Tensor, "t"]:
+def travel_direction(step: Float[Tensor, "t 2"], dt: float) -> Float[Tensor, "t"]:
     """Direction of travel (as headings) of steps along x and z; where nothing goes, that of the time around."""
     z = contact.smooth(step, STEADY / dt)
     for wider in (4, 16):
@@ -241,25 +243,25 @@ def bearing(step: Float[Tensor, "t 2"], dt: float) -> Float[Tensor, "t"]:
     return unwrap(torch.atan2(z[:, 0], z[:, 1]))
 
 
-def steer(
-    features: Features, way: Way, frames: int, dt: float, ahead: float, pace: float = 1.0
+def trajectory_velocities(
+    features: Features, way: Trajectory, frames: int, dt: float, ahead: float, pace: float = 1.0
 ) -> tuple[Float[Tensor, "t 2"], Float[Tensor, "t 1"]]:
     """Root velocity and turn, as the features have them, of a body that goes the way evenly.
 
     ``ahead`` is the direction in which the clips go, seen from the heading, radians; ``pace`` how much faster frames
     will be shown.
     """
-    place, facing = route(way, None, frames, dt / pace)
-    step = _steps(_calm(place, STEADY / 2, dt))
-    going = _calm(bearing(step, dt)[:, None], STEADY / 2, dt)[:, 0]
+    place, facing = sample_trajectory(way, None, frames, dt / pace)
+    step = _steps(smoothed_path(place, STEADY / 2, dt))
+    going = smoothed_path(travel_direction(step, dt)[:, None], STEADY / 2, dt)[:, 0]
     facing = going - ahead if facing is None else facing
-    return _seen(step, facing) / dt, _steps(facing[:, None]) / dt
+    return to_local_frame(step, facing) / dt, _steps(facing[:, None]) / dt
 
 
-def hurry(features: Features, way: Way, x: Float[Tensor, "t d"], dt: float) -> float:
+def speed_ratio(features: Features, way: Trajectory, x: Float[Tensor, "t d"], dt: float) -> float:
     """How much faster than they do features would have to go to be at the end of the way in time."""
     path = features.trajectory(x[None], dt)[1][0][:, (0, 2)]
-    own = float(_steps(_calm(path, STEADY, dt))[1:].norm(dim=1).sum())
+    own = float(_steps(smoothed_path(path, STEADY, dt))[1:].norm(dim=1).sum())
     wanted = way.length / max(own, 1e-9)
     if not 1 / FAR < wanted < FAR:
         warnings.warn(
@@ -271,29 +273,35 @@ def hurry(features: Features, way: Way, x: Float[Tensor, "t d"], dt: float) -> f
     return min(max(wanted, 1 / HURRY), HURRY)
 
 
-def _led(features: Features, way: Way, x: Float[Tensor, "1 t d"], dt: float) -> tuple[Float[Tensor, "1 t d"], Start]:
+def warp_to_trajectory(
+    features: Features, way: Trajectory, x: Float[Tensor, "1 t d"], dt: float
+) -> tuple[Float[Tensor, "1 t d"], Start]:
     """Turns and steps bent so that the root goes the way; how the body sways about it stays as it was."""
     at, frames = features.slices, x.shape[1]
     facing, path = features.trajectory(x[0], dt)
     path = path[:, (0, 2)]
-    course = _calm(path, STEADY, dt)
+    course = smoothed_path(path, STEADY, dt)
     step = _steps(course)
-    place, wanted = route(way, step.norm(dim=1), frames, dt)
-    place = _calm(place, STEADY / 2, dt)
+    place, wanted = sample_trajectory(way, step.norm(dim=1), frames, dt)
+    place = smoothed_path(place, STEADY / 2, dt)
     if wanted is None:
-        going = _calm(bearing(_steps(place), dt)[:, None], STEADY / 2, dt)[:, 0]  # who turns back takes a moment
-        turned = facing - bearing(step, dt) + going
+        going = smoothed_path(travel_direction(_steps(place), dt)[:, None], STEADY / 2, dt)[
+            :, 0
+        ]  # who turns back takes a moment
+        turned = facing - travel_direction(step, dt) + going
     else:
-        turned = facing - _calm(facing[:, None], STEADY, dt)[:, 0] + wanted
-    sway = _seen(path - course, facing)
-    place = place + _seen(sway, -turned)
+        turned = facing - smoothed_path(facing[:, None], STEADY, dt)[:, 0] + wanted
+    sway = to_local_frame(path - course, facing)
+    place = place + to_local_frame(sway, -turned)
     x = x.clone()
     x[0, :, at["root_turn"]] = (_steps(turned[:, None]) / dt).to(x.dtype)
-    x[0, :, at["root_velocity"]] = (_seen(_steps(place), torch.cat((turned[:1], turned[:-1]))) / dt).to(x.dtype)
+    x[0, :, at["root_velocity"]] = (to_local_frame(_steps(place), torch.cat((turned[:1], turned[:-1]))) / dt).to(
+        x.dtype
+    )
     return x, Start(float(place[0, 0]), float(place[0, 1]), float(turned[0]))
 
 
-def _calm(x: Float[Tensor, "t n"], seconds: float, dt: float) -> Float[Tensor, "t n"]:
+def smoothed_path(x: Float[Tensor, "t n"], seconds: float, dt: float) -> Float[Tensor, "t n"]:
     """Places smoothed over some seconds, such that what goes at an end goes on there."""
     radius = min(max(math.ceil(3 * seconds / dt), 1), len(x) - 1)
     before, after = 2 * x[:1] - x[1 : radius + 1].flip(0), 2 * x[-1:] - x[-radius - 1 : -1].flip(0)
@@ -306,14 +314,14 @@ def _steps(x: Float[Tensor, "t n"]) -> Float[Tensor, "t n"]:
     return torch.cat((step[:1], step)) if len(step) else torch.zeros_like(x)
 
 
-def _seen(step: Float[Tensor, "t 2"], facing: Float[Tensor, "t"]) -> Float[Tensor, "t 2"]:
+def to_local_frame(step: Float[Tensor, "t 2"], facing: Float[Tensor, "t"]) -> Float[Tensor, "t 2"]:
     """Steps along x and z as seen by who faces so."""
     c, s = torch.cos(facing), torch.sin(facing)
     return torch.stack((c * step[:, 0] - s * step[:, 1], s * step[:, 0] + c * step[:, 1]), 1)
 
 
 # --- feet ------------------------------------------------------------------------------------------------------------
-def slide(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[Tensor, "*b t 2"]:
+def foot_drift(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[Tensor, "*b t 2"]:
     """How fast what stands slides, x and z in the heading frame of the frame before, m/s.
 
     Averages of stretches agree on poses better than on the path, so takes slide more than their exemplar does; the
@@ -327,7 +335,7 @@ def slide(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[Te
     return rotation.rotate(rotation.inv(_before(features, x, dt)), world)[..., (0, 2)]
 
 
-def tread(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[Tensor, "*b t e"]:
+def contact_velocity(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[Tensor, "*b t e"]:
     """Velocity of every contact joint in the heading frame of the frame before, m/s."""
     s = features.skeleton
     world = contact.feet(s, *features.decode(x, dt, joints=s.standing[1]))
@@ -347,11 +355,11 @@ def _locked(
     edit: Edit,
     x: Float[Tensor, "n t d"],
     imposed: Float[Tensor, "n t d"],
-    tread: Float[Tensor, "n t e"],
+    contact_velocity: Float[Tensor, "n t e"],
     dt: float,
     rotations: Float[Tensor, "n t j 4"],
     positions: Float[Tensor, "n t j 3"],
-    lift: Float[Tensor, "n t c"] | None = None,
+    height_offset: Float[Tensor, "n t c"] | None = None,
 ) -> Float[Tensor, "n t j 4"]:
     """Feet locked where the matched contact labels say so; a loop is locked with its neighbouring rounds around it."""
     s, frames = features.skeleton, x.shape[1]
@@ -367,11 +375,13 @@ def _locked(
     on = contact.without_short(on, round(contact.SHORTEST / dt))
     fixed = edit.mask(s, frames)[index].expand(len(x), -1, -1)
     world = rotation.rotate(
-        _before(features, imposed[:, index], dt)[:, :, None], tread[:, index].unflatten(-1, (-1, 3))
+        _before(features, imposed[:, index], dt)[:, :, None], contact_velocity[:, index].unflatten(-1, (-1, 3))
     )
-    if lift is not None:
-        lift = lift[:, index]
-    locked = contact.lock(s, q, p, on, dt, fixed=fixed, tread=world * dt, lift=lift)[:, around : around + frames]
+    if height_offset is not None:
+        height_offset = height_offset[:, index]
+    locked = contact.lock(s, q, p, on, dt, fixed=fixed, contact_velocity=world * dt, height_offset=height_offset)[
+        :, around : around + frames
+    ]
     above = list(s.ancestors(s.root))
     locked[:, :, above] = rotations[:, :, above]
     return locked

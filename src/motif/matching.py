@@ -22,11 +22,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from . import contact, cores, finish, pyramid, tempo
-from .edit import SLOWEST, Edit, Keep, Way, chance
+from . import contact, finish, parallel, resample, tempo
+from .edit import MIN_SPEED, Constraint, Edit, Trajectory
 from .errors import MotifError
 from .features import Features, Start
 from .motion import Motion
+from .seeds import take_rng
 
 BLOCK = 1 << 18
 """Entries of a distance matrix worked on at a time, so that they stay in the processor's cache."""
@@ -34,18 +35,18 @@ KEPT = 1 << 26
 """Entries kept between the two looks at a distance matrix; those of longer clips are computed twice."""
 SHORTEST = 2.0
 """Seconds that a piece of the exemplar lasts at least when a take is begun."""
-COUPLING = 0.3
+KEPT_JOINT_WEIGHT = 0.3
 """How much joints that are kept throughout a take count when stretches are compared. With their full weight the best
 match of kept legs is where they came from, and nothing is renewed; without any, arms and legs do not know each other.
 """
 
-LIKING = 1.5, 4.0
+DIVERSITY_NOISE = 1.5, 4.0
 """How differently takes like the clips' stretches, times ``variety``: where little is asked, and how much more where
 all joints are held throughout. What fits best there would else be the same for every take: what was there before.
 """
-FAINT = 0.3
+INIT_SCALE = 0.3
 """How much of the course that takes begin with is left where there is a way: it must not hold them to other speeds."""
-GOING = 2.0
+TRAJECTORY_WEIGHT = 2.0
 """How much more the root's velocities count where there is a way to go."""
 CONTEXT, FADE, FIRST, BLOCK_SECONDS = 1.0, 0.3, 0.6, 3.0
 """Of a stream, in seconds: what is seen around a block, the fade between two, and their lengths."""
@@ -59,11 +60,11 @@ class Exemplar:
     features: Features
     full: tuple[Float[Tensor, "_t d"], ...]
     """Features of each clip at its own rate, cut to whole strides."""
-    slides: tuple[Float[Tensor, "_t 2"], ...]
+    foot_drifts: tuple[Float[Tensor, "_t 2"], ...]
     """How fast what stands slides in each clip, in the heading frame, m/s: takes should slide as much, not more."""
-    treads: tuple[Float[Tensor, "_t e"], ...]
+    contact_velocities: tuple[Float[Tensor, "_t e"], ...]
     """How contact joints move in each clip, x, y and z of each in the heading frame, m/s: locked feet keep that."""
-    freedom: tempo.Freedom
+    freedom: tempo.TempoVariability
     """How steady the clips' tempo is."""
     start: Start
     """Where the first clip begins; takes do, too."""
@@ -80,13 +81,13 @@ class Exemplar:
         """Frames a second of the finest level."""
         return 1 / (self.frame_time * self.stride)
 
-    spaces: dict[float, "_Space"] = field(default_factory=dict, repr=False)
+    spaces: dict[float, "Pca"] = field(default_factory=dict, repr=False)
     """Spaces made before, for takes that nothing is asked of."""
 
     @cached_property
     def table(self) -> Float[Tensor, "f d"]:
         """Features, slides and treads of all clips, end to end."""
-        return torch.cat([torch.cat(part) for part in (self.full, self.slides, self.treads)], -1)
+        return torch.cat([torch.cat(part) for part in (self.full, self.foot_drifts, self.contact_velocities)], -1)
 
     @cached_property
     def going(self) -> tuple[float, float]:
@@ -115,12 +116,12 @@ class _Guide:
 
     def impose(self, x: Float[Tensor, "n t k"]) -> Float[Tensor, "n t k"]:
         frames = x.shape[1]
-        when, target = pyramid.resize(self.when, frames), pyramid.resize(self.target * self.when, frames)
+        when, target = resample.resize(self.when, frames), resample.resize(self.target * self.when, frames)
         return x + target - when * (x @ self.part)
 
 
 @dataclass(frozen=True, eq=False)
-class _Space:
+class Pca:
     """Where stretches are compared: principal axes of the weighted features, and the clips in them."""
 
     clips: list[Float[Tensor, "_s k"]]
@@ -138,7 +139,7 @@ class _Space:
     def bank(self, share: float, size: int) -> tuple[Float[Tensor, "m k"], list[int]]:
         """The clips end to end at a share of the finest rate, and their lengths there."""
         if (share, size) not in self.banks:
-            level = [pyramid.resize(c, max(round(len(c) * share), size)) for c in self.clips]
+            level = [resample.resize(c, max(round(len(c) * share), size)) for c in self.clips]
             self.banks[share, size] = torch.cat(level), [len(c) for c in level]
         return self.banks[share, size]
 
@@ -147,7 +148,7 @@ class _Space:
 class Matcher:
     """Hyper-parameters of the matcher."""
 
-    cannot: ClassVar[Mapping[str, str]] = {}
+    unsupported: ClassVar[Mapping[str, str]] = {}
     completeness: float = 0.75
     """0 to 1: how hard the takes try to show every part of the clip (0: only what fits best)."""
     variety: float = 0.2
@@ -192,10 +193,10 @@ class Matcher:
                 f"a clip of {min(map(len, clips))} frames ({min(c.seconds for c in clips):.2f} s) is too short to make "
                 f"variations of; give at least {3 * stride} frames"
             )
-        slides = tuple(finish.slide(features, x, dt) for x in full)
-        treads = tuple(finish.tread(features, x, dt) for x in full)
-        freedom, start = tempo.freedom(clips), features.start(clips[0])
-        return Exemplar(tuple(clips), features, full, slides, treads, freedom, start, stride)
+        foot_drifts = tuple(finish.foot_drift(features, x, dt) for x in full)
+        contact_velocities = tuple(finish.contact_velocity(features, x, dt) for x in full)
+        freedom, start = tempo.tempo_variability(clips), features.start(clips[0])
+        return Exemplar(tuple(clips), features, full, foot_drifts, contact_velocities, freedom, start, stride)
 
     def size(self, exemplar: Exemplar, edit: Edit) -> tuple[int, int]:
         """Frames of a take at the clips' rate and at the finest level.
@@ -204,9 +205,9 @@ class Matcher:
             MotifError: naming the field of ``edit`` that cannot be met.
         """
         s, otherwise = exemplar.features.skeleton, 2 * sum(map(len, exemplar.full)) * exemplar.frame_time
-        if edit.way is not None:
-            otherwise = edit.way.length / max(exemplar.going[0], SLOWEST * s.height)
-        frames = max(round(edit.length(otherwise) / exemplar.frame_time), 1)
+        if edit.trajectory is not None:
+            otherwise = edit.trajectory.length / max(exemplar.going[0], MIN_SPEED * s.height)
+        frames = max(round(edit.duration(otherwise) / exemplar.frame_time), 1)
         edit.check(s, exemplar.frame_time, frames, len(exemplar.clips))
         length = -(-frames // exemplar.stride)
         return (length * exemplar.stride if edit.loop else frames), length  # a loop's seam lies between two strides
@@ -233,7 +234,7 @@ class Matcher:
             begin: features of the takes at the coarsest level, to be made real; the clips' own pieces in a new order
                 if not given.
         """
-        with cores.one_thread():
+        with parallel.single_thread():
             return self._takes(exemplar, edit, n, seed, lock, progress, begin)
 
     def _takes(
@@ -248,19 +249,19 @@ class Matcher:
     ) -> list[Motion]:
         frames, length = self.size(exemplar, edit)
         pace = 1.0
-        if edit.way is not None:
+        if edit.trajectory is not None:
             frames, length, pace = self._paced(exemplar, edit, frames, length, seed, begin)
         places = self._match(exemplar, edit, n, length, seed, lambda done: progress(done / 2), begin, pace)
 
         def take(k: int) -> Motion:  # full features and poses are large: no more at a time than there are cores
-            stray = 0.0 if edit.kept or edit.way else exemplar.freedom.amount(self.tempo)
-            when = tempo.strayed(frames, exemplar.frame_time, stray, chance(seed, k)) if stray else None
+            stray = 0.0 if edit.constraints or edit.trajectory else exemplar.freedom.amount(self.tempo)
+            when = tempo.time_warp(frames, exemplar.frame_time, stray, take_rng(seed, k)) if stray else None
             if pace != 1:
                 when = torch.arange(frames).double() * pace
             name = f"{exemplar.clips[0].name}-take-{k + 1:02d}"
             return self._made(exemplar, edit, places[k], frames, lock, when, name)
 
-        return cores.each(take, range(n), lambda done: progress((1 + done) / 2))
+        return parallel.parallel_map(take, range(n), lambda done: progress((1 + done) / 2))
 
     def _paced(
         self,
@@ -275,11 +276,13 @@ class Matcher:
 
         A first take tells how fast the clips go on such a way. Where no time is given, that is how long takes last.
         """
-        assert edit.way is not None
+        assert edit.trajectory is not None
         places = self._match(exemplar, edit, 1, length, seed, lambda done: None, None if begin is None else begin[:1])
-        x = _overlapped(exemplar.table, places[0], self._patch(exemplar), edit.loop, exemplar.stride, hann=True)
-        pace = finish.hurry(exemplar.features, edit.way, x[:frames, : exemplar.features.width], exemplar.frame_time)
-        if edit.seconds is None and edit.way.times is None:
+        x = overlap_add(exemplar.table, places[0], self._patch(exemplar), edit.loop, exemplar.stride, hann=True)
+        pace = finish.speed_ratio(
+            exemplar.features, edit.trajectory, x[:frames, : exemplar.features.width], exemplar.frame_time
+        )
+        if edit.seconds is None and edit.trajectory.times is None:
             frames = round(frames * pace)
             return frames, -(-frames // exemplar.stride), 1.0
         return frames, -(-math.ceil(frames * pace) // exemplar.stride), pace
@@ -295,10 +298,10 @@ class Matcher:
         name: str,
     ) -> Motion:
         """A take from where its stretches come from and, if it has a tempo of its own, when its frames are shown."""
-        x = _overlapped(exemplar.table, places, self._patch(exemplar), edit.loop, exemplar.stride, hann=True)
-        if edit.way is None:  # along a way more or fewer may have been matched than are shown
+        x = overlap_add(exemplar.table, places, self._patch(exemplar), edit.loop, exemplar.stride, hann=True)
+        if edit.trajectory is None:  # along a way more or fewer may have been matched than are shown
             x = x[:frames]
-        x = x[:frames] if when is None else tempo.retimed(exemplar.features, x, when)
+        x = x[:frames] if when is None else tempo.apply_time_warp(exemplar.features, x, when)
         return finish.take(exemplar.features, edit, x[None], exemplar.frame_time, exemplar.start, lock, name)
 
     def blocks(
@@ -321,7 +324,7 @@ class Matcher:
             seed: of the tempo.
             lock: whether standing feet are held.
         """
-        endless, random = replace(self, completeness=0.0), chance(seed, 0)
+        endless, random = replace(self, completeness=0.0), take_rng(seed, 0)
         stray = exemplar.freedom.amount(self.tempo)
         rate = exemplar.rate * share
         context = max(round(CONTEXT * rate), 2)
@@ -333,13 +336,13 @@ class Matcher:
             while len(held) < before + block + context:
                 held = torch.cat((held, next(course)))
             window = held[: before + block + context]
-            with cores.one_thread():
+            with parallel.single_thread():
                 asked = Edit(len(window) / rate)
                 frames, length = self.size(exemplar, asked)
                 first, stop = (round(k / rate / exemplar.frame_time) for k in (before, before + block))
                 stop = min(stop, frames - fade)
                 when = torch.arange(frames).double()
-                when[first:stop] = first + tempo.strayed(stop - first, exemplar.frame_time, stray, random)
+                when[first:stop] = first + tempo.time_warp(stop - first, exemplar.frame_time, stray, random)
                 places = endless._match(exemplar, asked, 1, length, 0, lambda done: None, window[None])[0]
                 take = self._made(exemplar, asked, places, frames, lock, when if stray else None, "")
                 take = take if last is None else finish.following(last, take, first, fade)
@@ -354,38 +357,38 @@ class Matcher:
         """Frames of a stretch: ``patch``, less on a clip that is shorter."""
         return min(self.patch, min(len(x) for x in exemplar.fine))
 
-    def space(self, exemplar: Exemplar, edit: Edit, length: int, coupling: float) -> _Space:
+    def space(self, exemplar: Exemplar, edit: Edit, length: int, coupling: float) -> Pca:
         """Principal axes that keep ``variance`` of the weighted features' variance, and everything in them.
 
         Joints kept throughout a take weigh ``coupling`` of what the others do.
         """
-        if not (edit.kept or edit.weights or edit.way):
+        if not (edit.constraints or edit.joint_weights or edit.trajectory):
             if self.variance not in exemplar.spaces:
                 exemplar.spaces[self.variance] = self._space(exemplar, edit, length, coupling)
             return exemplar.spaces[self.variance]
         return self._space(exemplar, edit, length, coupling)
 
-    def _space(self, exemplar: Exemplar, edit: Edit, length: int, coupling: float) -> _Space:
+    def _space(self, exemplar: Exemplar, edit: Edit, length: int, coupling: float) -> Pca:
         features, s = exemplar.features, exemplar.features.skeleton
-        scale = features.weights(edit.weights)
-        always = [j for keep in edit.held if len(keep.motion) >= length * exemplar.stride - exemplar.stride + 1
+        scale = features.weights(edit.joint_weights)
+        always = [j for keep in edit.exact_constraints if len(keep.motion) >= length * exemplar.stride - exemplar.stride + 1
                   for j in s.select(keep.joints)]  # fmt: skip
         scale = torch.where(features.channels(always), coupling * scale, scale)
-        if edit.way is not None:
+        if edit.trajectory is not None:
             for name in ("root_velocity", "root_turn"):
-                scale[features.slices[name]] *= GOING
+                scale[features.slices[name]] *= TRAJECTORY_WEIGHT
         x = torch.cat(exemplar.fine) * scale
         centre = x.mean(0)
         values, vectors = torch.linalg.eigh((x - centre).T.double() @ (x - centre).double())
         share = values.flip(0).clamp_min(0).cumsum(0) / values.clamp_min(0).sum().clamp_min(1e-12)
         kept = min(int((share < self.variance).sum()) + 1, 64, len(share))
         basis = vectors.flip(1)[:, :kept].to(x.dtype)
-        return _Space([(c * scale - centre) @ basis for c in exemplar.fine], scale, centre, basis)
+        return Pca([(c * scale - centre) @ basis for c in exemplar.fine], scale, centre, basis)
 
-    def guides(self, exemplar: Exemplar, edit: Edit, length: int, space: _Space, pace: float = 1.0) -> list[_Guide]:
+    def guides(self, exemplar: Exemplar, edit: Edit, length: int, space: Pca, pace: float = 1.0) -> list[_Guide]:
         """What is asked, laid on the finest level of a take, in the axes of a space."""
-        found = [_guide(exemplar, keep, length, space) for keep in edit.kept]
-        return found if edit.way is None else [*found, _ahead(exemplar, edit.way, length, space, pace)]
+        found = [_guide(exemplar, keep, length, space) for keep in edit.constraints]
+        return found if edit.trajectory is None else [*found, _ahead(exemplar, edit.trajectory, length, space, pace)]
 
     def _match(
         self,
@@ -399,9 +402,9 @@ class Matcher:
         pace: float = 1.0,
     ) -> Int[Tensor, "n q"]:
         """For each stretch of each take at the finest level, the exemplar's stretch that it comes from."""
-        space = self.space(exemplar, edit, length, COUPLING)
+        space = self.space(exemplar, edit, length, KEPT_JOINT_WEIGHT)
         guides = self.guides(exemplar, edit, length, space, pace)
-        told = bool(edit.way or edit.mix or any(not k.exact for k in edit.kept))
+        told = bool(edit.trajectory or edit.clip_weights or any(not k.exact for k in edit.constraints))
         size = self._patch(exemplar)
         total, shortest = sum(map(len, exemplar.fine)), min(map(len, exemplar.fine))
         slowest = (
@@ -409,33 +412,33 @@ class Matcher:
             if begin is not None
             else exemplar.rate * min(max(self.coarsest * size / total, 1.5 * size / shortest), 1.0)
         )
-        shares = [rate / exemplar.rate for rate in pyramid.rates(exemplar.rate, slowest)]
+        shares = [rate / exemplar.rate for rate in resample.level_rates(exemplar.rate, slowest)]
         x = places = None
         for level, share in enumerate(shares):
             bank, lengths = space.bank(share, size)
             count = max(round(length * share), size)
             if places is None and begin is not None:
-                x = pyramid.resize(space.axes(begin), count)
+                x = resample.resize(space.axes(begin), count)
             elif places is None:
                 least = round(SHORTEST * exemplar.rate * share)
-                if edit.mix:
-                    mix = edit.shares(torch.arange(count) / (exemplar.rate * share))
+                if edit.clip_weights:
+                    mix = edit.clip_weights_at(torch.arange(count) / (exemplar.rate * share))
                     x = [self._mixed(bank.split(lengths), mix, least, seed, k) for k in range(n)]
                 else:
                     x = [self._shuffled(bank, count, size, least, seed, k) for k in range(n)]
                 x = torch.stack(x)
             else:
-                x = _overlapped(space.bank(shares[level - 1], size)[0], places, size, edit.loop)
-                x = pyramid.resize(x, count)
-            if not level and edit.way is not None:
-                x = x * FAINT
+                x = overlap_add(space.bank(shares[level - 1], size)[0], places, size, edit.loop)
+                x = resample.resize(x, count)
+            if not level and edit.trajectory is not None:
+                x = x * INIT_SCALE
             within = _within_clips(lengths, size)
             alpha = self._alpha(share, told) * _mean_distance(x, bank)
             liked = self._liked(exemplar, edit, lengths, size, n, seed)
             dear = owner = None
-            if edit.mix:
+            if edit.clip_weights:
                 middle = torch.arange(count if edit.loop else count - size + 1) + size / 2
-                dear = 1 / edit.shares(middle / (exemplar.rate * share)).clamp_min(1e-6)
+                dear = 1 / edit.clip_weights_at(middle / (exemplar.rate * share)).clamp_min(1e-6)
                 owner = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))[: len(within)]
             for _ in range(self.rounds):
                 for guide in guides:
@@ -443,8 +446,8 @@ class Matcher:
                         x = guide.impose(x)
                 every = (bank, size, within, alpha, edit.loop)
                 calls = [partial(_nearest, one, *every, w, dear, owner) for one, w in zip(x, liked)]
-                places = torch.stack(cores.each(lambda call: call(), calls))
-                x = _overlapped(bank, places, size, edit.loop)
+                places = torch.stack(parallel.parallel_map(lambda call: call(), calls))
+                x = overlap_add(bank, places, size, edit.loop)
             progress(sum(s * s for s in shares[: level + 1]) / sum(s * s for s in shares))
         assert places is not None
         return places
@@ -453,14 +456,14 @@ class Matcher:
         self, exemplar: Exemplar, edit: Edit, lengths: list[int], size: int, n: int, seed: int
     ) -> list[Float[Tensor, "q"]] | list[None]:
         """How much each take likes each stretch: where much is asked, what fits best would else always be the same."""
-        if self.variety == 0 or not (edit.kept or edit.way):
+        if self.variety == 0 or not (edit.constraints or edit.trajectory):
             return [None] * n
         skeleton = exemplar.features.skeleton
-        asked = float(edit.mask(skeleton, max((k.stop for k in edit.kept), default=1)).float().mean())
-        liking = self.variety * (LIKING[0] + LIKING[1] * asked)
+        asked = float(edit.mask(skeleton, max((k.stop for k in edit.constraints), default=1)).float().mean())
+        liking = self.variety * (DIVERSITY_NOISE[0] + DIVERSITY_NOISE[1] * asked)
         seconds = math.ceil(sum(map(len, exemplar.fine)) / exemplar.rate) + 2
-        rough = torch.stack([torch.randn(seconds, generator=chance(seed, k)) for k in range(n)])
-        smooth = pyramid.resize(rough[..., None], sum(lengths) - size + 1, antialias=False)[..., 0]
+        rough = torch.stack([torch.randn(seconds, generator=take_rng(seed, k)) for k in range(n)])
+        smooth = resample.resize(rough[..., None], sum(lengths) - size + 1, antialias=False)[..., 0]
         return list(torch.exp(liking * smooth))
 
     def _alpha(self, fineness: float, told: bool = False) -> float:
@@ -476,7 +479,7 @@ class Matcher:
         self, bank: Float[Tensor, "m k"], count: int, size: int, least: int, seed: int, take: int
     ) -> Float[Tensor, "count k"]:
         """The coarsest start: the exemplar cut into pieces, in a new order, each piece once before any comes twice."""
-        random, m, piece = chance(seed, take), len(bank), self._piece(len(bank), size, least)
+        random, m, piece = take_rng(seed, take), len(bank), self._piece(len(bank), size, least)
         parts: list[Tensor] = []
         while sum(map(len, parts)) < count:
             first = int(torch.randint(piece, (1,), generator=random))
@@ -494,7 +497,7 @@ class Matcher:
         self, clips: Sequence[Float[Tensor, "_m k"]], mix: Float[Tensor, "count c"], least: int, seed: int, take: int
     ) -> Float[Tensor, "count k"]:
         """The coarsest start of a mix: pieces of the clips, drawn by their weights at the time."""
-        random, piece = chance(seed, take), max(least, 2)  # short ones: weights change meanwhile
+        random, piece = take_rng(seed, take), max(least, 2)  # short ones: weights change meanwhile
         parts: list[Tensor] = []
         while (done := sum(map(len, parts))) < len(mix):
             clip = clips[int(torch.multinomial(mix[done], 1, generator=random))]
@@ -561,7 +564,7 @@ def _nearest(
         """Squared distances summed over each two stretches, for the rows of one block."""
         part = x[start : min(start + step, rows) + size - 1]
         frames = torch.addmm(square, part, bank.T, alpha=-2).add_((part * part).sum(-1, keepdim=True))
-        return pyramid.diagonal_sums(frames, size)
+        return resample.diagonal_sums(frames, size)
 
     starts = range(0, rows, step)
     blocks = [sums(start) for start in starts] if rows * len(bank) <= KEPT else None
@@ -580,7 +583,7 @@ def _nearest(
     return torch.cat(found)
 
 
-def _overlapped(
+def overlap_add(
     bank: Float[Tensor, "m k"],
     places: Int[Tensor, "*n q"],
     size: int,
@@ -615,7 +618,7 @@ def _overlapped(
 
 
 # --- kept pieces -----------------------------------------------------------------------------------------------------
-def _guide(exemplar: Exemplar, keep: Keep, length: int, space: _Space) -> _Guide:
+def _guide(exemplar: Exemplar, keep: Constraint, length: int, space: Pca) -> _Guide:
     """A kept piece laid on the finest level of a take, in principal axes."""
     features, stride = exemplar.features, exemplar.stride
     mask = features.channels(features.skeleton.select(keep.joints), moving=len(keep.motion) > 1)
@@ -627,18 +630,18 @@ def _guide(exemplar: Exemplar, keep: Keep, length: int, space: _Space) -> _Guide
     return _imposing(space, mask, target, share, until)
 
 
-def _ahead(exemplar: Exemplar, way: Way, length: int, space: _Space, pace: float) -> _Guide:
+def _ahead(exemplar: Exemplar, way: Trajectory, length: int, space: Pca, pace: float) -> _Guide:
     """The way laid on the finest level of a take: how fast the root goes and turns."""
     features = exemplar.features
     target, mask = torch.zeros(length, features.width), torch.zeros(features.width, dtype=torch.bool)
-    speeds, turns = finish.steer(features, way, length, 1 / exemplar.rate, exemplar.going[1], pace)
+    speeds, turns = finish.trajectory_velocities(features, way, length, 1 / exemplar.rate, exemplar.going[1], pace)
     for name, values in (("root_velocity", speeds), ("root_turn", turns)):
         target[:, features.slices[name]], mask[features.slices[name]] = values.to(target.dtype), True
     return _imposing(space, mask, target, torch.ones(length, 1), math.inf)
 
 
 def _imposing(
-    space: _Space, mask: Bool[Tensor, "d"], target: Float[Tensor, "t d"], share: Float[Tensor, "t 1"], until: float
+    space: Pca, mask: Bool[Tensor, "d"], target: Float[Tensor, "t d"], share: Float[Tensor, "t 1"], until: float
 ) -> _Guide:
     """A guide that sets the masked channels."""
     masked = space.basis * mask[:, None]

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from . import pyramid, rotation
+from . import resample, rotation
 from .errors import MotifError
 from .skeleton import Skeleton
 
@@ -180,8 +180,8 @@ class Motion:
         count = max(round(len(self) / speed), 1)
         when = torch.arange(count, dtype=torch.float64) * speed
         q = rotation.unroll(self.rotations.transpose(0, 1)).transpose(0, 1)
-        q = rotation.normalise(pyramid.at(q.flatten(1), when).unflatten(1, (-1, 4)))
-        p = pyramid.at(self.positions.flatten(1), when).unflatten(1, (-1, 3))
+        q = rotation.normalise(resample.sinc_interpolate(q.flatten(1), when).unflatten(1, (-1, 4)))
+        p = resample.sinc_interpolate(self.positions.flatten(1), when).unflatten(1, (-1, 3))
         return replace(self, rotations=q, positions=p)
 
     def at(self, when: Float[Tensor, "n"]) -> "Motion":

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from . import pyramid
+from . import resample
 from .features import Features
 from .metrics import realism
 from .metrics.body import LEAST, bodies
@@ -30,7 +30,7 @@ STEP, STEPS = 0.06, 5
 
 
 @dataclass(frozen=True, eq=False)
-class Freedom:
+class TempoVariability:
     """How steady the tempo of some clips is."""
 
     strays: Float[Tensor, "n"]
@@ -45,10 +45,10 @@ class Freedom:
         return math.sqrt(max(spread - STEP**2, 0.0))
 
 
-def freedom(clips: Sequence[Motion]) -> Freedom:
+def tempo_variability(clips: Sequence[Motion]) -> TempoVariability:
     """Compare every second of the clips with the rest of them at several tempi."""
     if min(map(len, clips)) < LEAST:
-        return Freedom(torch.zeros(0))
+        return TempoVariability(torch.zeros(0))
     seen = bodies(clips, clips)[1]
     height = seen[0].skeleton.height
     step = max(round(clips[0].fps / realism.stride(seen[0]) / RATE), 1)
@@ -71,17 +71,17 @@ def freedom(clips: Sequence[Motion]) -> Freedom:
         error, at = least.min(0)
         again = error < realism.TOLERANCE * height
         found.append(torch.where(again, (STEP * (at - STEPS)).square(), torch.inf))
-    return Freedom(torch.cat(found))
+    return TempoVariability(torch.cat(found))
 
 
 def _faster(poses: Float[Tensor, "t k 3"], speed: float) -> Float[Tensor, "s k 3"]:
     """Poses of :func:`realism.poses` at another speed; their last row is travel."""
-    y = pyramid.resize(poses.flatten(1), max(round(len(poses) / speed), 1)).unflatten(1, (-1, 3)).clone()
+    y = resample.resize(poses.flatten(1), max(round(len(poses) / speed), 1)).unflatten(1, (-1, 3)).clone()
     y[:, -1] *= speed
     return y
 
 
-def strayed(frames: int, frame_time: float, amount: float, random: torch.Generator) -> Float[Tensor, "t"]:
+def time_warp(frames: int, frame_time: float, amount: float, random: torch.Generator) -> Float[Tensor, "t"]:
     """When each frame of a take is shown, in frames: a tempo that strays and comes back, the clip's own at both ends.
 
     Args:
@@ -101,7 +101,7 @@ def strayed(frames: int, frame_time: float, amount: float, random: torch.Generat
     return speed.cumsum(0) - speed
 
 
-def retimed(features: Features, x: Float[Tensor, "t e"], when: Float[Tensor, "s"]) -> Float[Tensor, "s e"]:
+def apply_time_warp(features: Features, x: Float[Tensor, "t e"], when: Float[Tensor, "s"]) -> Float[Tensor, "s e"]:
     """Features, with velocities of any kind after them, at other times (fractional frames).
 
     Velocities are interpolated as the way they sum up to, so that feet that stood still do.
@@ -109,7 +109,7 @@ def retimed(features: Features, x: Float[Tensor, "t e"], when: Float[Tensor, "s"
     at, moves = features.slices, list(range(features.width, x.shape[1]))
     for name in ("root_velocity", "root_turn"):
         moves += range(at[name].start, at[name].stop)
-    out = pyramid.at(x, when)
-    way = pyramid.at(x[:, moves].double().cumsum(0), when)
+    out = resample.sinc_interpolate(x, when)
+    way = resample.sinc_interpolate(x[:, moves].double().cumsum(0), when)
     out[:, moves] = torch.cat((x[:1, moves], way.diff(dim=0).to(x.dtype)))
     return out

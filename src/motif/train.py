@@ -29,7 +29,7 @@ Loss = Callable[[torch.Generator], tuple[Tensor, dict[str, Tensor]]]
 
 
 @dataclass(frozen=True)
-class Adam:
+class Optim:
     """How an update moves its parameters."""
 
     rate: float = 1e-3
@@ -48,7 +48,7 @@ class Update:
     module: nn.Module
     """Whose parameters are moved."""
     loss: Loss
-    adam: Adam = Adam()
+    adam: Optim = Optim()
     times: int = 1
     """How often in a row in every step."""
 
@@ -65,7 +65,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Train:
+class TrainConfig:
     """How a run is run; no field changes what is learned, but for ``precision`` in its last digits."""
 
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -79,7 +79,7 @@ class Train:
     processor does a run that was stopped end bit for bit as the whole one."""
 
 
-HABITS = Train()
+HABITS = TrainConfig()
 
 
 @dataclass
@@ -98,7 +98,7 @@ def run(
     stages: Callable[[], Iterable[Stage]],
     names: Sequence[tuple[str, int]],
     seed: int = 0,
-    train: Train = HABITS,
+    train: TrainConfig = HABITS,
     folder: Path | None = None,
     asked: dict[str, Any] | None = None,
     progress: Callable[[Progress], None] = lambda told: None,
@@ -165,9 +165,9 @@ def forget(folder: Path) -> None:
 class _Worker:
     """One stage's optimisers and average."""
 
-    def __init__(self, net: nn.Module, stage: Stage, train: Train, device: torch.device):
+    def __init__(self, net: nn.Module, stage: Stage, train: TrainConfig, device: torch.device):
         self.net, self.stage, self.train, self.device = net, stage, train, device
-        self.optimisers: dict[tuple[int, Adam], torch.optim.Adam] = {}
+        self.optimisers: dict[tuple[int, Optim], torch.optim.Adam] = {}
         for update in stage.updates:
             key = (id(update.module), update.adam)
             if key not in self.optimisers:
@@ -231,7 +231,7 @@ def _place(*numbers: int) -> int:
     return value
 
 
-def _decay(adam: Adam, share: float) -> float:
+def _decay(adam: Optim, share: float) -> float:
     if adam.decay == "exponential":
         return adam.end**share
     return 1.0 if adam.decay == "none" else adam.end + (1 - adam.end) * 0.5 * (1 + math.cos(math.pi * share))

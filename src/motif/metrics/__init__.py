@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import contact, cores
+from .. import contact, parallel
 from ..motion import Motion
 from . import classifier, clip, physical, realism
 from .body import Body, bodies
@@ -104,18 +104,18 @@ def report(
     Raises:
         MotifError: for what cannot be scored, see :func:`motif.metrics.body.bodies`.
     """
-    with cores.one_thread():
+    with parallel.single_thread():
         new, truth = bodies(takes, against)
         progress(0.1)
         height = truth[0].skeleton.height
         old_curves = [physical.curves(b, truth) for b in truth]
-        new_curves = cores.each(lambda b: physical.curves(b, truth), new)
+        new_curves = parallel.parallel_map(lambda b: physical.curves(b, truth), new)
         progress(0.25)
         rate = truth[0].motion.fps / realism.stride(truth[0])
         clips = [realism.poses(b) for b in truth]
         seen = [realism.poses(b) for b in new]
         near = realism.TOLERANCE / 2 * height
-        matches = cores.each(
+        matches = parallel.parallel_map(
             lambda p: realism.match(p, clips, rate, near), seen, lambda done: progress(0.25 + 0.3 * done)
         )
         real = realism.measures(matches, rate, height)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from jaxtyping import Float
 from torch import Tensor
 
-from .. import contact, cores
+from .. import contact, parallel
 from ..errors import MotifError
 from ..motion import Motion, heading
 from ..skeleton import Skeleton
@@ -78,5 +78,5 @@ def bodies(takes: Sequence[Motion], against: Sequence[Motion]) -> tuple[list[Bod
         world_q, world_p = motion.world()
         return Body(motion, world_p, heading(world_q[:, skeleton.root], skeleton, motion.frame_time), level, floor)
 
-    seen = cores.each(body, [*takes, *against])
+    seen = parallel.parallel_map(body, [*takes, *against])
     return seen[: len(takes)], seen[len(takes) :]

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from .. import cores, rotation
+from .. import parallel, rotation
 from .body import Body
 from .realism import TOLERANCE, Match, poses, stride
 
@@ -80,7 +80,7 @@ def describe(
             found.append(torch.nn.functional.max_pool1d(out, inside, hop))
         return torch.cat(found, 1)[0].T
 
-    return cores.each(one, zip(sequences, hops, strict=True))
+    return parallel.parallel_map(one, zip(sequences, hops, strict=True))
 
 
 def two_sample(takes: Sequence[Body], truth: Sequence[Body], matches: Sequence[Match]) -> float:

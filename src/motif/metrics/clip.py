@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from .. import cores
+from .. import parallel
 from ..errors import MotifError
 from ..features import Features, PaperFeatures
 from ..motion import Motion
@@ -37,12 +37,12 @@ def channels(motions: Sequence[Motion], against: Sequence[Motion]) -> tuple[list
     moved = [m.resample(30.0) if abs(m.fps - 30) > 0.05 else m for m in (*motions, *against)]
     try:
         paper = PaperFeatures.of(against[0].skeleton)
-        found = cores.each(lambda m: paper.encode(m)[:, :-6].double().numpy(), moved)
+        found = parallel.parallel_map(lambda m: paper.encode(m)[:, :-6].double().numpy(), moved)
         name = "paper"
     except MotifError:
         own = Features.of(moved)
         kept = np.r_[own.slices["root_tilt"], own.slices["rotations"], own.slices["contacts"]]
-        found = cores.each(lambda m: own.encode(m)[:, kept].double().numpy(), moved)
+        found = parallel.parallel_map(lambda m: own.encode(m)[:, kept].double().numpy(), moved)
         name = "own"
     return found[: len(motions)], found[len(motions) :], name
 
@@ -208,7 +208,7 @@ def normalisers(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 def measures(takes: Sequence[Motion], against: Sequence[Motion]) -> dict[str, float]:
     """The published measures of takes against the first exemplar clip: the papers know one clip only."""
     samples, exemplars, _ = channels(takes, against[:1])
-    each = cores.each(lambda s: published(s, exemplars[0]), samples)
+    each = parallel.parallel_map(lambda s: published(s, exemplars[0]), samples)
     return {
         "coverage": float(np.mean([p.coverage for p in each])),
         "global_diversity": float(np.mean([p.global_diversity for p in each])),

@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from .. import cores, pyramid, rotation
+from .. import parallel, resample, rotation
 from ..skeleton import Skeleton
 from .body import Body
 
@@ -77,7 +77,7 @@ def window_errors(errors: Float[Tensor, "n m"], width: int) -> Float[Tensor, "p 
     n, m = errors.shape[0] - width + 1, errors.shape[1] - width + 1
     if n < 1 or m < 1:
         return errors.new_zeros(max(n, 0), max(m, 0))
-    return pyramid.diagonal_sums(errors, width) / width
+    return resample.diagonal_sums(errors, width) / width
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +174,7 @@ def variety(takes: Sequence[Float[Tensor, "_n k 3"]], matches: Sequence[Match], 
         first, second = first[:n], second[:n]
         return (apart[:n] >= limit + (first + second) / 2) & (first < limit) & (second < limit)
 
-    return _share(cores.each(differs, range(len(takes))))
+    return _share(parallel.parallel_map(differs, range(len(takes))))
 
 
 def _share(flags: Sequence[Bool[Tensor, "_n"]]) -> float:

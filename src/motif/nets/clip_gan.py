@@ -29,7 +29,7 @@ class Block(nn.Module):
         return x + self.mix(nn.functional.leaky_relu(h, SLOPE))
 
 
-def tower(channels: int, out: int, width: int, dilations: tuple[int, ...]) -> nn.Sequential:
+def conv_stack(channels: int, out: int, width: int, dilations: tuple[int, ...]) -> nn.Sequential:
     """Convolution, blocks, convolution. It sees :func:`reach` frames to each side."""
     blocks = [Block(width, d) for d in dilations]
     last = nn.Sequential(nn.LeakyReLU(SLOPE), nn.Conv1d(width, out, 1))
@@ -44,16 +44,16 @@ def reach(dilations: tuple[int, ...]) -> int:
 class ClipGanNet(AxesNet):
     """Generator and critic over K axes of one or several clips at a coarse rate.
 
-    Buffer: ``anchors`` [Z, S], the noise that each clip, laid end to end, is rebuilt from.
+    Buffer: ``reconstruction_noise`` [Z, S], the noise that each clip, laid end to end, is rebuilt from.
     """
 
-    anchors: Tensor
+    reconstruction_noise: Tensor
 
     def __init__(self, features: int, axes: int, noise: int, frames: int, width: int, dilations: tuple[int, ...]):
         super().__init__(features, axes)
-        self.generator = tower(noise, axes, width, dilations)
-        self.critic = tower(axes, 1, width, dilations[:-1])
-        self.register_buffer("anchors", torch.zeros(noise, frames))
+        self.generator = conv_stack(noise, axes, width, dilations)
+        self.critic = conv_stack(axes, 1, width, dilations[:-1])
+        self.register_buffer("reconstruction_noise", torch.zeros(noise, frames))
 
     def made(self, noise: Float[Tensor, "n z t"]) -> Float[Tensor, "n t d"]:
         """Motion features made of noise, at the coarse rate."""

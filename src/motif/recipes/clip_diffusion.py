@@ -18,14 +18,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from .. import cores
-from ..edit import ASKS, Edit, chance
+from .. import parallel
+from ..edit import EDIT_FEATURES, Edit
 from ..errors import MotifError
 from ..features import PaperFeatures
 from ..matching import Exemplar
 from ..motion import Motion
 from ..nets.clip_unet import FlowNet, SinQna, SinUnet
-from ..train import Adam, Stage, Update
+from ..seeds import take_rng
+from ..train import Optim, Stage, Update
 from . import coarse
 
 
@@ -45,7 +46,7 @@ class ClipFlow(coarse.Coarse):
     """Learning rate."""
     speeds: float = 0.0
     """Training windows are up to this much faster or slower than the clip."""
-    evaluations: int = 4
+    num_inference_steps: int = 4
     """Of the net, for every take."""
 
     def net(self, exemplar: Exemplar) -> FlowNet:
@@ -70,7 +71,7 @@ class ClipFlow(coarse.Coarse):
             t = torch.sigmoid(torch.randn(self.batch, generator=random)).to(motion.device)
             return flow_loss(net, motion, noise, t), {}
 
-        yield Stage("flow", self.steps, (Update("flow", net, flow, Adam(self.rate, (0.9, 0.99))),), net)
+        yield Stage("flow", self.steps, (Update("flow", net, flow, Optim(self.rate, (0.9, 0.99))),), net)
 
     def sample(
         self,
@@ -86,8 +87,8 @@ class ClipFlow(coarse.Coarse):
         assert isinstance(net, FlowNet)
         _, length = self.matcher.size(exemplar, edit)
         frames = max(round(length * coarse.share(exemplar, self.levels)), 2)
-        noise = torch.stack([torch.randn(frames, net.basis.shape[1], generator=chance(seed, k)) for k in range(n)])
-        around = min(self.evaluations * (1 + sum(self.dilations)), 4 * frames) if edit.loop else 0
+        noise = torch.stack([torch.randn(frames, net.basis.shape[1], generator=take_rng(seed, k)) for k in range(n)])
+        around = min(self.num_inference_steps * (1 + sum(self.dilations)), 4 * frames) if edit.loop else 0
         guides = self.matcher.guides(exemplar, edit, length, self.matcher.space(exemplar, Edit(), 1, 1.0))
 
         def keep(motion: Float[Tensor, "n t k"]) -> Float[Tensor, "n t k"]:
@@ -96,9 +97,9 @@ class ClipFlow(coarse.Coarse):
                 motion = torch.cat((motion[:, :around], inner, motion[:, around + frames :]), 1)
             return motion
 
-        with cores.one_thread(), torch.no_grad():
+        with parallel.single_thread(), torch.no_grad():
             noise = noise[:, torch.arange(-around, frames + around) % frames]
-            x = flowed(net, noise, self.evaluations, keep)[:, around : around + frames]
+            x = sample_euler(net, noise, self.num_inference_steps, keep)[:, around : around + frames]
             begin = net.features(x)
         return self.matcher.takes(exemplar, edit, n, seed, lock, progress, begin)
 
@@ -115,8 +116,8 @@ class ClipFlow(coarse.Coarse):
         while True:
             new = torch.randn(1, count, noise.shape[2], generator=random)
             noise = torch.cat((noise[:, -2 * around :], new), 1)
-            with cores.one_thread(), torch.no_grad():
-                yield net.features(flowed(net, noise, self.evaluations))[0, around : around + count]
+            with parallel.single_thread(), torch.no_grad():
+                yield net.features(sample_euler(net, noise, self.num_inference_steps))[0, around : around + count]
 
 
 def flow_loss(
@@ -127,10 +128,10 @@ def flow_loss(
     return (net(between, t).float() - (motion - noise)).square().mean()
 
 
-def flowed(
+def sample_euler(
     net: nn.Module,
     noise: Float[Tensor, "n t k"],
-    evaluations: int,
+    num_inference_steps: int,
     keep: Callable[[Tensor], Tensor] = lambda motion: motion,
 ) -> Float[Tensor, "n t k"]:
     """Noise carried along the net's velocities, in equal Euler steps.
@@ -142,10 +143,10 @@ def flowed(
         keep: imposes what is kept on the motion in mind, at every step.
     """
     x = noise
-    for step in range(evaluations):
-        t = step / evaluations
+    for step in range(num_inference_steps):
+        t = step / num_inference_steps
         motion = keep(x + (1 - t) * net(x, torch.full((len(x),), t)).float())
-        x = torch.lerp(x, motion, 1 / (evaluations - step))
+        x = torch.lerp(x, motion, 1 / (num_inference_steps - step))
     return x
 
 
@@ -163,7 +164,9 @@ class Whole:
 class SinMdm:
     """Hyper-parameters."""
 
-    cannot: ClassVar[Mapping[str, str]] = dict.fromkeys(ASKS, "it makes takes from noise alone; clip-flow can")
+    unsupported: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        EDIT_FEATURES, "it makes takes from noise alone; clip-flow can"
+    )
 
     network: Literal["unet", "qna"] = "unet"
     steps: int = 60_000
@@ -171,9 +174,9 @@ class SinMdm:
     rate: float = 1e-4
     end: float = 0.3012
     """What the learning rate falls to, exponentially: 0.99998 to the power of 60,000."""
-    noises: int = 1000
+    num_train_steps: int = 1000
     """Steps of the diffusion."""
-    evaluations: int = 1000
+    num_inference_steps: int = 1000
     """Of the net, for every take; fewer take evenly spaced steps."""
     stretch: float = 0.25
     """Windows are up to this much longer or shorter than the clip."""
@@ -198,17 +201,17 @@ class SinMdm:
 
     def stages(self, net: nn.Module, exemplar: Whole, seed: int) -> Iterator[Stage]:
         """One stage, one loss."""
-        bars, device = cosine_bars(self.noises), next(net.parameters()).device
+        alphas_cumprod, device = cosine_alphas_cumprod(self.num_train_steps), next(net.parameters()).device
 
         def denoise(random: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
             torch.manual_seed(int(torch.randint(1 << 62, (1,), generator=random)))  # of what the net leaves out
             factor = 1 + self.stretch * (2 * float(torch.rand(1, generator=random)) - 1)
             real = stretched(exemplar.real, factor).expand(self.batch, -1, -1)
-            t = torch.randint(self.noises, (self.batch,), generator=random)
+            t = torch.randint(self.num_train_steps, (self.batch,), generator=random)
             noise = torch.randn(real.shape, generator=random)
-            return denoising_loss(net, bars, real.to(device), t, noise.to(device)), {}
+            return denoising_loss(net, alphas_cumprod, real.to(device), t, noise.to(device)), {}
 
-        adam = Adam(self.rate, (0.9, 0.999), "exponential", self.end)
+        adam = Optim(self.rate, (0.9, 0.999), "exponential", self.end)
         yield Stage("denoise", self.steps, (Update("denoise", net, denoise, adam),))
 
     def sample(
@@ -223,28 +226,35 @@ class SinMdm:
     ) -> list[Motion]:
         """``n`` new takes at the clip's rate."""
         first, features = exemplar.clips[0], exemplar.features
-        wanted = max(round(edit.length(2 * first.seconds) / first.frame_time), 1)
+        wanted = max(round(edit.duration(2 * first.seconds) / first.frame_time), 1)
         edit.check(first.skeleton, first.frame_time, wanted)
         frames, takes = math.ceil(wanted * first.frame_time * features.RATE) + 1, []
-        bars = cosine_bars(self.noises)
+        alphas_cumprod = cosine_alphas_cumprod(self.num_train_steps)
         learning = net.training
         net.eval()
-        with cores.one_thread(), torch.no_grad():
+        with parallel.single_thread(), torch.no_grad():
             for k in range(n):
                 told = lambda done, k=k: progress((k + done) / n)  # noqa: E731
-                x = denoised(net, bars, self.evaluations, (1, len(exemplar.real), frames), chance(seed, k), told)
+                x = sample_ddpm(
+                    net,
+                    alphas_cumprod,
+                    self.num_inference_steps,
+                    (1, len(exemplar.real), frames),
+                    take_rng(seed, k),
+                    told,
+                )
                 takes.append(features.motion(x[0].T, first, lock, f"{first.name}-take-{k + 1:02d}"))
         net.train(learning)
         return [t.crop(0, wanted) for t in takes]
 
 
-def cosine_bars(noises: int) -> Float[Tensor, "n"]:
+def cosine_alphas_cumprod(num_train_steps: int) -> Float[Tensor, "n"]:
     """Share of the motion's variance left after each step (Nichol and Dhariwal 2021, eq. 17; betas at most .999)."""
 
     def curve(t: Tensor) -> Tensor:
         return torch.cos((t + 0.008) / 1.008 * math.pi / 2).square()
 
-    at = torch.arange(noises + 1, dtype=torch.float64) / noises
+    at = torch.arange(num_train_steps + 1, dtype=torch.float64) / num_train_steps
     betas = (1 - curve(at[1:]) / curve(at[:-1])).clamp(max=0.999)
     return (1 - betas).cumprod(0)
 
@@ -257,27 +267,27 @@ def stretched(real: Float[Tensor, "c t"], factor: float) -> Float[Tensor, "c s"]
 
 def denoising_loss(
     net: nn.Module,
-    bars: Float[Tensor, "n"],
+    alphas_cumprod: Float[Tensor, "n"],
     real: Float[Tensor, "b c t"],
     t: Int[Tensor, "b"],
     noise: Float[Tensor, "b c t"],
 ) -> Tensor:
     """Mean square of what the net misses of the clean motion."""
-    bar = bars[t].to(real)[:, None, None]
+    bar = alphas_cumprod[t].to(real)[:, None, None]
     return (net(bar.sqrt() * real + (1 - bar).sqrt() * noise, t.to(real)).float() - real).square().mean()
 
 
-def denoised(
+def sample_ddpm(
     net: nn.Module,
-    bars: Float[Tensor, "n"],
-    evaluations: int,
+    alphas_cumprod: Float[Tensor, "n"],
+    num_inference_steps: int,
     shape: tuple[int, int, int],
     random: torch.Generator,
     progress: Callable[[float], None] = lambda done: None,
 ) -> Float[Tensor, "b c t"]:
     """Ancestral sampling with the posterior's own (small) variance (Ho et al. 2020, eq. 6 and 7)."""
-    steps = torch.linspace(0, len(bars) - 1, min(evaluations, len(bars))).round().long()
-    kept = bars[steps]
+    steps = torch.linspace(0, len(alphas_cumprod) - 1, min(num_inference_steps, len(alphas_cumprod))).round().long()
+    kept = alphas_cumprod[steps]
     before = torch.cat((torch.ones(1, dtype=kept.dtype), kept[:-1]))
     x = torch.randn(shape, generator=random)
     for k in reversed(range(len(steps))):

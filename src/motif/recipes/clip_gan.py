@@ -12,12 +12,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from .. import cores, pyramid
-from ..edit import Edit, chance
+from .. import parallel, resample
+from ..edit import Edit
 from ..matching import Exemplar
 from ..motion import Motion
 from ..nets.clip_gan import ClipGanNet, reach
-from ..train import Adam, Stage, Update
+from ..seeds import take_rng
+from ..train import Optim, Stage, Update
 from . import coarse
 
 
@@ -56,10 +57,12 @@ class ClipGan(coarse.Coarse):
     def stages(self, net: nn.Module, exemplar: Exemplar, seed: int) -> Iterator[Stage]:
         """One stage: critic and generator in turn."""
         assert isinstance(net, ClipGanNet)
-        net.anchors.copy_(torch.randn(net.anchors.shape, generator=torch.Generator().manual_seed(seed)))
+        net.reconstruction_noise.copy_(
+            torch.randn(net.reconstruction_noise.shape, generator=torch.Generator().manual_seed(seed))
+        )
         share = coarse.share(exemplar, self.levels)
         game = _Game(self, net, exemplar, coarse.lengths(exemplar, share), share)
-        adam = Adam(self.rate)
+        adam = Optim(self.rate)
         updates = (
             Update("critic", net.critic, game.critic, adam),
             Update("generator", net.generator, game.generator, adam),
@@ -82,9 +85,9 @@ class ClipGan(coarse.Coarse):
         count = max(round(length * coarse.share(exemplar, self.levels)), 2)
         begin = []
         for k in range(n):
-            random = chance(seed, k)
-            begin.append(torch.randn(net.anchors.shape[0], count, generator=random))
-        with cores.one_thread(), torch.no_grad():
+            random = take_rng(seed, k)
+            begin.append(torch.randn(net.reconstruction_noise.shape[0], count, generator=random))
+        with parallel.single_thread(), torch.no_grad():
             x = _unrolled(net, torch.stack(begin), edit.loop, reach(self.dilations))
         return self.matcher.takes(exemplar, edit, n, seed, lock, progress, x)
 
@@ -155,8 +158,8 @@ class _Game:
         clip = int(torch.multinomial(torch.tensor(self.lengths).float(), 1, generator=random))
         first, frames = sum(self.lengths[:clip]), real.shape[-1]
         start = int(torch.randint(self.lengths[clip] - frames + 1, (1,), generator=random))
-        target = pyramid.resize(self.exemplar.fine[clip], self.lengths[clip])[start : start + frames]
+        target = resample.resize(self.exemplar.fine[clip], self.lengths[clip])[start : start + frames]
         target = self.net.axes(target.to(self.net.size.device)).T
-        noise = self.net.anchors[None, :, first + start : first + start + frames]
+        noise = self.net.reconstruction_noise[None, :, first + start : first + start + frames]
         missed = (self.net.generator(noise).float()[0] - target).abs().mean()
         return loss + self.recipe.rebuild * missed, {"rebuild": missed.detach()}

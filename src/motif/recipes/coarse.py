@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .. import pyramid
+from .. import resample
 from ..edit import Edit
 from ..errors import MotifError
 from ..matching import Exemplar, Matcher
@@ -20,7 +20,7 @@ from ..nets.axes import AxesNet
 class Coarse:
     """Dials of how takes are made real, which engines of this kind have in common."""
 
-    cannot: ClassVar[Mapping[str, str]] = {"a mix over time": "its net has learned one mixture; clip-match can"}
+    unsupported: ClassVar[Mapping[str, str]] = {"a mix over time": "its net has learned one mixture; clip-match can"}
 
     completeness: float = 0.75
     """0 to 1: how hard the takes try to show every part of the clip; see the matcher."""
@@ -85,5 +85,5 @@ def windows(
         speed = 1 + speeds * (2 * float(torch.rand(1, generator=random)) - 1)
         long = min(max(round(crop / share * speed), 2), len(x))
         start = int(torch.randint(len(x) - long + 1, (1,), generator=random))
-        found.append(pyramid.resize(x[start : start + long], crop))
+        found.append(resample.resize(x[start : start + long], crop))
     return net.axes(torch.stack(found).to(net.size.device))

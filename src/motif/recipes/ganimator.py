@@ -17,13 +17,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from .. import cores, pyramid
-from ..edit import ASKS, Edit, chance
+from .. import parallel, resample
+from ..edit import EDIT_FEATURES, Edit
 from ..errors import MotifError
 from ..features import PaperFeatures
 from ..motion import Motion
 from ..nets.clip_gan import PaperPyramid
-from ..train import Adam, Stage, Update
+from ..seeds import take_rng
+from ..train import Optim, Stage, Update
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +51,9 @@ class Scales:
 class Ganimator:
     """Hyper-parameters. Tuples hold one value a group of two levels; the last one stands for all further groups."""
 
-    cannot: ClassVar[Mapping[str, str]] = dict.fromkeys(ASKS, "it makes takes from noise alone; clip-gan can")
+    unsupported: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        EDIT_FEATURES, "it makes takes from noise alone; clip-gan can"
+    )
 
     samples: tuple[int, ...] = (15_000,)
     """Windows seen by each level's networks."""
@@ -80,7 +83,7 @@ class Ganimator:
                 raise MotifError(f"{clips[0].name!r} and {other.name!r} are not the same rig: {difference}")
         features = PaperFeatures.of(clips[0].skeleton)
         full = tuple(features.encode(c.resample(features.RATE)) for c in clips)
-        lengths = [pyramid.lengths(len(x), self.ratio) for x in full]
+        lengths = [resample.level_lengths(len(x), self.ratio) for x in full]
         if min(map(min, lengths)) < 3 or len({len(n) for n in lengths}) > 1:
             raise MotifError(
                 f"clips of {', '.join(str(len(x)) for x in full)} frames at 30 fps do not make pyramids of the same "
@@ -88,7 +91,7 @@ class Ganimator:
             )
         levels: list[Level] = []
         for k in range(len(lengths[0])):
-            real = [pyramid.resize(x, n[k], antialias=False).T for x, n in zip(full, lengths, strict=True)]
+            real = [resample.resize(x, n[k], antialias=False).T for x, n in zip(full, lengths, strict=True)]
             below = [_up(x, y.shape[1]) for x, y in zip(levels[-1].real, real, strict=True)] if levels else None
             missing = real if below is None else [a - b for a, b in zip(real, below, strict=True)]
             levels.append(Level(real, [float(m.square().mean().sqrt()) for m in missing]))
@@ -115,7 +118,7 @@ class Ganimator:
         """Group by group, from coarse to fine."""
         assert isinstance(net, PaperPyramid)
         net.noise_z.copy_(torch.randn(net.noise_z.shape, generator=torch.Generator().manual_seed(seed)))
-        critic, generator = (Adam(self.rate, (0.9, 0.999), "none") for _ in range(2))
+        critic, generator = (Optim(self.rate, (0.9, 0.999), "none") for _ in range(2))
         for k, (group, (name, steps)) in enumerate(zip(self.groups(exemplar), self.plan(exemplar), strict=True)):
             if self.transfer:
                 for level in group:
@@ -142,15 +145,15 @@ class Ganimator:
         """``n`` new takes at the clip's rate."""
         assert isinstance(net, PaperPyramid)
         first = exemplar.clips[0]
-        seconds = edit.length(2 * first.seconds)
+        seconds = edit.duration(2 * first.seconds)
         wanted = max(round(seconds * first.fps), 1)
         edit.check(first.skeleton, first.frame_time, wanted)
         frames = max(math.ceil(wanted / first.fps * exemplar.features.RATE) + 1, 12)
-        lengths = pyramid.lengths(frames, self.ratio)[-len(exemplar.levels) :]
+        lengths = resample.level_lengths(frames, self.ratio)[-len(exemplar.levels) :]
         takes = []
-        with cores.one_thread(), torch.no_grad():
+        with parallel.single_thread(), torch.no_grad():
             for k in range(n):
-                random = chance(seed, k)
+                random = take_rng(seed, k)
                 x = torch.zeros(1, exemplar.features.width, lengths[0])
                 for level, length in enumerate(lengths):
                     noise = torch.randn(1, 1, length, generator=random) * exemplar.levels[0].amplitude[0]
@@ -168,7 +171,7 @@ def step(
 
 
 def _up(x: Float[Tensor, "c t"], frames: int) -> Float[Tensor, "c s"]:
-    return pyramid.resize(x.T, frames, antialias=False).T
+    return resample.resize(x.T, frames, antialias=False).T
 
 
 def _at(values: tuple, group: int):
@@ -195,9 +198,9 @@ class _Game:
         with torch.no_grad():
             for k, level in enumerate(self.exemplar.levels[: self.level]):
                 if k:
-                    x = pyramid.resize(x.transpose(1, 2), level.real[0].shape[1], antialias=False).transpose(1, 2)
+                    x = resample.resize(x.transpose(1, 2), level.real[0].shape[1], antialias=False).transpose(1, 2)
                 x = step(self.net, k, x, self.noise(k, random))
-        return pyramid.resize(x.transpose(1, 2), self.real.shape[1], antialias=False).transpose(1, 2)
+        return resample.resize(x.transpose(1, 2), self.real.shape[1], antialias=False).transpose(1, 2)
 
     def noise(self, level: int, random: torch.Generator) -> Float[Tensor, "b 1 t"]:
         """One channel, repeated over all, as strong as what this level adds."""
@@ -238,7 +241,7 @@ class _Game:
         x = torch.zeros_like(self.net.noise_z)
         for k in range(self.level + 1):
             length = self.exemplar.levels[k].real[0].shape[1]
-            x = pyramid.resize(x.transpose(1, 2), length, antialias=False).transpose(1, 2)
+            x = resample.resize(x.transpose(1, 2), length, antialias=False).transpose(1, 2)
             noise = self.net.noise_z if k == 0 else x.new_zeros(1, 1, length)
             with torch.set_grad_enabled(k == self.level):
                 x = step(self.net, k, x, noise)

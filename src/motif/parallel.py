@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 
 @contextlib.contextmanager
-def one_thread() -> Iterator[None]:
+def single_thread() -> Iterator[None]:
     """Torch on one thread a call. Many small steps each end in a barrier, and where another program has a core, two
     threads waited for each other for seconds what one does in milliseconds; takes share the cores instead.
     """
@@ -25,7 +25,7 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def each(
+def parallel_map(
     function: Callable[[Item], Result], items: Iterable[Item], progress: Callable[[float], None] = lambda done: None
 ) -> list[Result]:
     """``function`` of every item, in order, as many at a time as there are cores.

@@ -6,8 +6,8 @@ import math
 import pytest
 import torch
 
-from motif import api, request
-from motif.edit import Edit, Keep, Way
+from motif import api, edit_file
+from motif.edit import Constraint, Edit, Trajectory
 from motif.errors import MotifError
 
 
@@ -22,25 +22,36 @@ def test_round_trip(clip, tmp_path):
         12.5,
         False,
         (
-            Keep(clip.crop(30, 75), ("lower",), 15, 0.25),
-            Keep(pose, start=100, anchored=False),
-            Keep(clip.crop(0, 40), ("upper",), 200, rate=3.0),
+            Constraint(clip.crop(30, 75), ("lower",), 15, 0.25),
+            Constraint(pose, start=100, world_space=False),
+            Constraint(clip.crop(0, 40), ("upper",), 200, rate=3.0),
         ),
         {"upper": 2.0},
-        Way(((0.0, 0.0), (1.0, 0.5)), (0.0, 3.0), (0.0, math.pi / 2)),
+        Trajectory(((0.0, 0.0), (1.0, 0.5)), (0.0, 3.0), (0.0, math.pi / 2)),
         ((0.0, (1.0,)), (4.0, (0.5,))),
     )
-    again = request.read(request.write(edit, tmp_path / "edit.json"))
-    assert (again.seconds, again.loop, again.weights, again.mix) == (edit.seconds, edit.loop, edit.weights, edit.mix)
-    assert again.way is not None and edit.way is not None
-    assert (again.way.points, again.way.times) == (edit.way.points, edit.way.times)
-    assert again.way.facing == pytest.approx(edit.way.facing)
-    for a, b in zip(again.kept, edit.kept, strict=True):
-        assert (a.joints, a.start, a.blend, a.anchored, a.rate) == (b.joints, b.start, b.blend, b.anchored, b.rate)
+    again = edit_file.read(edit_file.write(edit, tmp_path / "edit.json"))
+    assert (again.seconds, again.loop, again.joint_weights, again.clip_weights) == (
+        edit.seconds,
+        edit.loop,
+        edit.joint_weights,
+        edit.clip_weights,
+    )
+    assert again.trajectory is not None and edit.trajectory is not None
+    assert (again.trajectory.points, again.trajectory.times) == (edit.trajectory.points, edit.trajectory.times)
+    assert again.trajectory.facing == pytest.approx(edit.trajectory.facing)
+    for a, b in zip(again.constraints, edit.constraints, strict=True):
+        assert (a.joints, a.start, a.blend, a.world_space, a.rate) == (
+            b.joints,
+            b.start,
+            b.blend,
+            b.world_space,
+            b.rate,
+        )
         assert len(a.motion) == len(b.motion)
         assert torch.allclose(a.motion.world()[1], b.motion.world()[1], atol=1e-4)
-    plain = request.read(request.write(Edit(3.0), tmp_path / "plain.json"))
-    assert (plain.asks, plain.seconds) == ((), 3.0)
+    plain = edit_file.read(edit_file.write(Edit(3.0), tmp_path / "plain.json"))
+    assert (plain.features, plain.seconds) == ((), 3.0)
 
 
 def test_a_hand_written_file(clip, tmp_path):
@@ -52,8 +63,8 @@ def test_a_hand_written_file(clip, tmp_path):
         ]
     }
     (tmp_path / "e.json").write_text(json.dumps(text | {"seconds": 7}))
-    edit = request.read(tmp_path / "e.json")
-    assert [(len(k.motion), k.start) for k in edit.kept] == [(60, 30), (1, 150)]
+    edit = edit_file.read(tmp_path / "e.json")
+    assert [(len(k.motion), k.start) for k in edit.constraints] == [(60, 30), (1, 150)]
     take = api.vary(clip, 1, edit=edit)[0]
     assert torch.allclose(take.world()[1][30:90], clip.world()[1][60:120], atol=1e-3)
 
@@ -84,10 +95,10 @@ def test_what_is_wrong_is_named(clip, tmp_path, text, says):
     clip.crop(0, 150).save(tmp_path / "clip.bvh")
     (tmp_path / "e.json").write_text(text)
     with pytest.raises(MotifError, match=says) as caught:
-        request.read(tmp_path / "e.json")
+        edit_file.read(tmp_path / "e.json")
     assert "e.json" in str(caught.value)
 
 
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(MotifError, match="cannot be read"):
-        request.read(tmp_path / "none.json")
+        edit_file.read(tmp_path / "none.json")

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def lengths(frames: int, ratio: float = 1 / 5, factor: float = 4 / 3) -> list[int]:
+def level_lengths(frames: int, ratio: float = 1 / 5, factor: float = 4 / 3) -> list[int]:
     """Frames per level as GANimator counts them (Li et al. 2022): from ``ratio`` of the clip up by ``factor``.
 
     648 frames give 129, 172, 229, 305, 406, 541, 648.
@@ -18,7 +18,7 @@ def lengths(frames: int, ratio: float = 1 / 5, factor: float = 4 / 3) -> list[in
     return levels
 
 
-def rates(finest: float, coarsest: float, factor: float = 4 / 3) -> list[float]:
+def level_rates(finest: float, coarsest: float, factor: float = 4 / 3) -> list[float]:
     """Frame rates per level in Hz, coarse to fine, ending at ``finest``.
 
     Levels by rate rather than by length: clips and takes of different lengths share them, and a window of n frames
@@ -46,7 +46,7 @@ def resize(x: Float[Tensor, "*b t d"], frames: int, antialias: bool = True) -> F
     return out[:, :, 0].transpose(1, 2).reshape(*x.shape[:-2], frames, x.shape[-1])
 
 
-def at(x: Float[Tensor, "t d"], when: Float[Tensor, "n"], taps: int = 8) -> Float[Tensor, "n d"]:
+def sinc_interpolate(x: Float[Tensor, "t d"], when: Float[Tensor, "n"], taps: int = 8) -> Float[Tensor, "n d"]:
     """Values at fractional frames by a windowed sinc over ``taps`` frames to each side (Lanczos); ends are held."""
     when = when.double().clamp(0, len(x) - 1)
     before = when.floor()

@@ -18,7 +18,7 @@ from .train import Stage
 class Recipe(Protocol):
     """An engine's hyper-parameters: a frozen dataclass."""
 
-    cannot: ClassVar[Mapping[str, str]]
+    unsupported: ClassVar[Mapping[str, str]]
     """What it cannot be asked (:attr:`Edit.asks`), and why."""
 
     def prepare(self, clips: Sequence[Motion]) -> Any:
@@ -51,7 +51,7 @@ class Recipe(Protocol):
         ...
 
 
-ENGINES: dict[str, Recipe] = {
+RECIPES: dict[str, Recipe] = {
     "clip-match": ClipMatch(),
     "clip-gan": ClipGan(),
     **clip_diffusion.PRESETS,
@@ -59,11 +59,11 @@ ENGINES: dict[str, Recipe] = {
 }
 
 
-def engine(name: str, **dials: Any) -> Recipe:
+def recipe(name: str, **dials: Any) -> Recipe:
     """The recipe of this name with its dials set; those that are None keep their defaults."""
-    if name not in ENGINES:
-        raise MotifError(f"no engine {name!r}; there is {', '.join(map(repr, ENGINES))}")
-    return turned(name, ENGINES[name], **dials)
+    if name not in RECIPES:
+        raise MotifError(f"no engine {name!r}; there is {', '.join(map(repr, RECIPES))}")
+    return turned(name, RECIPES[name], **dials)
 
 
 def turned(name: str, recipe: Recipe, **dials: Any) -> Recipe:
@@ -76,8 +76,8 @@ def turned(name: str, recipe: Recipe, **dials: Any) -> Recipe:
     return replace(recipe, **given)  # type: ignore[type-var]
 
 
-def refuse(name: str, recipe: Recipe, edit: Edit) -> None:
+def check_supported(name: str, recipe: Recipe, edit: Edit) -> None:
     """Raise an error that says why, if an engine cannot do what an edit asks."""
-    for asked in edit.asks:
-        if asked in recipe.cannot:
-            raise MotifError(f"{name} cannot be asked for {asked}: {recipe.cannot[asked]}")
+    for asked in edit.features:
+        if asked in recipe.unsupported:
+            raise MotifError(f"{name} cannot be asked for {asked}: {recipe.unsupported[asked]}")

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from . import io
-from .edit import Edit, Keep, Way
+from .edit import Constraint, Edit, Trajectory
 from .errors import MotifError
 from .files import replace_file
 from .motion import Motion
@@ -57,24 +57,24 @@ def write(edit: Edit, path: str | Path) -> Path:
         data["seconds"] = edit.seconds
     if edit.loop:
         data["loop"] = True
-    if edit.kept:
+    if edit.constraints:
         data["keep"] = []
-    for k, keep in enumerate(edit.kept):
+    for k, keep in enumerate(edit.constraints):
         name = f"{path.stem}.{k}.bvh"
         io.save(keep.motion, path.with_name(name))
         row: dict[str, Any] = {"motion": name, "at": keep.start * keep.motion.frame_time, "joints": list(keep.joints)}
-        data["keep"].append(row | {"blend": keep.blend, "anchored": keep.anchored, "rate": keep.rate})
-    if edit.weights:
-        data["weights"] = dict(edit.weights)
-    if edit.way is not None:
-        way: dict[str, Any] = {"points": [list(p) for p in edit.way.points]}
-        if edit.way.times is not None:
-            way["times"] = list(edit.way.times)
-        if edit.way.facing is not None:
-            way["facing"] = [math.degrees(f) for f in edit.way.facing]
+        data["keep"].append(row | {"blend": keep.blend, "anchored": keep.world_space, "rate": keep.rate})
+    if edit.joint_weights:
+        data["weights"] = dict(edit.joint_weights)
+    if edit.trajectory is not None:
+        way: dict[str, Any] = {"points": [list(p) for p in edit.trajectory.points]}
+        if edit.trajectory.times is not None:
+            way["times"] = list(edit.trajectory.times)
+        if edit.trajectory.facing is not None:
+            way["facing"] = [math.degrees(f) for f in edit.trajectory.facing]
         data["way"] = way
-    if edit.mix:
-        data["mix"] = [{"at": at, "weights": list(weights)} for at, weights in edit.mix]
+    if edit.clip_weights:
+        data["mix"] = [{"at": at, "weights": list(weights)} for at, weights in edit.clip_weights]
     text = json.dumps(data, indent=1)
     try:
         replace_file(path, lambda beside: Path(beside).write_text(text + "\n", encoding="utf-8"))
@@ -145,18 +145,18 @@ def _edit(found: _Object, folder: Path, load: Callable[[Path], Motion]) -> Edit:
     edit = Edit(
         seconds=found.number("seconds"),
         loop=found.get("loop", "true or false", a_bool, False),
-        kept=kept,
-        weights=weights,
-        way=None if way is None else _way(_Object(way, "way")),
-        mix=tuple(mix),
+        constraints=kept,
+        joint_weights=weights,
+        trajectory=None if way is None else _way(_Object(way, "way")),
+        clip_weights=tuple(mix),
     )
     found.done()
-    if not edit.asks and edit.seconds is None:
+    if not edit.features and edit.seconds is None:
         raise MotifError(f"asks for nothing; give at least one of {', '.join(sorted(found.asked))}")
     return edit
 
 
-def _keep(row: _Object, folder: Path, load: Callable[[Path], Motion]) -> Keep:
+def _keep(row: _Object, folder: Path, load: Callable[[Path], Motion]) -> Constraint:
     def is_name(value: Any) -> bool:
         return isinstance(value, str) and bool(value)
 
@@ -172,11 +172,11 @@ def _keep(row: _Object, folder: Path, load: Callable[[Path], Motion]) -> Keep:
             f"give a stretch that lies in it"
         )
     joints = row.get("joints", "a list of names", lambda v: isinstance(v, list) and all(map(is_name, v)), ["all"])
-    keep = Keep(
+    keep = Constraint(
         motion.crop(first, last),
         tuple(joints),
         round(row.number("at", 0.0) * motion.fps),
-        row.number("blend", Keep.blend),
+        row.number("blend", Constraint.blend),
         row.get("anchored", "true or false", lambda v: isinstance(v, bool), True),
         row.number("rate"),
     )
@@ -184,11 +184,11 @@ def _keep(row: _Object, folder: Path, load: Callable[[Path], Motion]) -> Keep:
     return keep
 
 
-def _way(row: _Object) -> Way:
+def _way(row: _Object) -> Trajectory:
     points = row.get("points", "a list of pairs of x and z", _points, must=True)
     times, facing = (row.get(name, "a list of numbers", _numbers) for name in ("times", "facing"))
     row.done()
-    return Way(
+    return Trajectory(
         tuple((float(x), float(z)) for x, z in points),
         None if times is None else tuple(map(float, times)),
         None if facing is None else tuple(map(math.radians, facing)),

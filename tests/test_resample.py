@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from motif import pyramid
+from motif import resample
 
 
 @pytest.mark.parametrize(
@@ -17,15 +17,15 @@ from motif import pyramid
     ],
 )
 def test_lengths_are_the_papers(frames, levels):
-    assert pyramid.lengths(frames) == levels
+    assert resample.level_lengths(frames) == levels
 
 
 def test_lengths_from_a_thirtieth():
-    assert pyramid.lengths(632, ratio=1 / 30) == [21, 28, 37, 49, 65, 86, 114, 152, 202, 269, 358, 477, 632]
+    assert resample.level_lengths(632, ratio=1 / 30) == [21, 28, 37, 49, 65, 86, 114, 152, 202, 269, 358, 477, 632]
 
 
 def test_rates_end_at_the_finest():
-    levels = pyramid.rates(30, 3)
+    levels = resample.level_rates(30, 3)
     assert levels[-1] == 30
     assert levels[0] >= 3 > levels[0] * 3 / 4
     assert all(b / a == pytest.approx(4 / 3) for a, b in zip(levels, levels[1:]))
@@ -33,28 +33,28 @@ def test_rates_end_at_the_finest():
 
 def test_resize():
     x = torch.randn(2, 3, 40, 5, generator=torch.Generator().manual_seed(0))
-    assert pyramid.resize(x, 40) is x
-    assert pyramid.resize(x, 17).shape == (2, 3, 17, 5)
+    assert resample.resize(x, 40) is x
+    assert resample.resize(x, 17).shape == (2, 3, 17, 5)
     ramp = torch.arange(40.0)[:, None]
-    half = pyramid.resize(ramp, 20)
+    half = resample.resize(ramp, 20)
     assert torch.allclose(half[2:-2], (ramp[::2] + 0.5)[2:-2], atol=1e-4)
     fast = torch.cos(torch.pi * torch.arange(40.0))[:, None]  # faster than half the rate can show
-    assert float(pyramid.resize(fast, 14)[2:-2].abs().max()) < 0.4
-    assert float(pyramid.resize(fast, 14, antialias=False).abs().max()) > 0.8
+    assert float(resample.resize(fast, 14)[2:-2].abs().max()) < 0.4
+    assert float(resample.resize(fast, 14, antialias=False).abs().max()) > 0.8
 
 
 def test_averaging_keeps_the_mean_and_points_do_not_reach_over():
     x = torch.randn(648, 4, generator=torch.Generator().manual_seed(0))
     for frames in (129, 324):
-        assert torch.allclose(pyramid.resize(x, frames).mean(0), x.mean(0), atol=0.01)
-    assert torch.allclose(pyramid.resize(x, 216, antialias=False), x[1::3], atol=1e-5)  # the middle one of three
-    assert torch.allclose(pyramid.resize(torch.full((10, 1), 3.0), 23), torch.full((23, 1), 3.0))
+        assert torch.allclose(resample.resize(x, frames).mean(0), x.mean(0), atol=0.01)
+    assert torch.allclose(resample.resize(x, 216, antialias=False), x[1::3], atol=1e-5)  # the middle one of three
+    assert torch.allclose(resample.resize(torch.full((10, 1), 3.0), 23), torch.full((23, 1), 3.0))
 
 
 def test_leading_dimensions_are_resized_alike():
     x = torch.randn(2, 3, 40, 5, generator=torch.Generator().manual_seed(0))
     for frames in (1, 13, 71):
-        assert torch.allclose(pyramid.resize(x, frames)[1, 2], pyramid.resize(x[1, 2], frames), atol=1e-6)
+        assert torch.allclose(resample.resize(x, frames)[1, 2], resample.resize(x[1, 2], frames), atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 8, 11])
@@ -63,4 +63,4 @@ def test_diagonal_sums(size):
     slow = torch.stack(
         [torch.stack([sum(d[i + s, j + s] for s in range(size)) for j in range(18 - size)]) for i in range(21 - size)]
     )
-    assert torch.allclose(pyramid.diagonal_sums(d, size), slow, atol=1e-5)
+    assert torch.allclose(resample.diagonal_sums(d, size), slow, atol=1e-5)
