@@ -54,14 +54,10 @@ def join(parallel: str, device: torch.device) -> Processes:
     Raises:
         MotifError: where ``parallel`` and the number of processes do not go together.
     """
-    launched = dist.is_available() and (dist.is_initialized() or {"RANK", "WORLD_SIZE"} <= os.environ.keys())
-    if not launched:
-        if parallel in ("ddp", "fsdp"):
-            raise MotifError(
-                f"parallel is {parallel!r}, but this is one process; start it with torchrun, or choose none"
-            )
-        return Processes("none", device)
-    if int(os.environ.get("WORLD_SIZE", 0)) == 1:
+    launched = {"RANK", "WORLD_SIZE"} <= os.environ.keys()
+    if parallel in ("ddp", "fsdp") and not launched:
+        raise MotifError(f"parallel is {parallel!r}, but this is one process; start it with torchrun, or choose none")
+    if not launched or os.environ["WORLD_SIZE"] == "1":
         return Processes("none", device)
     if parallel == "none":
         raise MotifError("parallel is 'none', but there are several processes; start one, or choose ddp or fsdp")
@@ -69,7 +65,7 @@ def join(parallel: str, device: torch.device) -> Processes:
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)) if device.index is None else device.index)
         torch.cuda.set_device(device)
     if not dist.is_initialized():
-        # torchrun --max-restarts keeps its store: without a prefix the addresses of processes that are dead are found there
+        # torchrun --max-restarts keeps its store, where without a prefix the addresses of dead processes are found
         store, rank, count = next(iter(dist.rendezvous("env://")))
         store = dist.PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), store)
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
@@ -79,15 +75,14 @@ def join(parallel: str, device: torch.device) -> Processes:
 
 
 class _Held(nn.Module):
-    """Modules, and a forward that computes a loss of them: DDP and FSDP2 prepare it before and reduce after it.
+    """Modules, and a loss of them as one call of forward, in which they may be called in any way.
 
-    Seen from outside a loss is one call, so that inside it modules may be called in any way (FSDP2 with a group for
-    every layer fails where a gradient penalty needs layers again that were resharded).
+    FSDP2 with a group for every layer fails where a gradient penalty needs layers again that were resharded.
     """
 
     def __init__(self, modules: Iterable[nn.Module]):
         super().__init__()
-        self.modules_held = nn.ModuleList(modules)
+        self.held = nn.ModuleList(modules)
 
     def forward(self, loss: Loss, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Return what the loss does."""
@@ -113,7 +108,8 @@ class Replicas:
         if processes.parallel == "ddp":
             self.held = {id(m): nn.parallel.DistributedDataParallel(_Held([m])) for m in modules}
         elif processes.parallel == "fsdp":
-            self.hooks = [(h, dict(h)) for module, *_ in self.homes for h in _state_dict_hooks(module)]
+            hooks = ("_state_dict_pre_hooks", "_load_state_dict_pre_hooks")  # FSDP2 adds some and leaves them there
+            self.hooks = [(h, dict(h)) for module, *_ in self.homes for h in (getattr(module, k) for k in hooks)]
             held = _sharded(modules, processes, precision)
             self.held = {id(m): held for m in modules}
             for *_, p in self.homes:
@@ -122,10 +118,7 @@ class Replicas:
     def backward(
         self, module: nn.Module, loss: Loss, draws: Iterable[tuple[Batch, torch.Generator]], count: int
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Add the gradients of a loss, its mean over ``count`` draws and all processes; return it and what is beside.
-
-        Only parameters of ``module`` get gradients.
-        """
+        """Add the gradients of the mean of a loss over ``count`` draws and all processes; return the loss."""
         held, total, beside = self.held.get(id(module)), None, {}
         for k, (batch, generator) in enumerate(draws):
             with self._reducing(held, k + 1 == count):
@@ -197,10 +190,6 @@ def _sharded(modules: Sequence[nn.Module], processes: Processes, precision: str)
         policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False)
     mesh = init_device_mesh(processes.device.type, (processes.count,))
     return fully_shard(_Held(modules), mesh=mesh, mp_policy=policy)
-
-
-def _state_dict_hooks(module: nn.Module) -> list[dict]:
-    return [module._state_dict_pre_hooks, module._load_state_dict_pre_hooks]
 
 
 def _plain(value: Tensor) -> Tensor:

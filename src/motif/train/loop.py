@@ -167,7 +167,7 @@ class _StageRunner:
         self.run, self.index, self.stage = run, index, stage
         self.modules = list({id(update.module): update.module for update in stage.updates}.values())
         for module in self.modules if run.config.compile else []:
-            module.compile()
+            module._compiled_call_impl = torch.compile(_called(module))
         self.replicas = Replicas(run.processes, self.modules, run.precision)
         self.optimizers: dict[tuple[int, Optim], torch.optim.Optimizer] = {}
         self.frozen: list[list[nn.Parameter]] = []
@@ -267,8 +267,13 @@ class _StageRunner:
             for p in frozen:
                 p.requires_grad_(False)
             for _ in range(update.repeats):
-                draws = self._draws(ahead)
-                loss, beside = self.replicas.backward(update.module, update.loss, draws, self.run.config.accumulate)
+                draws, parts = self._draws(ahead), self.run.config.accumulate
+                try:
+                    loss, beside = self.replicas.backward(update.module, update.loss, draws, parts)
+                except RuntimeError as error:
+                    if not self.run.config.compile or "double backward" not in str(error):
+                        raise
+                    raise MotifError(f"the loss {update.name!r} cannot be compiled ({error}); train without") from None
                 move(optimizer, update.optim, factor)
                 self.run.log.add(step, update.name, loss, beside)
             for p in frozen:
@@ -295,6 +300,12 @@ class _StageRunner:
 
 def _net_tensors(net: nn.Module) -> dict[str, Tensor]:
     return {f"net.{name}": value for name, value in net.state_dict().items()}
+
+
+def _called(module: nn.Module) -> Callable[..., Any]:
+    """Return the call of a module from a frame of ours: frames of torch's own modules are not compiled."""
+    call = module._call_impl
+    return lambda *args, **kwargs: call(*args, **kwargs)
 
 
 def _precision(asked: str, found: dict[str, Any] | None, processes: Processes) -> str:
