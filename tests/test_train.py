@@ -31,6 +31,7 @@ from motif.train import (
     log,
     run,
 )
+from motif.train.batches import map_tensors
 from motif.train.optim import lr_factor
 
 
@@ -372,7 +373,7 @@ def test_parameter_groups_are_those_of_adamw():
         {"params": [b.a.weight]},
     ]
     assert same(a.state_dict(), by_hand(torch.optim.AdamW(theirs, 1e-2, (0.9, 0.99), weight_decay=0.5), b, 20))
-    with pytest.raises(MotifError, match=r"no parameter matches the group 'proj'; there are a.weight"):
+    with pytest.raises(MotifError, match=r"no parameter is left for the group 'proj'; there are a.weight"):
         only(a, Update("fit", a, a.loss, Optim(groups=(ParamGroup("proj"),))))
 
 
@@ -623,7 +624,7 @@ def test_losses_are_computed_where_the_net_is(engine):
             for seed in range(8):  # some steps have a penalty
                 generator = torch.Generator().manual_seed(seed)
                 batch = None if stage.batches is None else stage.batches.draw(generator, Shard())
-                loss, _ = update.loss(train.batches.map_tensors(lambda x: x.to("meta"), batch), generator)
+                loss, _ = update.loss(map_tensors(lambda x: x.to("meta"), batch), generator)
                 assert loss.device.type == "meta"
                 torch.autograd.grad(loss, list(update.module.parameters()))
 

@@ -27,12 +27,9 @@ COST_RATIO = 30
 class RunFolder:
     """Checkpoints of one run, of which only the newest is kept.
 
-    A checkpoint is a folder: the position as JSON, and tensors by name in files that any number of processes can read.
-
-    Args:
-        folder: where; nothing is kept without.
-        about: what the run is for, as JSON can hold it.
-        processes: which write together.
+    A checkpoint is a folder: the position as JSON, and tensors by name in files that any number of processes can read
+    (their index is a pickle: go on with your own runs only). Nothing is kept without a folder; ``about`` says what the
+    run is for.
     """
 
     def __init__(self, folder: Path | None, about: dict[str, Any], processes: Processes):

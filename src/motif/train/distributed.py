@@ -20,14 +20,13 @@ Loss = Callable[[Batch, torch.Generator], tuple[Tensor, dict[str, Tensor]]]
 It closes over its modules and may call any of them, several times and with gradients of inputs. Every parameter of the
 update's module takes part in it.
 """
-Parallel = Literal["none", "ddp", "fsdp"]
 
 
 @dataclass(frozen=True)
 class Processes:
     """The processes of a run, and which of them this is."""
 
-    parallel: Parallel
+    parallel: Literal["none", "ddp", "fsdp"]
     device: torch.device
     rank: int = 0
     count: int = 1
@@ -90,14 +89,10 @@ class _Held(nn.Module):
 
 
 class Replicas:
-    """A stage's modules while processes learn them together.
+    """The modules of a stage's updates while processes learn them together.
 
     Under FSDP2 parameters, gradients and optimiser states lie in shards; parameters are whole while a loss is computed.
-
-    Args:
-        processes: which share them.
-        modules: those of the stage's updates.
-        precision: "fp32" or "bf16": autocast, with parameters and optimiser states in fp32.
+    In bf16 parameters and optimiser states are fp32; losses are computed under autocast.
     """
 
     def __init__(self, processes: Processes, modules: Sequence[nn.Module], precision: str):
@@ -165,7 +160,7 @@ def homes(net: nn.Module) -> list[tuple[nn.Module, str, nn.Parameter]]:
 
 
 @contextlib.contextmanager
-def exchanged(net: nn.Module, others: dict[nn.Parameter, Tensor]) -> Iterator[None]:
+def exchanged(net: nn.Module, others: dict[Tensor, Tensor]) -> Iterator[None]:
     """Put other values in the place of parameters for a while; all parameters of the net are whole meanwhile."""
     found = homes(net)
     whole = {
