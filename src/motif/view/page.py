@@ -12,11 +12,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from . import draw
-from .errors import MotifError
-from .files import replace_file
-from .metrics import HEADLINE, MEANING, Report
-from .motion import Motion
+from ..config import ShowConfig
+from ..errors import MotifError
+from ..files import replace_file
+from ..metrics import HEADLINE, MEANING, Report
+from ..motion import Motion
+from .sheet import contact_sheet
 
 INKS = ("#2563eb", "#ea580c", "#16a34a", "#9333ea", "#0891b2", "#be123c")
 TITLES = {
@@ -240,9 +241,8 @@ def _pictures(report: Report, takes: Sequence[Motion]) -> list[str]:
         middle = (moment.start + moment.stop) / 2
         start = max(min(round((middle - 0.5) * take.fps), len(take) - round(take.fps)), 0)
         with tempfile.TemporaryDirectory() as folder:
-            picture = draw.sheet(
-                [take.crop(start, min(start + round(take.fps), len(take)))], f"{folder}/x.png", poses=10
-            )
+            second = take.crop(start, min(start + round(take.fps), len(take)))
+            picture = contact_sheet(second, f"{folder}/x.png", ShowConfig(poses=10))
             data = base64.b64encode(picture.read_bytes()).decode()
         words = f"{TITLES[moment.measure]}: {moment.times:.1f} ({UNITS[moment.measure]})"
         where = f"{moment.start:.1f} s to {moment.stop:.1f} s of {html.escape(take.name)}"
