@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from . import bundle, contact, crowd, draw, metrics, page, parallel, registry
+from . import bundle, contact, crowd, metrics, parallel, registry, view
+from .config import CrowdConfig, SampleConfig, ShowConfig
 from .edit import Edit
 from .errors import MotifError
 from .io import load
@@ -19,6 +20,7 @@ from .metrics import fakes
 from .motion import Motion
 from .seeds import take_rng
 from .train import HABITS, Progress, TrainConfig, forget, run
+from .view import page
 
 __all__ = ["Model", "Pose", "demo_clip", "fit", "forget", "info", "load", "report", "score", "show", "vary"]
 
@@ -52,7 +54,7 @@ class Model:
         seconds: float | None = None,
         seed: int = 0,
         edit: Edit | None = None,
-        lock: bool = True,
+        config: SampleConfig = SampleConfig(),
         progress: Callable[[float], None] = lambda done: None,
     ) -> list[Motion]:
         """``n`` new takes.
@@ -62,7 +64,7 @@ class Model:
             seconds: length of each; what ``edit`` says, or else twice the clips, if not given.
             seed: same seed, same takes.
             edit: what to keep, loop and weigh.
-            lock: whether standing feet are held still.
+            config: how they are made.
             progress: hears the share of the work done.
         """
         if n < 1:
@@ -73,16 +75,16 @@ class Model:
         if seconds is not None:
             edit = replace(edit, seconds=seconds)
         registry.check_supported(self.engine, self.recipe, edit)
-        return self.recipe.sample(self.net, self.exemplar, edit, n, seed, lock, progress)
+        recipe = registry.turned(self.engine, self.recipe, **config.given)
+        return recipe.sample(self.net, self.exemplar, edit, n, seed, config.foot_lock, progress)
 
     def crowd(
         self,
         n: int,
         seconds: float | None = None,
         seed: int = 0,
-        spread: float = 0.1,
-        gap: float = 0.1,
         edit: Edit | None = None,
+        config: CrowdConfig = CrowdConfig(),
         progress: Callable[[float], None] = lambda done: None,
     ) -> list[Motion]:
         """``n`` new takes that stand side by side: no two bodies touch at any frame (:mod:`motif.crowd`).
@@ -91,13 +93,10 @@ class Model:
             n: how many.
             seconds: length of each.
             seed: same seed, same crowd.
-            spread: each is up to this share faster or slower than the clip; as it is where ``edit`` asks for anything.
-            gap: metres left between any two at least.
             edit: what each take is asked; ways and kept pieces are turned and shifted with it, in one piece.
             progress: hears the share of the work done.
         """
-        if not 0 <= spread < 1:
-            raise MotifError(f"spread is {spread}; give a share from 0 to below 1")
+        spread, gap = config.spread, config.gap
         edit = edit or Edit()
         if edit.features:
             takes = self.sample(n, seconds, seed, edit, progress=lambda done: progress(0.8 * done))
@@ -155,13 +154,12 @@ class Model:
 
 
 def fit(
-    engine: str,
+    recipe: str | registry.Recipe,
     clips: Sequence[Motion] | Motion,
     seed: int = 0,
+    config: TrainConfig = HABITS,
     folder: str | Path | None = None,
-    train: TrainConfig = HABITS,
     progress: Callable[[Progress], None] = lambda told: None,
-    **dials: Any,
 ) -> Model:
     """Teach an engine some clips of one rig and rate; ``clip-match`` needs no training.
 
@@ -175,7 +173,7 @@ def fit(
         dials: fields of the recipe.
     """
     clips = _several(clips)
-    recipe = registry.recipe(engine, **dials)
+    engine, recipe = _named(recipe)
     exemplar = recipe.prepare(clips)
     with parallel.single_thread(), torch.random.fork_rng([]):
         torch.manual_seed(seed)
@@ -185,7 +183,7 @@ def fit(
         plan = recipe.plan(exemplar)
         if plan:
             home = None if folder is None else Path(folder)
-            run(net, lambda: recipe.stages(net, exemplar, seed), plan, seed, train, home, asked, progress)
+            run(net, lambda: recipe.stages(net, exemplar, seed), plan, seed, config, home, asked, progress)
     return Model(engine, recipe, tuple(clips), exemplar, net, seed)
 
 
@@ -195,15 +193,32 @@ def vary(
     seconds: float | None = None,
     seed: int = 0,
     edit: Edit | None = None,
-    lock: bool = True,
-    engine: str = "clip-match",
-    progress: Callable[[float], None] = lambda done: None,
-    **dials: Any,
+    recipe: str | registry.Recipe = "clip-match",
+    config: SampleConfig = SampleConfig(),
 ) -> list[Motion]:
     """New takes of clips of one rig: :func:`fit` with the dials (variety, completeness), then :meth:`Model.sample`."""
-    if isinstance(edit, Edit):
-        registry.check_supported(engine, registry.recipe(engine, **dials), edit)  # before anything is learned
-    return fit(engine, clips, seed, **dials).sample(n, seconds, seed, edit, lock, progress)
+    check_request(recipe, _several(clips), n, seconds, edit)
+    return fit(recipe, clips, seed).sample(n, seconds, seed, edit, config)
+
+
+def check_request(
+    recipe: str | registry.Recipe, clips: Sequence[Motion], n: int, seconds: float | None, edit: Edit | None
+) -> None:
+    """Raise an error if takes cannot be made as asked."""
+    if n < 1:
+        raise MotifError(f"{n} takes asked for; ask for at least 1")
+    edit, first = edit or Edit(), clips[0]
+    edit = replace(edit, seconds=edit.seconds if seconds is None else seconds)
+    registry.check_supported(*_named(recipe), edit)
+    frames = round(edit.duration(2 * sum(c.seconds for c in clips)) / first.frame_time)
+    edit.check(first.skeleton, first.frame_time, frames, len(clips))
+
+
+def _named(recipe: str | registry.Recipe) -> tuple[str, registry.Recipe]:
+    if isinstance(recipe, str):
+        return recipe, registry.recipe(recipe)
+    kind = type(recipe)
+    return next(name for name, one in registry.RECIPES.items() if type(one) is kind), recipe
 
 
 def score(takes: Sequence[Motion] | Motion, against: Sequence[Motion] | Motion) -> dict[str, float]:
@@ -252,9 +267,14 @@ def _several(motions: Sequence[Motion] | Motion) -> Sequence[Motion]:
     return several
 
 
-def show(motions: Sequence[Motion], path: str | Path, **options: Any) -> Path:
-    """A contact sheet (.png) or an animation (.gif, .mp4) of motions, see :func:`motif.draw.show`."""
-    return draw.show(motions, path, **options)
+def show(
+    motions: Sequence[Motion] | Motion,
+    path: str | Path,
+    config: ShowConfig = ShowConfig(),
+    progress: Callable[[float], None] = lambda fraction: None,
+) -> Path:
+    """Draw motions as a contact sheet (.png) or an animation (.gif, .mp4), see :func:`motif.view.show`."""
+    return view.show(motions, path, config, progress)
 
 
 def demo_clip() -> Motion:

@@ -19,6 +19,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from .config import TrainConfig
 from .errors import MotifError, Stopped
 from .files import replace_file
 
@@ -64,21 +65,6 @@ class Stage:
     """A module whose parameters are replaced by their exponential average when the stage ends."""
 
 
-@dataclass(frozen=True)
-class TrainConfig:
-    """How a run is run; no field changes what is learned, but for ``precision`` in its last digits."""
-
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """``auto`` measures both on the first update and takes the faster one."""
-    save_every: float = 20.0
-    """Seconds between checkpoints."""
-    ema: float = 0.999
-    """Decay of the average; less in the first steps, (1 + n) / (10 + n)."""
-    device: str = "auto"
-    """Where losses and steps are computed, as torch spells it; ``auto`` is an NVIDIA GPU if there is one. Only on the
-    processor does a run that was stopped end bit for bit as the whole one."""
-
-
 HABITS = TrainConfig()
 
 
@@ -86,7 +72,7 @@ HABITS = TrainConfig()
 class Progress:
     """What a listener hears after each step."""
 
-    share: float
+    fraction: float
     """Of all steps."""
     stage: str
     step: int
@@ -148,7 +134,7 @@ def run(
                 if interrupted.is_set() or keeper.due(train.save_every):
                     keeper.write({**worker.state(), "stage": index, "step": step + 1, "precision": precision})
                 if interrupted.is_set():
-                    raise Stopped(keeper.words(told.share))
+                    raise Stopped(keeper.words(told.fraction))
             worker.finish()
             done += stage.steps
             keeper.write({"net": net.state_dict(), "stage": index + 1, "step": 0, "precision": precision})

@@ -1,0 +1,3 @@
+"""Shim."""
+
+from .config import SampleConfig as SampleConfig
