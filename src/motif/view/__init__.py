@@ -9,7 +9,7 @@ from pathlib import Path
 from ..config import ShowConfig
 from ..motion import Motion
 from .animation import animate
-from .figure import check_suffix
+from .draw import check_suffix
 from .sheet import contact_sheet
 
 __all__ = ["ShowConfig", "animate", "contact_sheet", "show"]

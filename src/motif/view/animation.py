@@ -1,4 +1,4 @@
-"""Animations (GIF, MP4): figures side by side at true speed, each followed by a camera."""
+"""Animations (GIF, MP4): draw.figures side by side at true speed, each followed by a camera."""
 
 import contextlib
 import functools
@@ -16,37 +16,19 @@ from ..config import ShowConfig
 from ..errors import MotifError
 from ..files import replace_file
 from ..motion import Motion
-from .figure import (
-    GREY,
-    GROUND,
-    OVERSAMPLE,
-    TRUNK,
-    Canvas,
-    Figure,
-    check_suffix,
-    draw_figure,
-    figures,
-    round_length,
-    shared_scales,
-    tint,
-    to_palette,
-)
+from . import draw
 
 
 @dataclass(frozen=True, eq=False)
 class _Camera:
     """Follows one figure's body smoothly and shows it in a square of ``side`` fine pixels."""
 
-    figure: Figure
+    figure: draw.Figure
     side: int
-    centre: Float[np.ndarray, "t 3"]
-    """Where it looks."""
-    extent: float
-    """The farthest joint from there, metres."""
-    middle: float
-    """Height of the body's middle in the picture, metres."""
-    scale: float
-    """Pixels a metre."""
+    centre: Float[np.ndarray, "t 3"]  # where it looks
+    extent: float  # the farthest joint from there, metres
+    middle: float  # height of the body's middle in the picture, metres
+    scale: float  # pixels a metre
 
     def project(self, points: Float[np.ndarray, "*n 3"], frame: int) -> Float[np.ndarray, "*n 2"]:
         """Return fine pixels in the square."""
@@ -56,39 +38,39 @@ class _Camera:
 
     def render(self, frame: int, seconds: float) -> Any:
         """Return the picture of a frame, with the time written in it."""
-        canvas, figure = Canvas.blank(self.side, self.side), self.figure
+        canvas, figure = draw.Canvas.blank(self.side, self.side), self.figure
         self._floor(canvas, frame)
         self._trails(canvas, frame)
         world = figure.world[frame]
         depth = (world - self.centre[frame]) @ figure.axes[2] / figure.size
-        shadow = self.project(world * GROUND, frame)
-        draw_figure(canvas, figure, frame, self.project(world, frame), shadow, depth, self.scale)
+        shadow = self.project(world * draw.GROUND, frame)
+        draw.pose(canvas, figure, frame, self.project(world, frame), shadow, depth, self.scale)
         unit = self.side / 480
         clock = f"{min(seconds, figure.motion.seconds):.1f} s"
-        canvas.text((18 * unit, 14 * unit), figure.name, 19 * unit, TRUNK, room=370 * unit)
-        canvas.text((self.side - 18 * unit, 14 * unit), clock, 19 * unit, GREY, "ra")
-        return canvas.image.reduce(OVERSAMPLE)
+        canvas.text((18 * unit, 14 * unit), figure.name, 19 * unit, draw.TRUNK, room=370 * unit)
+        canvas.text((self.side - 18 * unit, 14 * unit), clock, 19 * unit, draw.GREY, "ra")
+        return canvas.image.reduce(draw.OVERSAMPLE)
 
     @functools.cached_property
     def _grid(self) -> tuple[float, float, Float[np.ndarray, "l 2 3"]]:
         """The radius of the floor that is shown, the grid's cell, and its lines in halves, around the origin."""
-        radius, cell = 0.56 * self.side / self.scale, round_length(0.45 * self.extent)
+        radius, cell = 0.56 * self.side / self.scale, draw.round_length(0.45 * self.extent)
         n = math.ceil(radius / cell) + 1
         a, b = (k.flatten() * cell for k in np.meshgrid(np.arange(-2 * n, 2 * n) / 2, np.arange(-n, n + 1)))
         o, end = np.zeros_like(a), a + cell / 2
         along = np.stack((np.stack((a, o, b), -1), np.stack((end, o, b), -1)), 1)
         return radius, cell, np.concatenate((along, along[..., ::-1]))
 
-    def _floor(self, canvas: Canvas, frame: int) -> None:
+    def _floor(self, canvas: draw.Canvas, frame: int) -> None:
         radius, cell, lines = self._grid
         lines = lines + np.floor(self.centre[frame] / cell) * cell
         away = np.linalg.norm(lines.mean(1) - self.centre[frame], axis=-1) / radius
         near = away < 0.97
         fades = (0.75 * (1 - away[near] ** 2)).round(1).tolist()
         for ends, fade in zip(self.project(lines[near], frame).reshape(-1, 4).tolist(), fades, strict=True):
-            canvas.line(ends, tint(GREY, fade))
+            canvas.line(ends, draw.tint(draw.GREY, fade))
 
-    def _trails(self, canvas: Canvas, frame: int) -> None:
+    def _trails(self, canvas: draw.Canvas, frame: int) -> None:
         """Draw the last second of the contact joints' paths (of the root where there are none), fading."""
         joints = list(self.figure.motion.skeleton.contacts) or [self.figure.root]
         second = 1 / self.figure.motion.frame_time
@@ -97,7 +79,7 @@ class _Camera:
         fades = (0.8 - 0.75 * (frame - frames) / second).clip(0.05).round(2).tolist()
         for j, path in zip(joints, paths, strict=True):
             for a, b, fade in zip(path, path[1:], fades, strict=False):
-                canvas.line((*a, *b), tint(self.figure.colours[j], fade), max(self.side // 320, 1))
+                canvas.line((*a, *b), draw.tint(self.figure.colours[j], fade), max(self.side // 320, 1))
 
 
 def _perspective(
@@ -109,9 +91,9 @@ def _perspective(
     return seen
 
 
-def _camera(figure: Figure, frames: Sequence[int], side: int) -> _Camera:
+def _camera(figure: draw.Figure, frames: Sequence[int], side: int) -> _Camera:
     """A camera that sees all of the figure in these frames."""
-    body = figure.world[:, figure.joints] * GROUND
+    body = figure.world[:, figure.joints] * draw.GROUND
     half = min(max(round(1.2 / figure.motion.frame_time), 1), 10_000)
     weights = np.exp(-4.5 * np.linspace(-1, 1, 2 * half + 1) ** 2)
     padded = np.pad((body.min(1) + body.max(1)) / 2, ((half, half), (0, 0)), mode="edge")
@@ -139,27 +121,29 @@ def animate(
         config: its ``fps``, ``seconds`` and ``size``.
         progress: called with the fraction done.
     """
-    target = check_suffix(path, (".gif", ".mp4"))
+    target = draw.check_suffix(path, (".gif", ".mp4"))
     film = target.suffix.lower() == ".mp4"
     if film:
         _ffmpeg()
     fps = config.fps or (30.0 if film else 15.0)
     if fps > 50 and not film:  # viewers slow down GIFs above
-        raise MotifError(f"cannot draw {fps:g} pictures a second in a GIF; give at most 50, or a name that ends in .mp4")
-    drawn = figures(motions)
+        raise MotifError(
+            f"cannot draw {fps:g} pictures a second in a GIF; give at most 50, or a name that ends in .mp4"
+        )
+    drawn = draw.figures(motions)
     longest = max(figure.motion.seconds for figure in drawn)
     seconds = longest if config.seconds is None else min(config.seconds, longest)
     times = [k / fps for k in range(max(round(seconds * fps), 1))]
     side = config.size - config.size % 2  # films need even sides
     frames = [[min(round(t * f.motion.fps), len(f.motion) - 1) for t in times] for f in drawn]
-    cameras = [_camera(f, shown, side * OVERSAMPLE) for f, shown in zip(drawn, frames, strict=True)]
-    scales = shared_scales(drawn, [camera.scale for camera in cameras])
+    cameras = [_camera(f, shown, side * draw.OVERSAMPLE) for f, shown in zip(drawn, frames, strict=True)]
+    scales = draw.shared_scales(drawn, [camera.scale for camera in cameras])
     cameras = [replace(camera, scale=scale) for camera, scale in zip(cameras, scales, strict=True)]
 
     def pictures() -> Iterator[Any]:
         columns = len(cameras) if len(cameras) < 4 else math.ceil(len(cameras) / math.isqrt(len(cameras)))
         for k, when in enumerate(times):
-            whole = Canvas.blank(columns * side, math.ceil(len(cameras) / columns) * side).image
+            whole = draw.Canvas.blank(columns * side, math.ceil(len(cameras) / columns) * side).image
             for n, camera in enumerate(cameras):
                 whole.paste(camera.render(frames[n][k], when), (n % columns * side, n // columns * side))
             yield whole
@@ -176,7 +160,7 @@ def animate(
 def _write_gif(path: Path, pictures: Iterator[Any], edges: Sequence[float]) -> None:
     """``edges``: when each picture starts, and the end, seconds; GIF counts whole hundredths, so edges are rounded."""
     waits = [10 * (round(100 * b) - round(100 * a)) for a, b in itertools.pairwise(edges)]
-    rest = map(to_palette, pictures)
+    rest = map(draw.to_palette, pictures)
     next(rest).save(path, save_all=True, append_images=rest, duration=waits, loop=0, disposal=1, optimize=False)
 
 

@@ -38,23 +38,16 @@ class Figure:
 
     motion: Motion
     name: str
-    size: float
-    """Body height, less for a body longer than tall."""
+    size: float  # body height, less for a body longer than tall
     root: int
-    joints: tuple[int, ...]
-    """Those that are drawn."""
+    joints: tuple[int, ...]  # those that are drawn
     world: Float[np.ndarray, "t j 3"]
-    bones: Int[np.ndarray, "b 2"]
-    """Parent and child."""
-    colours: tuple[Colour, ...]
-    """Per joint."""
-    widths: tuple[float, ...]
-    """Per bone."""
+    bones: Int[np.ndarray, "b 2"]  # parent and child
+    colours: tuple[Colour, ...]  # per joint
+    widths: tuple[float, ...]  # per bone
     contacts: Bool[np.ndarray, "t c"]
-    head: tuple[int, int] | None
-    """The bone with the ball."""
-    axes: Float[np.ndarray, "3 3"]
-    """Rows: the camera's directions to the right, up and into the picture."""
+    head: tuple[int, int] | None  # the bone with the ball
+    axes: Float[np.ndarray, "3 3"]  # rows: the camera's directions to the right, up and into the picture
 
 
 def figures(motions: Sequence[Motion] | Motion) -> list[Figure]:
@@ -80,23 +73,14 @@ def _figure(motion: Motion, name: str) -> Figure:
     for j in body[1:]:
         colours[j] = colours[s.parents[j]] if s.mirror[j] == j else LEFT if j in s.left else RIGHT
     widths = [(0.026 if colours[j] == TRUNK else 0.021) / (1 + (s.reach[p] < 0.12 * s.height)) for p, j in bones]
-    axes = _camera_axes(motion, world[:, list(body)], heading(rotations[:, s.root], s, motion.frame_time).double().numpy())
+    axes = _camera_axes(
+        motion, world[:, list(body)], heading(rotations[:, s.root], s, motion.frame_time).double().numpy()
+    )
     tall = float(np.ptp(s.rest_positions[list(body), 1].numpy()))
     size = math.sqrt(s.height * min(max(tall, s.height / 4), s.height))
-    return Figure(
-        motion,
-        name,
-        size,
-        root=s.root,
-        joints=tuple(sorted({s.root, *bones.flatten().tolist()})),
-        world=world,
-        bones=bones,
-        colours=tuple(colours),
-        widths=tuple(size * w for w in widths),
-        contacts=stands,
-        head=_head(motion),
-        axes=axes,
-    )
+    joints = tuple(sorted({s.root, *bones.flatten().tolist()}))
+    looks = (tuple(colours), tuple(size * w for w in widths), stands, _head(motion), axes)
+    return Figure(motion, name, size, s.root, joints, world, bones, *looks)
 
 
 @functools.cache
@@ -200,19 +184,12 @@ def font_of(size: int) -> Any:
     return ImageFont.load_default(size)
 
 
-def draw_figure(
+def pose(
     canvas: Canvas, figure: Figure, frame: int, points: np.ndarray, shadow: np.ndarray, depth: np.ndarray, scale: float
 ) -> None:
     """Draw one pose over its shadow: far bones first and paler, each rimmed white, so that crossing limbs stay apart.
 
-    Args:
-        canvas: what to draw on.
-        figure: whose pose.
-        frame: which pose.
-        points: [j, 2] joints, pixels.
-        shadow: [j, 2] their shadows, pixels.
-        depth: [j] distance into the picture, in sizes of the figure.
-        scale: pixels a metre.
+    ``points`` and ``shadow`` [j, 2]: joints in pixels; ``depth`` [j] in sizes of the figure; ``scale`` in pixels a metre.
     """
     bones = figure.bones.tolist()
     for (p, j), width in zip(bones, figure.widths, strict=True):
