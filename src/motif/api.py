@@ -5,11 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from . import bundle, contact, crowd, metrics, parallel, registry, view
 from .config import CrowdConfig, SampleConfig, ShowConfig
@@ -17,21 +16,12 @@ from .edit import Edit
 from .errors import MotifError
 from .io import load
 from .metrics import fakes
-from .motion import Motion
+from .motion import Motion, Pose
 from .seeds import take_rng
 from .train import HABITS, Progress, TrainConfig, forget, run
 from .view import page
 
 __all__ = ["Model", "Pose", "demo_clip", "fit", "forget", "info", "load", "report", "score", "show", "vary"]
-
-
-class Pose(NamedTuple):
-    """One frame of a stream."""
-
-    rotations: Float[Tensor, "j 4"]
-    """Local unit quaternions (w, x, y, z)."""
-    positions: Float[Tensor, "j 3"]
-    """Local translations in metres."""
 
 
 @dataclass(frozen=True, eq=False)

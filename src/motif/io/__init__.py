@@ -18,7 +18,9 @@ def load(path: str | Path, config: ReadConfig = ReadConfig(), **old: Any) -> Mot
     suffix = Path(path).suffix.lower()
     if suffix == ".bvh":
         if config.clip is not None:
-            raise MotifError(f"{path}: a BVH file holds one clip, so clip {config.clip!r} cannot be chosen; leave it out")
+            raise MotifError(
+                f"{path}: a BVH file holds one clip, so clip {config.clip!r} cannot be chosen; leave it out"
+            )
         from . import bvh
 
         motion = bvh.read(path, unit=config.metres_per_unit, root_offset=config.root_offset, up=config.up)
