@@ -1,4 +1,4 @@
-"""What a file is read with, takes are sampled with, a model is trained with: values that Python and the command line share.
+"""How files are read, takes sampled, models trained, crowds placed, motions drawn: for Python and the command line.
 
 Field docstrings are the command line's help, so nothing heavy may be imported here.
 """

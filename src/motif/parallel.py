@@ -14,50 +14,42 @@ Result = TypeVar("Result")
 
 
 class _Here(threading.local):
-    """What :func:`single_thread` remembers of the calling thread."""
-
-    depth = 0
-    before = 1
+    depth = 0  # uses of single_thread that the calling thread is in
+    before = 1  # its number before the first of them
 
 
-class _Shared:
-    """What it remembers of the process: threads inside, and torch's number for new threads before the first entered."""
-
-    lock = threading.Lock()
-    users = 0
-    default = 1
-
-
-_here = _Here()
+_here, _lock = _Here(), threading.Lock()
+_users, _default = 0, 1
+"""Threads that are in :func:`single_thread`, and torch's number for new threads before the first one was."""
 
 
 @contextlib.contextmanager
 def single_thread() -> Iterator[None]:
     """Run torch on one thread a call: where another program has a core, two threads wait for each other far too long.
 
-    Torch keeps a number for each thread and one for threads to come. The first thread inside sets the latter to 1, the
-    last one puts it back; each thread gets its own number back when it leaves. May be nested; leave it in the thread
-    that entered (no ``yield`` inside).
+    Torch keeps a number of threads for each thread and one for threads to come. The first thread that enters sets the
+    latter to 1 and the last one puts it back; each gets its own back when it leaves. Uses may be nested and overlap,
+    but must end in the thread that they began in: no ``yield`` inside.
     """
-    with _Shared.lock:
+    global _users, _default
+    with _lock:
         if not _here.depth:
-            if not _Shared.users:
-                _Shared.default = _in_new_thread(torch.get_num_threads)
+            _default = _default if _users else _in_new_thread(torch.get_num_threads)
             _here.before = torch.get_num_threads()
-            if _Shared.users and _here.before == 1:  # a new thread: it was told of one by those already inside
-                _here.before = _Shared.default
-            _Shared.users += 1
+            if _users and _here.before == 1:  # a new thread, which was told so by those inside
+                _here.before = _default
+            _users += 1
             torch.set_num_threads(1)
         _here.depth += 1
     try:
         yield
     finally:
-        with _Shared.lock:
+        with _lock:
             _here.depth -= 1
             if not _here.depth:
-                _Shared.users -= 1
+                _users -= 1
                 torch.set_num_threads(_here.before)
-                to_come = 1 if _Shared.users else _Shared.default
+                to_come = 1 if _users else _default
                 if to_come != _here.before:
                     _in_new_thread(lambda: torch.set_num_threads(to_come))
 
@@ -65,12 +57,9 @@ def single_thread() -> Iterator[None]:
 def parallel_map(
     function: Callable[[Item], Result], items: Iterable[Item], progress: Callable[[float], None] = lambda fraction: None
 ) -> list[Result]:
-    """Return ``function`` of every item, in order, computed by as many threads as there are cores.
+    """Return ``function`` of every item, in order; ``progress`` is called with the fraction done.
 
-    Args:
-        function: called in threads, which are in :func:`single_thread` if the caller is.
-        items: its arguments.
-        progress: called with the fraction of the items done.
+    There are as many threads as cores, and they are in :func:`single_thread` if the caller is.
     """
     items, results = list(items), []
     if len(items) == 1:
@@ -92,6 +81,6 @@ def _join(depth: int) -> None:
 
 
 def _in_new_thread(call: Callable[[], Result]) -> Result:
-    """Return what a thread of its own gets: the number for threads to come can be neither read nor set alone elsewhere."""
+    """Call in a thread of its own: elsewhere the number for threads to come can be neither read nor set alone."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(call).result()

@@ -8,23 +8,8 @@ from typing import TYPE_CHECKING
 
 from ..config import CrowdConfig, ReadConfig
 from ..errors import MotifError
-from .options import (
-    Change,
-    Clips,
-    Crowd,
-    Fit,
-    Learn,
-    Number,
-    Out,
-    Read,
-    Request,
-    Seed,
-    Source,
-    Takes,
-    Vary,
-    load_clips,
-    use_one_thread,
-)
+from . import options
+from .options import Change, Clips, Crowd, Fit, Learn, Number, Out, Read, Request, Seed, Source, Takes, Vary
 from .output import make_folder, note, print_scores, print_takes, progress_bar, write_takes
 
 if TYPE_CHECKING:
@@ -37,7 +22,7 @@ def vary(
     clips: Clips, /, *, n: Number = 4, takes: Takes = Takes(), asked: Vary = Vary(), learn: Learn = Learn()
 ) -> None:
     """Make new takes of one or more clips of the same rig and write them as BVH."""
-    motions, edit = load_clips(clips, learn.read), asked.edit()
+    motions, edit = options.load_clips(clips, learn.read), asked.edit()
     folder = takes.folder(motions[0].name)
     model = _fit(learn, motions, n, takes, edit)
     with progress_bar("matching") as progress:
@@ -56,8 +41,8 @@ def fit(clips: Clips, /, *, out: Out, run: Fit = Fit(), read: Read = None) -> No
     if target.is_dir():
         raise MotifError(f"{target} is a folder; give the name of a file with --out")
     folder = run.run or target.with_name(f"{target.stem}.run")
-    chosen = run.recipe if run.steps is None else replace(recipe, steps=run.steps)
-    motions = load_clips(clips, read)
+    chosen = run.recipe if run.steps is None else replace(recipe, steps=run.steps)  # type: ignore[type-var]
+    motions = options.load_clips(clips, read)
     with progress_bar("learning") as progress:
         model = api.fit(chosen, motions, run.seed, run.config, folder, progress)
     print(model.save(target))
@@ -69,7 +54,7 @@ def sample(model: Path, /, *, n: Number = 4, takes: Takes = Takes(), asked: Vary
     """Make new takes from a model that motif fit wrote and write them as BVH."""
     from .. import api
 
-    use_one_thread()
+    options.use_one_thread()
     learned = api.Model.load(model)
     folder = takes.folder(learned.clips[0].name)
     with progress_bar("sampling") as progress:
@@ -117,7 +102,7 @@ def change(clip: Path, /, *, out: Out, changes: Change = Change(), read: Read = 
     fps, read = (None, None) if read is None else (read.fps, replace(read, fps=None))
     if changes == Change() and fps is None:
         raise MotifError("nothing to change; give --mirror, --speed, --cut, --seconds, --loop or --fps")
-    motion = changes.apply(load_clips([clip], read)[0])
+    motion = changes.apply(options.load_clips([clip], read)[0])
     if out.resolve() == clip.resolve():
         raise MotifError(f"{out} is the clip itself; write to another file")
     make_folder(out.parent)
@@ -128,7 +113,7 @@ def demo(*, out: Out = Path("out/demo"), seed: Seed = 1) -> None:
     """Make four new takes of the clip that ships with motif, score them and draw them: a first look in seconds."""
     from .. import api
 
-    use_one_thread()
+    options.use_one_thread()
     clip = api.demo_clip()
     length = f"{clip.seconds:.1f} s at {clip.fps:g} fps, {len(clip.skeleton)} joints"
     print(f"The clip: CMU 01_01, jumps and turns, {length}.")
@@ -149,13 +134,13 @@ def _source(source: Sequence[Path], learn: Learn, unused: ReadConfig | None) -> 
     from .. import api
 
     if not any(p.suffix == ".safetensors" for p in source):
-        return load_clips(source, learn.read), None
+        return options.load_clips(source, learn.read), None
     if len(source) > 1:
         raise MotifError(f"{len(source)} sources with a model among them; give one model, or motion files")
     if learn.recipe is not None or unused is not None:
         what = "options of reading files are" if learn.recipe is None else "--recipe is"
         raise MotifError(f"{what} given, but {source[0]} is a model, which has its recipe and clips; leave that out")
-    use_one_thread()
+    options.use_one_thread()
     model = api.Model.load(source[0])
     return model.clips, model
 

@@ -3,6 +3,7 @@
 A field's docstring is its help, its default the option's default.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ..edit import Edit
     from ..motion import Motion
 
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 Clips = Annotated[list[Path], Parameter(help="Motion files (.bvh, .glb), or folders of them.")]
 Source = Annotated[list[Path], Parameter(help="A model that motif fit wrote, or motion files, all of one rig.")]
 Number = Annotated[int, Parameter(name=["-n", "--number"], help="How many.")]
@@ -75,7 +77,7 @@ class Vary:
         weights = {}
         for item in self.weight or ():
             name, _, number = item.rpartition("=")
-            if not name or not _is_number(number):
+            if not name or not _NUMBER.fullmatch(number):
                 raise MotifError(f"--weight {item!r}; expected NAME=NUMBER, e.g. upper=2")
             weights[name] = float(number)
         return Edit(loop=self.loop, joint_weights=weights)
@@ -144,7 +146,7 @@ class Request:
         if added is not None:
             return Edit.expand(first, *added)
         points = [point.split(",") for point in (self.trajectory or "").split()]
-        if not all(len(point) == 2 and all(map(_is_number, point)) for point in points):
+        if not all(len(point) == 2 and all(map(_NUMBER.fullmatch, point)) for point in points):
             raise MotifError(f"--trajectory {self.trajectory!r}; expected X,Z with spaces between: '0,0 3,0 3,3'")
         return Edit(trajectory=Trajectory(tuple((float(x), float(z)) for x, z in points)))
 
@@ -177,27 +179,19 @@ class Change:
             begin, end = _span("--cut", self.cut, motion)
             motion = motion.crop(round(begin * motion.fps), round(end * motion.fps))
         motion = motion.mirror() if self.mirror else motion
-        if self.speed is not None or self.seconds is not None:
-            motion = motion.retime(self.speed if self.seconds is None else motion.seconds / self.seconds)
+        speed = self.speed if self.seconds is None else motion.seconds / self.seconds
+        motion = motion if speed is None else motion.retime(speed)
         return motion.loop() if self.loop else motion
 
 
 def _span(option: str, text: str, motion: "Motion") -> tuple[float, float]:
     """Seconds FROM:TO; either end may be left out."""
     begin, colon, end = text.partition(":")
-    numbers = colon and _is_number(begin or "0") and _is_number(end or "0")
+    numbers = colon and _NUMBER.fullmatch(begin or "0") and _NUMBER.fullmatch(end or "0")
     first, last = (float(begin or 0), float(end or motion.seconds)) if numbers else (-1.0, -1.0)
     if not 0 <= first < last <= motion.seconds + motion.frame_time or last - first < motion.frame_time / 2:
         raise MotifError(f"{option} {text!r}; expected seconds FROM:TO within {motion.seconds:.2f}, e.g. 1:2.5")
     return first, last
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def list_files(paths: Sequence[Path]) -> list[Path]:

@@ -21,7 +21,7 @@ def show(
     config: ShowConfig = ShowConfig(),
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> Path:
-    """Draw motions by the file's suffix: :func:`contact_sheet` for ``.png``, :func:`animate` for ``.gif`` and ``.mp4``."""
+    """Draw motions as the file's ending says: :func:`contact_sheet` for .png, :func:`animate` for .gif and .mp4."""
     if check_suffix(path, (".png", ".gif", ".mp4")).suffix.lower() == ".png":
         return contact_sheet(motions, path, config)
     return animate(motions, path, config, progress)

@@ -1,11 +1,11 @@
 """Animations (GIF, MP4): draw.figures side by side at true speed, each followed by a camera."""
 
 import contextlib
-import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ class _Camera:
         canvas.text((self.side - 18 * unit, 14 * unit), clock, 19 * unit, draw.GREY, "ra")
         return canvas.image.reduce(draw.OVERSAMPLE)
 
-    @functools.cached_property
+    @cached_property
     def _grid(self) -> tuple[float, float, Float[np.ndarray, "l 2 3"]]:
         """The radius of the floor that is shown, the grid's cell, and its lines in halves, around the origin."""
         radius, cell = 0.56 * self.side / self.scale, draw.round_length(0.45 * self.extent)
@@ -68,7 +68,7 @@ class _Camera:
         near = away < 0.97
         fades = (0.75 * (1 - away[near] ** 2)).round(1).tolist()
         for ends, fade in zip(self.project(lines[near], frame).reshape(-1, 4).tolist(), fades, strict=True):
-            canvas.line(ends, draw.tint(draw.GREY, fade))
+            canvas.pen.line(ends, draw.tint(draw.GREY, fade), draw.OVERSAMPLE)
 
     def _trails(self, canvas: draw.Canvas, frame: int) -> None:
         """Draw the last second of the contact joints' paths (of the root where there are none), fading."""
@@ -79,7 +79,7 @@ class _Camera:
         fades = (0.8 - 0.75 * (frame - frames) / second).clip(0.05).round(2).tolist()
         for j, path in zip(joints, paths, strict=True):
             for a, b, fade in zip(path, path[1:], fades, strict=False):
-                canvas.line((*a, *b), draw.tint(self.figure.colours[j], fade), max(self.side // 320, 1))
+                canvas.pen.line((*a, *b), draw.tint(self.figure.colours[j], fade), max(self.side // 320, 1))
 
 
 def _perspective(
@@ -113,13 +113,9 @@ def animate(
     config: ShowConfig = ShowConfig(),
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> Path:
-    """Draw the motions side by side (four as two by two) at true speed, over a floor grid with foot trails.
+    """Draw motions side by side (four as two by two) at true speed over a floor grid with foot trails, as GIF or MP4.
 
-    Args:
-        motions: one or more, of any rigs; those of one rig are drawn at one scale. Shorter ones hold their last pose.
-        path: the ``.gif`` or ``.mp4`` file to write; missing folders are made.
-        config: its ``fps``, ``seconds`` and ``size``.
-        progress: called with the fraction done.
+    They may be of any rigs; those of one rig are drawn at one scale. Shorter ones hold their last pose.
     """
     target = draw.check_suffix(path, (".gif", ".mp4"))
     film = target.suffix.lower() == ".mp4"
@@ -149,11 +145,9 @@ def animate(
             yield whole
             progress((k + 1) / len(times))
 
-    if film:
-        replace_file(target, lambda beside: _write_film(beside, pictures(), fps))
-    else:
-        edges = [*times, max(seconds, times[-1] + 0.02)]
-        replace_file(target, lambda beside: _write_gif(beside, pictures(), edges))
+    edges = [*times, max(seconds, times[-1] + 0.02)]
+    write = partial(_write_film, fps=fps) if film else partial(_write_gif, edges=edges)
+    replace_file(target, lambda beside: write(beside, pictures()))
     return target
 
 

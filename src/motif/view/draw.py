@@ -1,7 +1,6 @@
 """Stick figures of any rig, and the canvas that they are drawn on.
 
-Projected with numpy and drawn with Pillow at twice the size, then shrunk: left limbs blue, right limbs orange, the trunk
-dark, joints in contact green.
+Drawn with Pillow at twice the size, then shrunk: left limbs blue, right ones orange, the trunk dark, contacts green.
 """
 
 import functools
@@ -148,10 +147,6 @@ class Canvas:
         image = Image.new("RGB", (round(width), round(height)), WHITE)
         return Canvas(image, ImageDraw.Draw(image))
 
-    def line(self, points: Sequence[Any], colour: Colour, width: int = OVERSAMPLE) -> None:
-        """Draw a line through points, pairs or flat."""
-        self.pen.line(points, colour, width)
-
     def dot(
         self, at: Sequence[float], radius: float, colour: Colour, edge: Colour | None = None, width: int = OVERSAMPLE
     ) -> None:
@@ -189,17 +184,17 @@ def pose(
 ) -> None:
     """Draw one pose over its shadow: far bones first and paler, each rimmed white, so that crossing limbs stay apart.
 
-    ``points`` and ``shadow`` [j, 2]: joints in pixels; ``depth`` [j] in sizes of the figure; ``scale`` in pixels a metre.
+    ``points`` and ``shadow`` [j, 2] are pixels, ``depth`` [j] sizes of the figure, ``scale`` pixels a metre.
     """
     bones = figure.bones.tolist()
     for (p, j), width in zip(bones, figure.widths, strict=True):
-        canvas.line((*shadow[p], *shadow[j]), tint(GREY, 0.3), max(round(width * scale), OVERSAMPLE))
+        canvas.pen.line((*shadow[p], *shadow[j]), tint(GREY, 0.3), max(round(width * scale), OVERSAMPLE))
     spots, fades = points.tolist(), np.clip(0.75 - 0.6 * depth, 0.5, 1.0).round(2).tolist()
     for b in np.argsort(-depth[figure.bones].mean(1), kind="stable").tolist():
         p, j = bones[b]
         colour, width = tint(figure.colours[j], fades[j]), max(round(figure.widths[b] * scale), OVERSAMPLE)
-        canvas.line((*spots[p], *spots[j]), WHITE, width + 2 * OVERSAMPLE)
-        canvas.line((*spots[p], *spots[j]), colour, width)
+        canvas.pen.line((*spots[p], *spots[j]), WHITE, width + 2 * OVERSAMPLE)
+        canvas.pen.line((*spots[p], *spots[j]), colour, width)
         for k in (p, j):
             canvas.dot(spots[k], width / 2 - 0.5, colour)
         if figure.head and figure.head[1] == j:  # the ball ends at the top of a bone as long as a head, or stands on it

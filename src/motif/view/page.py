@@ -5,6 +5,7 @@ import html
 import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 
@@ -31,22 +32,6 @@ SHOWN = 6
 """Takes whose curves are drawn: those with the worst moments first."""
 POINTS = 600
 """Points of a curve at most."""
-STYLE = """
-:root { color-scheme: light dark; --ink: #1f2937; --quiet: #6b7280; --rule: #d1d5db; --paper: #fff; --soft: #f3f4f6 }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e5e7eb; --quiet: #9ca3af; --rule: #374151; --paper: #111827; --soft: #1f2937 }
-}
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 1040px;
-  margin: 2rem auto; padding: 0 1rem }
-h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin-top: 2rem }
-p, figcaption, .quiet { color: var(--quiet) } ul { padding-left: 1.2rem }
-.wide { overflow-x: auto } table { border-collapse: collapse; width: 100% }
-th, td { text-align: right; padding: .3rem .6rem; border-bottom: 1px solid var(--rule) }
-th:first-child, td:first-child { text-align: left } td { font-variant-numeric: tabular-nums }
-tr:hover td { background: var(--soft) } td.note { text-align: left; color: var(--quiet) }
-svg { width: 100%; height: auto } svg text { fill: var(--quiet); font: 12px system-ui, sans-serif }
-img { max-width: 100%; background: #fff; border-radius: 6px } figure { margin: 1rem 0 }
-"""
 
 
 def line_chart(
@@ -58,16 +43,10 @@ def line_chart(
     title: str = "",
     colours: Sequence[str] = COLOURS,
 ) -> str:
-    """Return lines as an SVG element.
+    """Return lines as an SVG element of ``size`` pixels.
 
-    Args:
-        lines: by name the x and y values; a NaN breaks the line.
-        size: width and height in pixels.
-        levels: where dashed lines are drawn across, and what is written on them.
-        spans: ranges of x that are shaded.
-        x_name: unit behind the x values.
-        title: written above.
-        colours: of the lines, over and over; names are written in them.
+    ``lines`` has x and y values by name, a NaN breaks a line; ``levels`` are marked by dashed lines with these words,
+    ``spans`` of x are shaded, ``x_name`` is the unit of x, ``colours`` are used over and over.
     """
     width, height = size
     left, right, above, below = 44, 12, 34 if title else 20, 22
@@ -137,25 +116,15 @@ def check(path: str | Path) -> Path:
 def write(
     report: Report, takes: Sequence[Motion], path: str | Path, beside: Mapping[str, Mapping[str, float]] | None = None
 ) -> Path:
-    """Write the page.
-
-    Args:
-        report: of these takes.
-        takes: for the pictures.
-        path: the ``.html`` file; missing folders are made.
-        beside: headlines to show under the takes' own, by name.
-    """
-    target = check(path)
+    """Write the page of a report of these takes, with the headlines of others ``beside`` theirs, by name."""
+    target, style = check(path), (resources.files("motif") / "assets" / "report.css").read_text(encoding="utf-8")
     rows = {"all takes": report.headline, **dict(zip(report.names, report.takes, strict=True))}
     said = "".join(f"<li>{html.escape(s[0].upper() + s[1:])}.</li>" for s in report.verdict())
-    many = f"{len(takes)} takes" if len(takes) > 1 else report.names[0]
+    who = f"{len(takes)} takes compare" if len(takes) > 1 else f"{html.escape(report.names[0])} compares"
+    meaning = "".join(f'<tr><td>{k}</td><td class="note">{html.escape(v)}</td></tr>' for k, v in MEANING.items())
     body = [
-        f"<h1>How {html.escape(many)} compare{'' if len(takes) > 1 else 's'} with the clip</h1><ul>{said}</ul>",
-        "<h2>Numbers</h2>",
-        _table(rows),
-        '<table class="quiet">'
-        + "".join(f'<tr><td>{k}</td><td class="note">{html.escape(v)}</td></tr>' for k, v in MEANING.items())
-        + "</table>",
+        f"<h1>How {who} with the clip</h1><ul>{said}</ul><h2>Numbers</h2>{_table(rows)}",
+        f'<table class="quiet">{meaning}</table>',
         *_charts(report),
         *_pictures(report, takes),
         "<h2>All measures</h2>",
@@ -165,11 +134,11 @@ def write(
         body += [
             "<h2>The same numbers for what is worthless</h2>",
             "<p>A good take must beat each of these somewhere.</p>",
-            _table(beside),
         ]
+        body += [_table(beside)]
     text = (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>motif score</title><style>{STYLE}</style><body>{''.join(body)}</body></html>"
+        f"<title>motif score</title><style>\n{style}</style><body>{''.join(body)}</body></html>"
     )
     replace_file(target, lambda beside: beside.write_text(text, encoding="utf-8"))
     return target

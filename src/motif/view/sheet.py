@@ -53,12 +53,9 @@ def _strip(figure: draw.Figure, poses: int) -> _Strip:
 
 
 def contact_sheet(motions: Sequence[Motion] | Motion, path: str | Path, config: ShowConfig = ShowConfig()) -> Path:
-    """Draw a strip of poses a motion over its ground line, and its path and footsteps seen from above.
+    """Draw a strip of poses a motion over its ground line, and its path and footsteps seen from above, as PNG.
 
-    Args:
-        motions: one or more, of any rigs; those of one rig are drawn at one scale.
-        path: the ``.png`` file to write; missing folders are made.
-        config: its ``poses`` and ``title``.
+    Motions may be of any rigs; those of one rig are drawn at one scale.
     """
     target = draw.check_suffix(path, (".png",))
     drawn, poses = draw.figures(motions), config.poses
@@ -75,7 +72,7 @@ def contact_sheet(motions: Sequence[Motion] | Motion, path: str | Path, config: 
     y = 44.0 * UNIT
     for strip, scale, height, row, count in zip(strips, scales, heights, rows, columns, strict=True):
         figure = strip.figure
-        canvas.line((EDGE, y, WIDTH - EDGE, y), draw.tint(draw.GREY, 0.35))
+        canvas.pen.line((EDGE, y, WIDTH - EDGE, y), draw.tint(draw.GREY, 0.35), draw.OVERSAMPLE)
         canvas.text((EDGE, y + 8 * UNIT), figure.name, 14 * UNIT, draw.TRUNK, room=ROOM - 170 * UNIT)
         length = f"{figure.motion.seconds:.1f} s, {len(figure.motion)} frames"
         canvas.text((EDGE + ROOM, y + 9 * UNIT), length, 12 * UNIT, draw.GREY, "ra")
@@ -110,7 +107,7 @@ def _draw_strip(
     for n, frame in enumerate(strip.frames):
         column, ground = n % columns, top + n // columns * height
         if not column:
-            canvas.line((left, ground, left + width * columns, ground), draw.tint(draw.GREY, 0.6))
+            canvas.pen.line((left, ground, left + width * columns, ground), draw.tint(draw.GREY, 0.6), draw.OVERSAMPLE)
         spot, flip = np.array([left + width * (column + 0.5), ground]), np.array([scale, -scale])
         points, shadow = spot + strip.points[n] * flip, spot + strip.shadow[n] * flip
         draw.pose(canvas, strip.figure, frame, points, shadow, strip.depth[n], scale)
@@ -135,9 +132,9 @@ def _draw_path(canvas: draw.Canvas, figure: draw.Figure, box: tuple[float, float
     for spot, colour in zip((centre + (steps - middle) * flip).tolist(), colours, strict=True):
         canvas.dot(spot, 2.4 * UNIT, draw.tint(colour, 0.75))
     points = (centre + (path - middle) * flip)[np.linspace(0, len(path) - 1, 600).astype(int)].tolist()
-    canvas.line([tuple(p) for p in points], draw.TRUNK, 3 * draw.OVERSAMPLE)
+    canvas.pen.line([tuple(p) for p in points], draw.TRUNK, 3 * draw.OVERSAMPLE)
     canvas.dot(points[0], 3.6 * UNIT, draw.WHITE, draw.TRUNK, 3 * draw.OVERSAMPLE)
     canvas.dot(points[-1], 2.6 * UNIT, draw.TRUNK)
     bar, x, y = draw.round_length(0.45 * width / scale), left + width / 2, top + height
-    canvas.line((x - bar * scale / 2, y, x + bar * scale / 2, y), draw.GREY, UNIT)
+    canvas.pen.line((x - bar * scale / 2, y, x + bar * scale / 2, y), draw.GREY, UNIT)
     canvas.text((x, y - 3 * UNIT), f"{bar:g} m", 11 * UNIT, draw.GREY, "md")
