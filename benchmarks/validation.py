@@ -18,7 +18,7 @@ import torch
 from motif import api, metrics, rotation
 from motif.metrics import fakes
 from motif.motion import Motion
-from motif.page import line_chart
+from motif.view.page import line_chart
 
 GROUPS = {
     "walk": "dataset-2_walk_normal_*.bvh",
@@ -225,7 +225,7 @@ def figure(curves: dict[str, dict[str, list[float]]]) -> str:
         fault = PUBLISHED[name] if measure.startswith("published ") else OWN[measure][0]
         lines = {"" if k == "mean" else " " * n: (SHARES, v) for n, (k, v) in enumerate(groups.items())}
         inks, title = ["#111827", *["#9ca3af"] * (len(groups) - 1)], f"{measure} / {fault}"
-        chart = line_chart(lines, (wide - 10, high - 10), x_name="", title=title, inks=inks)
+        chart = line_chart(lines, (wide - 10, high - 10), x_name="", title=title, colours=inks)
         x, y = place % columns * wide, place // columns * high + 40
         panels.append(chart.replace("<svg ", f'<svg x="{x}" y="{y}" width="{wide - 10}" height="{high - 10}" ', 1))
     rows = -(-len(curves) // columns)

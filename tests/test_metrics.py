@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rigs
-from motif import api, metrics, page, rotation
+from motif import api, metrics, rotation
 from motif.errors import MotifError
 from motif.metrics import classifier, fakes, physical, realism
 from motif.metrics import clip as papers
 from motif.metrics.body import bodies
+from motif.view import page
 
 
 @pytest.fixture(scope="module")

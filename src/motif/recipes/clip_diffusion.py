@@ -117,7 +117,8 @@ class ClipFlow(coarse.Coarse):
             new = torch.randn(1, count, noise.shape[2], generator=random)
             noise = torch.cat((noise[:, -2 * around :], new), 1)
             with parallel.single_thread(), torch.no_grad():
-                yield net.features(sample_euler(net, noise, self.num_inference_steps))[0, around : around + count]
+                features = net.features(sample_euler(net, noise, self.num_inference_steps))[0, around : around + count]
+            yield features
 
 
 def flow_loss(
