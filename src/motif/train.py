@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -24,19 +24,44 @@ from .files import replace_file
 
 STATE = "state.pt"
 LOG = "log.jsonl"
-Loss = Callable[[torch.Generator], tuple[Tensor, dict[str, Tensor]]]
-"""From a source of randomness to the loss and what is worth telling beside it."""
+Batch = Any
+Loss = Callable[[Batch, torch.Generator], tuple[Tensor, dict[str, Tensor]]]
+"""From a batch and a generator to the loss and what to log beside it."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Which part of a batch this process works on."""
+
+    index: int = 0
+    count: int = 1
+
+
+class Batches(Protocol):
+    """Where a stage's batches come from."""
+
+    def draw(self, generator: torch.Generator, shard: Shard) -> Batch:
+        """The next batch."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a stream needs to go on."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        ...
 
 
 @dataclass(frozen=True)
 class Optim:
     """How an update moves its parameters."""
 
-    rate: float = 1e-3
+    lr: float = 1e-3
     betas: tuple[float, float] = (0.0, 0.99)
-    decay: Literal["none", "cosine", "exponential"] = "cosine"
+    schedule: Literal["constant", "cosine", "exponential"] = "cosine"
     """How the rate falls over the stage."""
-    end: float = 0.05
+    end_fraction: float = 0.05
     """What share of it is left at the end."""
 
 
@@ -48,8 +73,8 @@ class Update:
     module: nn.Module
     """Whose parameters are moved."""
     loss: Loss
-    adam: Optim = Optim()
-    times: int = 1
+    optim: Optim = Optim()
+    repeats: int = 1
     """How often in a row in every step."""
 
 
@@ -60,20 +85,26 @@ class Stage:
     name: str
     steps: int
     updates: tuple[Update, ...]
-    average: nn.Module | None = None
+    batches: Batches | None = None
+    ema: "Ema | None" = None
+
+
+@dataclass(frozen=True, eq=False)
+class Ema:
     """A module whose parameters are replaced by their exponential average when the stage ends."""
+
+    module: nn.Module
+    decay: float = 0.999
+    """Less in the first steps, (1 + n) / (10 + n)."""
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """How a run is run; no field changes what is learned, but for ``precision`` in its last digits."""
 
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """``auto`` measures both on the first update and takes the faster one."""
+    precision: Literal["fp32", "bf16"] = "fp32"
     save_every: float = 20.0
     """Seconds between checkpoints."""
-    ema: float = 0.999
-    """Decay of the average; less in the first steps, (1 + n) / (10 + n)."""
     device: str = "auto"
     """Where losses and steps are computed, as torch spells it; ``auto`` is an NVIDIA GPU if there is one. Only on the
     processor does a run that was stopped end bit for bit as the whole one."""
@@ -86,7 +117,7 @@ HABITS = TrainConfig()
 class Progress:
     """What a listener hears after each step."""
 
-    share: float
+    fraction: float
     """Of all steps."""
     stage: str
     step: int
@@ -102,7 +133,7 @@ def run(
     folder: Path | None = None,
     asked: dict[str, Any] | None = None,
     progress: Callable[[Progress], None] = lambda told: None,
-) -> None:
+) -> str:
     """Train ``net`` in place.
 
     Args:
@@ -138,8 +169,6 @@ def run(
                 if first:
                     worker.load(state)
                 state = None
-            if precision == "auto":
-                precision = _faster(net, stage, seed, device)
             for step in range(first, stage.steps):
                 losses = worker.step(index, step, seed, precision)
                 told = Progress((done + step + 1) / total, stage.name, step + 1, losses)
@@ -148,10 +177,11 @@ def run(
                 if interrupted.is_set() or keeper.due(train.save_every):
                     keeper.write({**worker.state(), "stage": index, "step": step + 1, "precision": precision})
                 if interrupted.is_set():
-                    raise Stopped(keeper.words(told.share))
+                    raise Stopped(keeper.words(told.fraction))
             worker.finish()
             done += stage.steps
             keeper.write({"net": net.state_dict(), "stage": index + 1, "step": 0, "precision": precision})
+    return precision
 
 
 def forget(folder: Path) -> None:
@@ -169,22 +199,23 @@ class _Worker:
         self.net, self.stage, self.train, self.device = net, stage, train, device
         self.optimisers: dict[tuple[int, Optim], torch.optim.Adam] = {}
         for update in stage.updates:
-            key = (id(update.module), update.adam)
+            key = (id(update.module), update.optim)
             if key not in self.optimisers:
                 parameters = [p for p in update.module.parameters() if p.requires_grad]
-                self.optimisers[key] = torch.optim.Adam(parameters, update.adam.rate, update.adam.betas)
-        self.average = None if stage.average is None else [p.detach().clone() for p in stage.average.parameters()]
+                self.optimisers[key] = torch.optim.Adam(parameters, update.optim.lr, update.optim.betas)
+        self.average = None if stage.ema is None else [p.detach().clone() for p in stage.ema.module.parameters()]
 
     def step(self, index: int, step: int, seed: int, precision: str) -> dict[str, float]:
         told = {}
         for place, update in enumerate(self.stage.updates):
-            optimiser = self.optimisers[id(update.module), update.adam]
+            optimiser = self.optimisers[id(update.module), update.optim]
             for group in optimiser.param_groups:
-                group["lr"] = update.adam.rate * _decay(update.adam, step / self.stage.steps)
-            for turn in range(update.times):
+                group["lr"] = update.optim.lr * _decay(update.optim, step / self.stage.steps)
+            for turn in range(update.repeats):
                 random = torch.Generator().manual_seed(_place(seed, index, step, place, turn))
+                batch = None if self.stage.batches is None else self.stage.batches.draw(random, Shard())
                 with _cast(precision, self.device):
-                    loss, beside = update.loss(random)
+                    loss, beside = update.loss(batch, random)
                 told = {**told, update.name: float(loss.detach()), **{k: float(v) for k, v in beside.items()}}
                 if not math.isfinite(told[update.name]):
                     raise MotifError(
@@ -197,18 +228,18 @@ class _Worker:
                 optimiser.step()
                 for p in parameters:
                     p.grad = None
-        if self.average is not None and self.stage.average is not None:
-            keep = min(self.train.ema, (1 + step) / (10 + step))
+        if self.average is not None and self.stage.ema is not None:
+            keep = min(self.stage.ema.decay, (1 + step) / (10 + step))
             with torch.no_grad():
-                for mean, p in zip(self.average, self.stage.average.parameters(), strict=True):
+                for mean, p in zip(self.average, self.stage.ema.module.parameters(), strict=True):
                     mean.lerp_(p, 1 - keep)
         return told
 
     def finish(self) -> None:
         """The average takes the place of what was averaged."""
-        if self.average is not None and self.stage.average is not None:
+        if self.average is not None and self.stage.ema is not None:
             with torch.no_grad():
-                for mean, p in zip(self.average, self.stage.average.parameters(), strict=True):
+                for mean, p in zip(self.average, self.stage.ema.module.parameters(), strict=True):
                     p.copy_(mean)
 
     def state(self) -> dict[str, Any]:
@@ -232,9 +263,10 @@ def _place(*numbers: int) -> int:
 
 
 def _decay(adam: Optim, share: float) -> float:
-    if adam.decay == "exponential":
-        return adam.end**share
-    return 1.0 if adam.decay == "none" else adam.end + (1 - adam.end) * 0.5 * (1 + math.cos(math.pi * share))
+    if adam.schedule == "exponential":
+        return adam.end_fraction**share
+    end = adam.end_fraction
+    return 1.0 if adam.schedule == "constant" else end + (1 - end) * 0.5 * (1 + math.cos(math.pi * share))
 
 
 def _cast(precision: str, device: torch.device) -> contextlib.AbstractContextManager:
@@ -257,24 +289,6 @@ def _moved(net: nn.Module, name: str) -> Iterator[torch.device]:
         yield device
     finally:
         net.to("cpu")
-
-
-def _faster(net: nn.Module, stage: Stage, seed: int, device: torch.device) -> str:
-    """Which precision the stage's updates run faster in, on this machine: best of three each, taking turns."""
-    kept = {k: v.clone() for k, v in net.state_dict().items()}
-    times = {"fp32": math.inf, "bf16": math.inf}
-    for turn in range(4):
-        for precision in times:
-            start = time.perf_counter()
-            for update in stage.updates:
-                with _cast(precision, device):
-                    loss, _ = update.loss(torch.Generator().manual_seed(seed))
-                slopes = torch.autograd.grad(loss, [p for p in update.module.parameters() if p.requires_grad])
-                float(slopes[-1].sum())  # waits until it is done
-            if turn:
-                times[precision] = min(times[precision], time.perf_counter() - start)
-    net.load_state_dict(kept)  # losses may keep things in buffers
-    return min(times, key=lambda k: times[k])
 
 
 @contextlib.contextmanager
