@@ -1,0 +1,25 @@
+"""Training: one loop for every family, on one process or on many. It knows nets, losses and data, and no motion."""
+
+from .batches import Batch, Batches, IterableBatches, Shard
+from .checkpoint import forget
+from .log import Progress
+from .loop import Ema, Loss, Plan, Stage, TrainConfig, Update, run
+from .optim import Optim, ParamGroup
+
+__all__ = [
+    "Batch",
+    "Batches",
+    "Ema",
+    "IterableBatches",
+    "Loss",
+    "Optim",
+    "ParamGroup",
+    "Plan",
+    "Progress",
+    "Shard",
+    "Stage",
+    "TrainConfig",
+    "Update",
+    "forget",
+    "run",
+]
