@@ -18,7 +18,7 @@ from motif.nn.conv import receptive_field
 from motif.nn.time import timestep_embedding
 from motif.recipes.clip_flow import ClipFlow, flow_loss, sample_euler
 from motif.recipes.sinmdm import RECIPES, SinMdm, cosine_alphas_cumprod, denoising_loss, sample_ddpm
-from motif.train import _decay
+from motif.train.optim import lr_factor
 from rigs import RIGS, walk
 
 
@@ -161,7 +161,7 @@ def test_the_schedule_of_the_learning_rate_is_the_published_one(clips):
     (stage,) = recipe.stages(recipe.net(whole), whole, 0)
     optim = stage.updates[0].optim
     for step in (0, 100, 30_000, 60_000):
-        assert math.isclose(optim.lr * _decay(optim, step / stage.steps), 1e-4 * 0.99998**step, rel_tol=1e-3)
+        assert math.isclose(optim.lr * lr_factor(optim, step, stage.steps), 1e-4 * 0.99998**step, rel_tol=1e-3)
 
 
 # --- clip-flow -------------------------------------------------------------------------------------------------------

@@ -2,14 +2,18 @@
 
 import itertools
 import math
+import os
+import random
+import signal
+import time
 from dataclasses import replace
 
 import pytest
 import torch
 
-from motif import api, matching, metrics, rotation
+from motif import api, matching, metrics, registry, rotation
 from motif.edit import Constraint, Edit, Trajectory
-from motif.errors import MotifError
+from motif.errors import MotifError, Stopped
 from motif.motion import Motion
 from motif.recipes.clip_flow import ClipFlow
 from motif.recipes.clip_gan import ClipGan
@@ -284,6 +288,44 @@ def test_counts_that_make_no_sense_are_named(recipe):
         recipe(steps=0)
     with pytest.raises(MotifError, match="levels is -1; it is at least 0"):
         recipe(levels=-1)
+
+
+@pytest.mark.parametrize("name", ["clip-gan", "clip-flow"])
+def test_the_same_seed_gives_the_same_model_whatever_the_clock_says(name, clip, monkeypatch):
+    """Precision was a race between fp32 and bf16."""
+    weights = []
+    for turn in range(4):
+        clock = random.Random(turn)
+        for tick in ("perf_counter", "monotonic", "time"):
+            monkeypatch.setattr(time, tick, lambda clock=clock: clock.uniform(0, 1e6))
+        model = api.fit(RECIPES[name], clip.crop(0, 200), 1)
+        monkeypatch.undo()
+        weights.append((model.precision, model.net.state_dict()))
+    assert all(p == weights[0][0] for p, _ in weights)
+    assert all(torch.equal(w[k], weights[0][1][k]) for _, w in weights for k in w)
+
+
+@pytest.mark.parametrize("name", ["clip-gan", "clip-flow"])
+def test_a_run_does_not_go_on_with_other_hyper_parameters(name, clip, tmp_path):
+    """The decay of the average changes what is learned, and was not part of what a run is known by."""
+    short, config = clip.crop(0, 200), api.TrainConfig(precision="fp32", device="cpu")
+
+    def stop(progress):
+        if progress.step == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(Stopped):
+        api.fit(RECIPES[name], short, 1, config, tmp_path, stop)
+    for changed in (replace(RECIPES[name], ema=0.9), replace(RECIPES[name], lr=0.1)):
+        with pytest.raises(MotifError, match="other clips or settings"):
+            api.fit(changed, short, 1, config, tmp_path)
+    for other in (clip.crop(0, 201), replace(short, frame_time=1 / 29)):
+        with pytest.raises(MotifError, match="other clips or settings"):
+            api.fit(RECIPES[name], other, 1, config, tmp_path)
+    whole, cut = (api.fit(RECIPES[name], short, 1, config, folder) for folder in (None, tmp_path))
+    assert all(torch.equal(v, cut.net.state_dict()[k]) for k, v in whole.net.state_dict().items())
+    averaged = api.fit(replace(RECIPES[name], ema=0.5), short, 1, config)
+    assert any(not torch.equal(v, averaged.net.state_dict()[k]) for k, v in whole.net.state_dict().items())
 
 
 def test_what_a_net_was_trained_with_cannot_be_changed(clip):

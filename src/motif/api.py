@@ -215,17 +215,16 @@ def fit(
     """
     name, recipe = registry.resolve(recipe)
     domain = clips if isinstance(clips, Domain) else Domain.of(_several(clips))
-    prepared, precision = recipe.prepare(domain), config.precision
+    prepared, precision = recipe.prepare(domain), "fp32"
     with parallel.single_thread(), torch.random.fork_rng([]):
         torch.manual_seed(seed)
         net = recipe.net(prepared)
-        plan = recipe.plan(prepared)
-        if plan:
+        plan = train.Plan(recipe.plan(prepared), lambda: recipe.stages(net, prepared, seed))
+        if plan.steps:
             params = asdict(recipe)  # type: ignore[arg-type]
             fingerprint = {"recipe": name, "params": params, "domain": bundle.fingerprint(domain)}
             home = None if folder is None else Path(folder)
-            stages = lambda: recipe.stages(net, prepared, seed)  # noqa: E731
-            precision = train.run(net, stages, plan, seed, config, home, fingerprint, progress)
+            precision = train.run(net, plan, seed, config, home, fingerprint, progress)
     return Model(name, recipe, domain, prepared, net, seed, precision)
 
 

@@ -62,10 +62,14 @@ def crowd(
         frames = max(round(request.edit.duration(seconds) / frame_time), 1)
         source = source_frames(frames, 1 + config.spread)
         takes = sample(replace(sampling, edit=replace(request.edit, seconds=source * frame_time)))
-        draws = [float(torch.rand(1, generator=take_rng(seed, k, SPEED))) for k in range(n)]
-        speeds = [1 + config.spread * (2 * u - 1) for u in draws]
+        speeds = [member_speed(config.spread, seed, k) for k in range(n)]
         takes = parallel.parallel_map(lambda pair: pair[0].retime(pair[1]).crop(0, frames), zip(takes, speeds))
     return arrange(takes, seed, config.gap, lambda fraction: request.progress(0.8 + 0.2 * fraction))
+
+
+def member_speed(spread: float, seed: int, member: int) -> float:
+    """Draw a member's speed, as a multiple of the clip's."""
+    return 1 + spread * (2 * float(torch.rand(1, generator=take_rng(seed, member, SPEED))) - 1)
 
 
 def source_frames(frames: int, speed: float) -> int:

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from .. import resample
+from ..errors import MotifError
 from ..train import Shard
 
 
@@ -30,6 +31,7 @@ class Crops:
 
     def draw(self, generator: torch.Generator, shard: Shard) -> Float[Tensor, "b t d"]:
         """Draw the next batch."""
+        check_shard(self.batch, shard)
         sizes, windows = torch.tensor([float(len(x)) for x in self.clips]), []
         for k in range(self.batch):
             x = self.clips[int(torch.multinomial(sizes, 1, generator=generator))]
@@ -61,8 +63,7 @@ class StretchedClip:
         """Draw the next batch and the seed."""
         seed = int(torch.randint(1 << 62, (1,), generator=generator))
         factor = 1 + self.stretch * (2 * float(torch.rand(1, generator=generator)) - 1)
-        count = len(range(shard.index, self.batch, shard.count))
-        return stretch(self.clip, factor).expand(count, -1, -1), seed
+        return stretch(self.clip, factor).expand(check_shard(self.batch, shard), -1, -1), seed
 
     def state_dict(self) -> dict[str, Any]:
         """Return nothing: there is no state."""
@@ -70,6 +71,13 @@ class StretchedClip:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Do nothing."""
+
+
+def check_shard(batch: int, shard: Shard) -> int:
+    """Return the size of an equal part of a batch."""
+    if batch % shard.count:
+        raise MotifError(f"batches of {batch} cannot be shared by {shard.count}; choose a multiple")
+    return batch // shard.count
 
 
 def stretch(clip: Float[Tensor, "c t"], factor: float) -> Float[Tensor, "c s"]:

@@ -91,7 +91,7 @@ def check_counts(recipe: Any) -> None:
 
 
 def coarse_match_config(config: SampleConfig) -> Matcher:
-    """Translate a SampleConfig: variety 0 to 1 is patches of 31 to 7 frames (nearly the net's own motion)."""
+    """Translate a SampleConfig: variety 0 to 1 is patches of 31 to 7 frames (nearly the net's own motion), diverse."""
     variety, tempo, completeness = config.resolve(COARSE_DEFAULTS)
     return Matcher(completeness, variety, tempo, patch=round(7 * 4.43 ** (1 - variety)))
 
