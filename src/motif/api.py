@@ -1,35 +1,24 @@
 """What people call: the command line's verbs, as functions."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
-from . import bundle, contact, crowd, draw, metrics, page, parallel, registry
+from . import bundle, contact, crowd, draw, matching, metrics, page, parallel, registry
 from .edit import Edit
 from .errors import MotifError
 from .io import load
 from .metrics import fakes
-from .motion import Motion
+from .motion import Motion, Pose
 from .seeds import take_rng
 from .train import HABITS, Progress, TrainConfig, forget, run
 
 __all__ = ["Model", "Pose", "demo_clip", "fit", "forget", "info", "load", "report", "score", "show", "vary"]
-
-
-class Pose(NamedTuple):
-    """One frame of a stream."""
-
-    rotations: Float[Tensor, "j 4"]
-    """Local unit quaternions (w, x, y, z)."""
-    positions: Float[Tensor, "j 3"]
-    """Local translations in metres."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,13 +114,10 @@ class Model:
         blocks = getattr(self.recipe, "stream", None)
         if blocks is None:
             raise MotifError(f"{self.engine} cannot stream; clip-match, clip-gan and clip-flow can")
-        made = blocks(self.net, self.exemplar, seed, lock)
-        with ThreadPoolExecutor(1) as ahead:
-            coming = ahead.submit(next, made)
-            while True:
-                block = coming.result()
-                coming = ahead.submit(next, made)
-                yield from map(Pose, block.rotations, block.positions)
+        state = blocks(self.net, self.exemplar, seed, lock)
+        while True:
+            pose, state = matching.step(state)
+            yield pose
 
     def turned(self, **dials: Any) -> "Model":
         """The same model with other dials for its takes (``variety``, ``tempo``, ``completeness``); None stays."""

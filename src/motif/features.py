@@ -297,7 +297,9 @@ class PaperFeatures:
         q, p = self.pose(x)
         if lock:
             on = x[:, 6 * len(small) : -6 : 6] > 0.5
-            q = contact.lock(small, q, p, contact.without_short(on, 3), 1 / rate)
+            from .post import feet
+
+            q = feet.lock(small, q, p, contact.without_short(on, 3), 1 / rate)
         rotations, positions = (t[:1].repeat(len(x), 1, 1) for t in (like.rotations, like.positions))
         rotations[:, list(self.source)] = q
         positions[:, self.source[0]] = p[:, 0]

@@ -12,19 +12,20 @@ is followed.
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from .. import parallel
+from .. import matching, parallel
 from ..edit import EDIT_FEATURES, Edit
 from ..errors import MotifError
 from ..features import PaperFeatures
 from ..matching import Exemplar
 from ..motion import Motion
 from ..nets.clip_unet import FlowNet, SinQna, SinUnet
+from ..request import Request, SampleConfig
 from ..seeds import take_rng
 from ..train import Optim, Stage, Update
 from . import coarse
@@ -51,9 +52,9 @@ class ClipFlow(coarse.Coarse):
 
     def net(self, exemplar: Exemplar) -> FlowNet:
         """The net, with the axes of these clips."""
-        width, axes = self.matcher.space(exemplar, Edit(), 1, 1.0).basis.shape
+        width, axes = matching.pca(exemplar).basis.shape
         net = FlowNet(width, axes, self.width, self.dilations)
-        coarse.settle(net, self.matcher, exemplar)
+        coarse.settle(net, exemplar)
         return net
 
     def plan(self, exemplar: Exemplar) -> list[tuple[str, int]]:
@@ -85,11 +86,11 @@ class ClipFlow(coarse.Coarse):
     ) -> list[Motion]:
         """``n`` new takes; ``progress`` hears the share done."""
         assert isinstance(net, FlowNet)
-        _, length = self.matcher.size(exemplar, edit)
+        _, length = matching.take_length(exemplar, edit)
         frames = max(round(length * coarse.share(exemplar, self.levels)), 2)
         noise = torch.stack([torch.randn(frames, net.basis.shape[1], generator=take_rng(seed, k)) for k in range(n)])
         around = min(self.num_inference_steps * (1 + sum(self.dilations)), 4 * frames) if edit.loop else 0
-        guides = self.matcher.guides(exemplar, edit, length, self.matcher.space(exemplar, Edit(), 1, 1.0))
+        guides = matching.guides(exemplar, edit, length, matching.pca(exemplar))
 
         def keep(motion: Float[Tensor, "n t k"]) -> Float[Tensor, "n t k"]:
             for guide in guides:
@@ -101,13 +102,15 @@ class ClipFlow(coarse.Coarse):
             noise = noise[:, torch.arange(-around, frames + around) % frames]
             x = sample_euler(net, noise, self.num_inference_steps, keep)[:, around : around + frames]
             begin = net.features(x)
-        return self.matcher.takes(exemplar, edit, n, seed, lock, progress, begin)
+        request = Request(edit, n, seed, SampleConfig(lock), progress)
+        return matching.synthesize(exemplar, request, self.matcher, begin)
 
-    def stream(self, net: nn.Module, exemplar: Exemplar, seed: int = 0, lock: bool = True) -> Iterator[Motion]:
+    def stream(self, net: nn.Module, exemplar: Exemplar, seed: int = 0, lock: bool = True) -> Any:
         """Blocks of one endless take."""
         assert isinstance(net, FlowNet)
         share = coarse.share(exemplar, self.levels)
-        return self.matcher.blocks(exemplar, self._course(net, seed), share, seed, lock)
+        made = matching.Stream(exemplar, self.matcher, share, lock, lambda it: (next(it), it))
+        return matching.start(made, self._course(net, seed), seed)
 
     def _course(self, net: FlowNet, seed: int) -> Iterator[Float[Tensor, "c d"]]:
         """Endless features at the net's rate, in overlapping windows of the same noise, 32 new frames each."""

@@ -7,16 +7,18 @@ is new but soft; generative matching from that rate up then replaces every stret
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from .. import parallel, resample
+from .. import matching, parallel, resample
 from ..edit import Edit
 from ..matching import Exemplar
 from ..motion import Motion
 from ..nets.clip_gan import ClipGanNet, reach
+from ..request import Request, SampleConfig
 from ..seeds import take_rng
 from ..train import Optim, Stage, Update
 from . import coarse
@@ -44,10 +46,10 @@ class ClipGan(coarse.Coarse):
 
     def net(self, exemplar: Exemplar) -> ClipGanNet:
         """The net, with the axes of these clips; its weights and anchors are set when its stage begins."""
-        width, axes = self.matcher.space(exemplar, Edit(), 1, 1.0).basis.shape
+        width, axes = matching.pca(exemplar).basis.shape
         frames = sum(coarse.lengths(exemplar, coarse.share(exemplar, self.levels)))
         net = ClipGanNet(width, axes, self.noise, frames, self.width, self.dilations)
-        coarse.settle(net, self.matcher, exemplar)
+        coarse.settle(net, exemplar)
         return net
 
     def plan(self, exemplar: Exemplar) -> list[tuple[str, int]]:
@@ -81,7 +83,7 @@ class ClipGan(coarse.Coarse):
     ) -> list[Motion]:
         """``n`` new takes in one pass; ``progress`` hears the share done."""
         assert isinstance(net, ClipGanNet)
-        _, length = self.matcher.size(exemplar, edit)
+        _, length = matching.take_length(exemplar, edit)
         count = max(round(length * coarse.share(exemplar, self.levels)), 2)
         begin = []
         for k in range(n):
@@ -89,12 +91,15 @@ class ClipGan(coarse.Coarse):
             begin.append(torch.randn(net.reconstruction_noise.shape[0], count, generator=random))
         with parallel.single_thread(), torch.no_grad():
             x = _unrolled(net, torch.stack(begin), edit.loop, reach(self.dilations))
-        return self.matcher.takes(exemplar, edit, n, seed, lock, progress, x)
+        request = Request(edit, n, seed, SampleConfig(lock), progress)
+        return matching.synthesize(exemplar, request, self.matcher, x)
 
-    def stream(self, net: nn.Module, exemplar: Exemplar, seed: int = 0, lock: bool = True) -> Iterator[Motion]:
+    def stream(self, net: nn.Module, exemplar: Exemplar, seed: int = 0, lock: bool = True) -> Any:
         """Blocks of one endless take."""
         assert isinstance(net, ClipGanNet)
-        return self.matcher.blocks(exemplar, self._course(net, seed), coarse.share(exemplar, self.levels), seed, lock)
+        course, ratio = self._course(net, seed), coarse.share(exemplar, self.levels)
+        made = matching.Stream(exemplar, self.matcher, ratio, lock, lambda it: (next(it), it))
+        return matching.start(made, course, seed)
 
     def _course(self, net: ClipGanNet, seed: int) -> Iterator[Float[Tensor, "c d"]]:
         """Endless features at the generator's rate, sixteen frames at a time."""

@@ -9,9 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .. import resample
-from ..edit import Edit
 from ..errors import MotifError
-from ..matching import Exemplar, Matcher
+from ..matching import Exemplar, MatchConfig, pca, prepare
 from ..motion import Motion
 from ..nets.axes import AxesNet
 
@@ -20,7 +19,7 @@ from ..nets.axes import AxesNet
 class Coarse:
     """Dials of how takes are made real, which engines of this kind have in common."""
 
-    unsupported: ClassVar[Mapping[str, str]] = {"a mix over time": "its net has learned one mixture; clip-match can"}
+    unsupported: ClassVar[Mapping[str, str]] = {"clip weights": "its net has learned one mixture; clip-match can"}
 
     completeness: float = 0.75
     """0 to 1: how hard the takes try to show every part of the clip; see the matcher."""
@@ -39,13 +38,13 @@ class Coarse:
                 raise MotifError(f"{name} is {value}; it is at least {least}")
 
     @property
-    def matcher(self) -> Matcher:
+    def matcher(self) -> MatchConfig:
         """What makes its takes real."""
-        return Matcher(completeness=self.completeness, patch=patch(self.variety), tempo=self.tempo)
+        return MatchConfig(completeness=self.completeness, patch=patch(self.variety), tempo=self.tempo)
 
     def prepare(self, clips: Sequence[Motion]) -> Exemplar:
         """The clips' features. All clips must be of one rig and one rate."""
-        return self.matcher.prepare(clips)
+        return prepare(clips)
 
 
 def patch(variety: float) -> int:
@@ -66,9 +65,9 @@ def lengths(exemplar: Exemplar, share: float) -> list[int]:
     return [max(round(len(x) * share), 2) for x in exemplar.fine]
 
 
-def settle(net: AxesNet, matcher: Matcher, exemplar: Exemplar) -> None:
+def settle(net: AxesNet, exemplar: Exemplar) -> None:
     """Give a net the axes of these clips."""
-    space = matcher.space(exemplar, Edit(), 1, 1.0)
+    space = pca(exemplar)
     for name in ("scale", "centre", "basis"):
         getattr(net, name).copy_(getattr(space, name))
     net.size.fill_(max(float(torch.cat(space.clips).std()), 1e-9))
