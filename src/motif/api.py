@@ -1,26 +1,23 @@
 """What people call: the command line's verbs, as functions."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
-from . import bundle, contact, crowd, draw, metrics, page, parallel, registry, train
+from . import bundle, contact, crowd, draw, matching, metrics, page, parallel, registry, train
 from .crowd import CrowdConfig
 from .data.domain import Domain
 from .edit import Edit
 from .errors import MotifError
 from .io import load
-from .matching import Matcher
 from .metrics import fakes
-from .motion import Motion
-from .recipes.base import Recipe
+from .motion import Motion, Pose
+from .recipes.base import Recipe, Streaming
 from .request import Request, SampleConfig
 from .train import Progress, TrainConfig, forget
 
@@ -42,15 +39,6 @@ __all__ = [
     "show",
     "vary",
 ]
-
-
-class Pose(NamedTuple):
-    """One frame of a stream."""
-
-    rotations: Float[Tensor, "j 4"]
-    """Local unit quaternions (w, x, y, z)."""
-    positions: Float[Tensor, "j 3"]
-    """Local translations in metres."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,8 +109,28 @@ class Model:
         request = _request(n, seconds, seed, edit, config.sampling, progress)
         return crowd.crowd(self._sample, request, self.domain.frame_time, self.domain.seconds, config)
 
+    def start(self, seed: int = 0, config: SampleConfig = SampleConfig()) -> Any:
+        """Return the state that an endless take begins with, for :meth:`step`.
+
+        Args:
+            seed: same seed, same poses.
+            config: how the take is made.
+        """
+        if not isinstance(self.recipe, Streaming):
+            raise MotifError(f"{self.name} cannot stream; clip-match, clip-gan and clip-flow can")
+        registry.check_supported(self.name, self.recipe, Edit(), config)
+        return self.recipe.start(self.net, self.prepared, seed, config)
+
+    def step(self, state: Any, control: Any = None) -> tuple[Pose, Any]:
+        """Return the next pose of an endless take and the state after it.
+
+        A state can be kept and stepped again, with the same result. ``control`` steers recipes that can be steered.
+        """
+        assert isinstance(self.recipe, Streaming)
+        return self.recipe.step(state, control)
+
     def stream(self, seed: int = 0, config: SampleConfig = SampleConfig()) -> Iterator[Pose]:
-        """Sample poses of one endless take, one after the other at the clips' rate, for games and installations.
+        """Return the poses of one endless take, one after the other at the clips' rate, for games and installations.
 
         They are made in blocks of about three seconds, the first a short one, each while the one before is played: who
         asks for no more than the clips' rate does not wait. Memory does not grow.
@@ -131,16 +139,13 @@ class Model:
             seed: same seed, same poses.
             config: how the take is made.
         """
-        blocks = getattr(self.recipe, "blocks", None)
-        if blocks is None:
-            raise MotifError(f"{self.name} cannot stream; clip-match, clip-gan and clip-flow can")
-        made = blocks(self.net, self.prepared, seed, config)
-        with ThreadPoolExecutor(1) as ahead:
-            coming = ahead.submit(next, made)
+
+        def poses(state: Any) -> Iterator[Pose]:
             while True:
-                block = coming.result()
-                coming = ahead.submit(next, made)
-                yield from map(Pose, block.rotations, block.positions)
+                pose, state = self.step(state)
+                yield pose
+
+        return poses(self.start(seed, config))
 
     def save(self, path: str | Path) -> Path:
         """Write the model as one ``.safetensors`` file: weights, domain, and what is needed to go on from them."""
@@ -189,7 +194,7 @@ def check_request(
     registry.check_supported(name, recipe, edit, config)
     timed = edit.seconds is not None or (edit.trajectory is not None and edit.trajectory.times is not None)
     if not timed and (edit.constraints or edit.clip_weights):  # they must fit into a length that the clips decide
-        Matcher().size(Matcher().prepare(domain.clips), edit)
+        matching.take_length(matching.prepare(domain.clips), edit)
         return
     frames = max(round(edit.duration(domain.seconds) / domain.frame_time), 1)
     edit.check(domain.rigs[0], domain.frame_time, frames, len(domain.clips))

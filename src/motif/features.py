@@ -288,20 +288,21 @@ class PaperFeatures:
         """A motion of the reduced rig; the first velocity is replaced by the start, as in the papers' code."""
         return Motion(self.skeleton, *self.pose(x, x0, z0), frame_time)
 
-    def motion(self, x: Float[Tensor, "t c"], like: Motion, lock: bool = True, name: str = "") -> Motion:
-        """Features at the papers' 30 Hz as a motion of the whole rig, at the rate of ``like``; feet locked if asked.
+    def contact_labels(self, x: Float[Tensor, "t c"]) -> Bool[Tensor, "t k"]:
+        """Return which contact joints stand, without gaps and runs of one or two frames."""
+        return contact.without_short(x[:, 6 * len(self.skeleton) : -6 : 6] > 0.5, 3)
+
+    def expand(
+        self, rotations: Float[Tensor, "t j 4"], positions: Float[Tensor, "t j 3"], like: Motion, name: str = ""
+    ) -> Motion:
+        """Return a motion of the whole rig at the rate of ``like`` from a pose sequence of the reduced one at 30 Hz.
 
         Joints that the papers leave out (fingers) hold the first pose of ``like``.
         """
-        small, rate = self.skeleton, self.RATE
-        q, p = self.pose(x)
-        if lock:
-            on = x[:, 6 * len(small) : -6 : 6] > 0.5
-            q = contact.lock(small, q, p, contact.without_short(on, 3), 1 / rate)
-        rotations, positions = (t[:1].repeat(len(x), 1, 1) for t in (like.rotations, like.positions))
-        rotations[:, list(self.source)] = q
-        positions[:, self.source[0]] = p[:, 0]
-        whole = Motion(like.skeleton, rotations, positions, 1 / rate, name, like.style)
+        q, p = (t[:1].repeat(len(rotations), 1, 1) for t in (like.rotations, like.positions))
+        q[:, list(self.source)] = rotations
+        p[:, self.source[0]] = positions[:, 0]
+        whole = Motion(like.skeleton, q, p, 1 / self.RATE, name, like.style)
         return replace(whole.resample(like.fps), frame_time=like.frame_time)
 
     def pose(

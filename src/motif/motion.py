@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -28,6 +29,15 @@ class FileStyle:
     """Per joint its channels in file order, e.g. ``("Xposition", ..., "Zrotation", ...)``; empty means motif's own."""
     unit: float = CENTIMETRE
     """Metres per unit of length in the file."""
+
+
+class Pose(NamedTuple):
+    """One frame of a rig with J joints."""
+
+    rotations: Float[Tensor, "j 4"]
+    """Local unit quaternions (w, x, y, z)."""
+    positions: Float[Tensor, "j 3"]
+    """Local translations in metres."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,18 +3,21 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from .. import matching
 from ..data.domain import Domain
 from ..edit import Edit
 from ..errors import MotifError
-from ..matching import Exemplar, Matcher
-from ..motion import Motion
+from ..features import PaperFeatures
+from ..matching import Exemplar, Guide, MatchConfig, StreamState
+from ..motion import Motion, Pose
 from ..nn.pca import PcaProjection
+from ..post import feet
 from ..request import Request, SampleConfig
 from ..train import Stage
 
@@ -48,7 +51,20 @@ class Recipe(Protocol):
         ...
 
 
-COARSE_UNSUPPORTED = {"a mix over time": "its net has learned one mixture; clip-match can"}
+@runtime_checkable
+class Streaming(Protocol):
+    """A recipe that can also make one endless take, pose by pose."""
+
+    def start(self, net: nn.Module, prepared: Any, seed: int, config: SampleConfig) -> Any:
+        """Return the state that an endless take begins with."""
+        ...
+
+    def step(self, state: Any, control: Any = None) -> tuple[Pose, Any]:
+        """Return the next pose and state; a state can be stepped again, with the same result."""
+        ...
+
+
+COARSE_UNSUPPORTED = {"clip weights": "its net has learned one mixture; clip-match can"}
 COARSE_DEFAULTS = SampleConfig(variety=0.25, tempo=0.0, completeness=0.75)
 
 
@@ -71,13 +87,13 @@ class CoarseClips:
 
     def take_lengths(self, edit: Edit) -> tuple[int, int]:
         """Return the frames of a take at the exemplar's rate and at the coarse one."""
-        _, length = Matcher().size(self.exemplar, edit)
+        _, length = matching.take_length(self.exemplar, edit)
         return length, max(round(length * self.rate_ratio), 2)
 
 
 def prepare_coarse(domain: Domain, name: str, levels: int) -> CoarseClips:
     """Encode the clips; the coarse rate is ``levels`` steps of 3/4 down, or what leaves the shortest clip 12 frames."""
-    exemplar = Matcher().prepare(domain.reference(name))
+    exemplar = matching.prepare(domain.reference(name))
     shortest = min(map(len, exemplar.fine))
     return CoarseClips(exemplar, min(max(0.75**levels, min(12 / shortest, 1.0)), 1.0))
 
@@ -90,15 +106,19 @@ def check_counts(recipe: Any) -> None:
             raise MotifError(f"{name} is {value}; it is at least {least}")
 
 
-def coarse_match_config(config: SampleConfig) -> Matcher:
-    """Translate a SampleConfig: variety 0 to 1 is patches of 31 to 7 frames (nearly the net's own motion), diverse."""
+def coarse_match_config(config: SampleConfig) -> MatchConfig:
+    """Translate a SampleConfig: variety 0 to 1 is patches of 31 to 7 frames (nearly the network's own motion).
+
+    It is also the diversity noise. Nothing is reordered: takes start from the network's motion.
+    """
     variety, tempo, completeness = config.resolve(COARSE_DEFAULTS)
-    return Matcher(completeness, variety, tempo, patch=round(7 * 4.43 ** (1 - variety)))
+    patch = round(7 * 4.43 ** (1 - variety))
+    return MatchConfig(completeness, reorder=0.0, diversity=variety, tempo=tempo, patch=patch)
 
 
 def fit_pca(projection: PcaProjection, exemplar: Exemplar) -> None:
     """Set a projection's buffers to the principal axes of the clips."""
-    pca = Matcher().space(exemplar, Edit(), 1, 1.0)
+    pca = matching.pca(exemplar)
     projection.scale.copy_(pca.scale)
     projection.mean.copy_(pca.centre)
     projection.basis.copy_(pca.basis)
@@ -107,26 +127,20 @@ def fit_pca(projection: PcaProjection, exemplar: Exemplar) -> None:
 
 def components(exemplar: Exemplar) -> tuple[int, int]:
     """Return how many features and principal components the clips have."""
-    width, count = Matcher().space(exemplar, Edit(), 1, 1.0).basis.shape
+    width, count = matching.pca(exemplar).basis.shape
     return width, count
 
 
-def refine(clips: CoarseClips, request: Request, init: Float[Tensor, "n t d"]) -> list[Motion]:
-    """Match coarse motions into takes."""
-    r, config = request, request.config
-    matcher = coarse_match_config(config)
-    return matcher.takes(clips.exemplar, r.edit, r.n, r.seed, config.foot_lock, r.progress, init)
-
-
-def stream(clips: CoarseClips, coarse: Iterator[Tensor], seed: int, config: SampleConfig) -> Iterator[Motion]:
-    """Interim."""
-    return coarse_match_config(config).blocks(clips.exemplar, coarse, clips.rate_ratio, seed, config.foot_lock)
-
-
-def guides(clips: CoarseClips, edit: Edit, length: int) -> list[Any]:
+def guides(clips: CoarseClips, edit: Edit, length: int) -> list[Guide]:
     """Return what an edit asks of takes of ``length`` frames, in the components of :func:`fit_pca`."""
-    m = Matcher()
-    return m.guides(clips.exemplar, edit, length, m.space(clips.exemplar, Edit(), 1, 1.0))
+    return matching.guides(clips.exemplar, edit, length, matching.pca(clips.exemplar))
+
+
+def step_stream(name: str, state: StreamState, control: Any) -> tuple[Pose, StreamState]:
+    """Return a stream's next pose and state, for a recipe that cannot be controlled."""
+    if control is not None:
+        raise MotifError(f"{name} takes no control, its streams follow the clips alone; leave control out")
+    return matching.step(state)
 
 
 # --- one clip --------------------------------------------------------------------------------------------------------
@@ -143,6 +157,15 @@ def take_frames(clip: Motion, edit: Edit) -> int:
     frames = max(round(edit.duration(2 * clip.seconds) / clip.frame_time), 1)
     edit.check(clip.skeleton, clip.frame_time, frames)
     return frames
+
+
+def paper_take(features: PaperFeatures, x: Float[Tensor, "t c"], clip: Motion, foot_lock: bool, name: str) -> Motion:
+    """Decode the papers' channels at 30 Hz into a take of a clip's rig and rate, its feet locked if asked."""
+    rotations, positions = features.pose(x)
+    if foot_lock:
+        labels = features.contact_labels(x)
+        rotations = feet.lock(features.skeleton, rotations, positions, labels, 1 / features.RATE)
+    return features.expand(rotations, positions, clip, name)
 
 
 # --- endless noise ---------------------------------------------------------------------------------------------------

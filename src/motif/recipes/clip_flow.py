@@ -7,16 +7,17 @@ is imposed on the network's prediction at every step.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from .. import parallel
+from .. import matching, parallel
 from ..data.crops import Crops
 from ..data.domain import Domain
-from ..motion import Motion
+from ..matching import MatchConfig, Stream, StreamState
+from ..motion import Motion, Pose
 from ..nets.clip_flow import FlowNet
 from ..nn.conv import receptive_field
 from ..request import Request, SampleConfig
@@ -50,6 +51,10 @@ class ClipFlow:
 
     def __post_init__(self):
         base.check_counts(self)
+
+    def match_config(self, config: SampleConfig) -> MatchConfig:
+        """Translate a SampleConfig."""
+        return base.coarse_match_config(config)
 
     def prepare(self, domain: Domain) -> base.CoarseClips:
         """Encode the clips. All must be of one rig and one rate."""
@@ -100,22 +105,29 @@ class ClipFlow:
             window = noise[:, torch.arange(-context, frames + context) % frames]
             x = sample_euler(net, window, self.num_inference_steps, constrain)[:, context : context + frames]
             init = net.pca.inverse(x)
-        return base.refine(prepared, request, init)
+        return matching.synthesize(prepared.exemplar, request, self.match_config(request.config), init)
 
-    def blocks(self, net: nn.Module, prepared: base.CoarseClips, seed: int, config: SampleConfig) -> Iterator[Motion]:
-        """Blocks of one endless take."""
+    def start(
+        self, net: nn.Module, prepared: base.CoarseClips, seed: int, config: SampleConfig = SampleConfig()
+    ) -> StreamState:
+        """Begin an endless take: overlapping windows of the same noise, 32 new frames each."""
         assert isinstance(net, FlowNet)
-        context, frames = receptive_field(self.dilations) - 1, 32  # twice as much as one evaluation sees
+        context, frames = receptive_field(self.dilations) - 1, 32  # to each side what two evaluations see
 
-        def coarse() -> Iterator[Tensor]:
-            state = base.start_noise((1, 2 * context, net.pca.basis.shape[1]), seed)
-            while True:
-                noise, state = base.extend_noise(state, frames, 1)
-                with parallel.single_thread(), torch.no_grad():
-                    x = sample_euler(net, noise, self.num_inference_steps)
-                    yield net.pca.inverse(x)[0, context : context + frames]
+        def advance(state: base.NoiseState) -> tuple[Tensor, base.NoiseState]:
+            noise, state = base.extend_noise(state, frames, 1)
+            with parallel.single_thread(), torch.no_grad():
+                x = sample_euler(net, noise, self.num_inference_steps)
+                return net.pca.inverse(x)[0, context : context + frames], state
 
-        return base.stream(prepared, coarse(), seed, config)
+        state = base.start_noise((1, 2 * context, net.pca.basis.shape[1]), seed)
+        matched = self.match_config(config)
+        stream = Stream(prepared.exemplar, matched, prepared.rate_ratio, config.foot_lock, advance)
+        return matching.start(stream, state, seed)
+
+    def step(self, state: StreamState, control: Any = None) -> tuple[Pose, StreamState]:
+        """Return the next pose and state; there is no control."""
+        return base.step_stream("clip-flow", state, control)
 
 
 def flow_loss(

@@ -7,16 +7,17 @@ motion is new but blurred; matching from that rate up replaces every patch with 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from .. import parallel, resample
+from .. import matching, parallel, resample
 from ..data.crops import Crops
 from ..data.domain import Domain
-from ..motion import Motion
+from ..matching import MatchConfig, Stream, StreamState
+from ..motion import Motion, Pose
 from ..nets.clip_gan import ClipGanNet
 from ..nn.conv import receptive_field
 from ..request import Request, SampleConfig
@@ -53,6 +54,10 @@ class ClipGan:
 
     def __post_init__(self):
         base.check_counts(self)
+
+    def match_config(self, config: SampleConfig) -> MatchConfig:
+        """Translate a SampleConfig."""
+        return base.coarse_match_config(config)
 
     def prepare(self, domain: Domain) -> base.CoarseClips:
         """Encode the clips. All must be of one rig and one rate."""
@@ -93,21 +98,27 @@ class ClipGan:
         with parallel.single_thread(), torch.no_grad():
             noise = noise[..., torch.arange(-context, frames + context) % frames]
             init = net.generate(noise)[:, context : context + frames]
-        return base.refine(prepared, request, init)
+        return matching.synthesize(prepared.exemplar, request, self.match_config(request.config), init)
 
-    def blocks(self, net: nn.Module, prepared: base.CoarseClips, seed: int, config: SampleConfig) -> Iterator[Motion]:
-        """Blocks of one endless take."""
+    def start(
+        self, net: nn.Module, prepared: base.CoarseClips, seed: int, config: SampleConfig = SampleConfig()
+    ) -> StreamState:
+        """Begin an endless take: overlapping windows of the same noise, 16 new frames each."""
         assert isinstance(net, ClipGanNet)
         context, frames = receptive_field(self.dilations) // 2, 16
 
-        def coarse() -> Iterator[Tensor]:
-            state = base.start_noise((1, self.noise_channels, 2 * context), seed)
-            while True:
-                noise, state = base.extend_noise(state, frames, -1)
-                with torch.no_grad():
-                    yield net.generate(noise)[0, context : context + frames]
+        def advance(state: base.NoiseState) -> tuple[Tensor, base.NoiseState]:
+            noise, state = base.extend_noise(state, frames, -1)
+            with parallel.single_thread(), torch.no_grad():
+                return net.generate(noise)[0, context : context + frames], state
 
-        return base.stream(prepared, coarse(), seed, config)
+        state, matched = base.start_noise((1, self.noise_channels, 2 * context), seed), self.match_config(config)
+        stream = Stream(prepared.exemplar, matched, prepared.rate_ratio, config.foot_lock, advance)
+        return matching.start(stream, state, seed)
+
+    def step(self, state: StreamState, control: Any = None) -> tuple[Pose, StreamState]:
+        """Return the next pose and state; there is no control."""
+        return base.step_stream("clip-gan", state, control)
 
 
 @dataclass(frozen=True, eq=False)

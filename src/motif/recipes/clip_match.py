@@ -1,18 +1,19 @@
 """clip-match: new takes by generative motion matching (:mod:`motif.matching`), without training."""
 
-import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
+from .. import matching
 from ..data.domain import Domain
-from ..matching import SHORTEST, Exemplar, Matcher
-from ..motion import Motion
+from ..matching import Exemplar, MatchConfig, Stream, StreamState
+from ..motion import Motion, Pose
 from ..request import Request, SampleConfig
+from ..seeds import take_rng
 from ..train import Stage
+from . import base
 
 
 @dataclass(frozen=True)
@@ -36,14 +37,14 @@ class ClipMatch:
     def __post_init__(self):
         self.match_config(SampleConfig())
 
-    def match_config(self, config: SampleConfig) -> Matcher:
+    def match_config(self, config: SampleConfig) -> MatchConfig:
         """Translate a SampleConfig: variety is both the reordering of the first guess and the diversity noise."""
         variety, tempo, completeness = config.resolve(self.defaults)
-        return Matcher(completeness, variety, tempo, **vars(self))
+        return MatchConfig(completeness, variety, variety, tempo, **vars(self))
 
     def prepare(self, domain: Domain) -> Exemplar:
         """Encode the clips. All must be of one rig and one rate."""
-        return self.match_config(SampleConfig()).prepare(domain.reference("clip-match"))
+        return matching.prepare(domain.reference("clip-match"), self.rate)
 
     def net(self, prepared: Exemplar) -> nn.Module:
         """Return an empty module."""
@@ -59,17 +60,19 @@ class ClipMatch:
 
     def sample(self, net: nn.Module, prepared: Exemplar, request: Request) -> list[Motion]:
         """Sample takes, all in one pass."""
-        r = request
-        return self.match_config(r.config).takes(prepared, r.edit, r.n, r.seed, r.config.foot_lock, r.progress)
+        return matching.synthesize(prepared, request, self.match_config(request.config))
 
-    def blocks(self, net: nn.Module, prepared: Exemplar, seed: int, config: SampleConfig) -> Iterator[Motion]:
-        """Blocks of one endless take: the clips' pieces in ever new orders."""
-        m = self.match_config(config)
+    def start(
+        self, net: nn.Module, prepared: Exemplar, seed: int, config: SampleConfig = SampleConfig()
+    ) -> StreamState:
+        """Begin an endless take: the clips' pieces in one new order after the other."""
+        matched = self.match_config(config)
 
-        def coarse() -> Iterator[Tensor]:
-            fine = torch.cat(prepared.fine)
-            for turn in itertools.count():
-                least, size = round(SHORTEST * prepared.rate), m._patch(prepared)
-                yield m._shuffled(fine, len(fine), size, least, seed, turn)
+        def advance(turn: int) -> tuple[Tensor, int]:
+            return matching.reordered(prepared, matched, take_rng(seed, turn)), turn + 1
 
-        return m.blocks(prepared, coarse(), 1.0, seed, config.foot_lock)
+        return matching.start(Stream(prepared, matched, 1.0, config.foot_lock, advance), 0, seed)
+
+    def step(self, state: StreamState, control: Any = None) -> tuple[Pose, StreamState]:
+        """Return the next pose and state; there is no control."""
+        return base.step_stream("clip-match", state, control)

@@ -144,7 +144,8 @@ class Ganimator:
                 for level, length in enumerate(lengths):
                     x = step(net, level, _resize(x, length), torch.zeros(1, 1, length) if level else noise * amplitude)
                 name = f"{clip.name}-take-{k + 1:02d}"
-                takes.append(features.motion(x[0].T, clip, request.config.foot_lock, name).crop(0, wanted))
+                take = base.paper_take(features, x[0].T, clip, request.config.foot_lock, name)
+                takes.append(take.crop(0, wanted))
                 request.progress((k + 1) / request.n)
         return takes
 

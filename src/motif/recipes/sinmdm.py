@@ -109,7 +109,8 @@ class SinMdm:
                 generator = take_rng(request.seed, k)
                 x = sample_ddpm(net, alphas_cumprod, self.num_inference_steps, shape, generator, progress)
                 name = f"{clip.name}-take-{k + 1:02d}"
-                takes.append(features.motion(x[0].T, clip, request.config.foot_lock, name).crop(0, wanted))
+                take = base.paper_take(features, x[0].T, clip, request.config.foot_lock, name)
+                takes.append(take.crop(0, wanted))
         net.train(training)
         return takes
 
