@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from . import contact, finish, parallel, resample, tempo
+from . import contact, finish, parallel, resample, tempo, windows
 from .edit import MIN_SPEED, Constraint, Edit, Trajectory
 from .errors import MotifError
 from .features import Features, Start
@@ -564,7 +564,7 @@ def _nearest(
         """Squared distances summed over each two stretches, for the rows of one block."""
         part = x[start : min(start + step, rows) + size - 1]
         frames = torch.addmm(square, part, bank.T, alpha=-2).add_((part * part).sum(-1, keepdim=True))
-        return resample.diagonal_sums(frames, size)
+        return windows.diagonal_sums(frames, size)
 
     starts = range(0, rows, step)
     blocks = [sums(start) for start in starts] if rows * len(bank) <= KEPT else None
