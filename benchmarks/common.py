@@ -115,10 +115,11 @@ def about() -> dict[str, Any]:
 
 def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     """Return a Markdown table, printing each row as it is made."""
-    lines = []
-    head = list(head)
-    for cells in itertools.chain([head, ["---"] * len(head)], rows):
+    lines, columns = [], list(head)
+    for cells in itertools.chain([columns], rows):
         lines.append(f"| {' | '.join(map(str, cells))} |")
+        if len(lines) == 1:
+            lines.append("|---" * len(columns) + "|")
         print(lines[-1], flush=True)
     return "\n".join(lines)
 

@@ -1,17 +1,18 @@
 """Edits of the salsa, scored beside unedited takes: figures 5 to 8 of arXiv 2406.01136, trajectories, crowds, times.
 
-Run as ``python benchmarks/edits.py [--recipe clip-match] [--takes 8]``. Clips that are absent are skipped. Makes
-docs/edits-RECIPE.md, and pictures of the figures in --pictures if given.
+Run as ``python benchmarks/edits.py [--recipe clip-match] [--takes 8] [--out docs]``. Clips that are
+absent are skipped. Makes edits-RECIPE.md, and pictures of the edits in --pictures if given.
 """
 
 import math
+import re
 import resource
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
 import torch
-from common import CLIPS, DOCS, about, clips, numbers, options, table, timed, write
+from common import CLIPS, DOCS, clips, numbers, options, table, timed, write
 
 import motif
 from motif import metrics
@@ -22,7 +23,7 @@ from motif.post.trajectory import sample_trajectory
 KEYS = [*metrics.HEADLINE[:6], "seams"]
 HEAD = """# Edits, measured ({recipe})
 
-Made by `{command}`: {takes} takes each, seed 1, on two shared cores. Numbers are those of `motif score` against the clips
+Made by `python benchmarks/edits.py --recipe {recipe} --takes {takes}`: {takes} takes each, seed 1, on two shared cores. Numbers are those of `motif score` against the clips
 that the model learned; an edit that asks for what is not in the clip (kept legs under other arms) is less precise by
 nature. *Seams*: jumps a minute that the clip never makes. *Edge*: the largest jerk beside a kept piece, of what one frame in
 a hundred of the clip exceeds. *Off the trajectory*: mean distance, of its length. *ms a take*: the median of all takes but
@@ -120,12 +121,12 @@ def measure(recipe: str, n: int, pictures: str) -> Iterator[list[str]]:
         yield [what, *numbers([*KEYS, ""], values), apart, f"{median(times[1:]) * 1000:.0f}"]
         if pictures:
             shown = [c.motion for c in edit.constraints if len(c.motion) > 1] or learned[name][:1]
-            motif.show([*shown, *takes[:2]], Path(pictures) / f"{what.replace(':', '').replace(' ', '-')}.png")
+            motif.show([*shown, *takes[:2]], Path(pictures) / ("-".join(re.findall(r"[\w-]+", what)) + ".png"))
 
 
 def main() -> None:
     """Measure, print and write."""
-    given = options(__doc__, recipe="clip-match", takes=8, crowd=200, pictures="")
+    given = options(__doc__, recipe="clip-match", takes=8, crowd=200, pictures="", out=DOCS)
     torch.set_num_threads(1)
     rows = measure(given.recipe, given.takes, given.pictures)
     measured = table(["what", *KEYS, "edge", "off the trajectory", "ms a take"], rows)
@@ -137,8 +138,8 @@ def main() -> None:
     print(words)
     if given.pictures:
         motif.show(crowd[:3], Path(given.pictures) / "figure-7.png")
-    head = HEAD.format(recipe=given.recipe, command=about()["command"], takes=given.takes)
-    write(DOCS / f"edits-{given.recipe}.md", head, measured, words)
+    head = HEAD.format(recipe=given.recipe, takes=given.takes)
+    write(given.out / f"edits-{given.recipe}.md", head, measured, words)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from common import DATA, DOCS, about, figure, numbers, options, table, write
+from common import DATA, DOCS, figure, numbers, options, table, write
 
 import motif
 from motif import metrics, rotation
@@ -30,7 +30,7 @@ GROUPS = {
 }
 HEAD = """# Do the measures see what they should?
 
-Made by `{command}`. Every second take of six activities (Bandai-Namco 2: walk, feminine walk, run,
+Made by `python benchmarks/validation.py`. Every second take of six activities (Bandai-Namco 2: walk, feminine walk, run,
 turn; CMU subjects 5 and 6: modern dance, basketball) is the exemplar, the others stand for perfect new takes. Numbers are
 means over the activities. A row is *worse than real* in a measure where it is by more than 0.02 (ratios: in their
 logarithm).
@@ -87,8 +87,8 @@ def exaggerate(take: Motion, clip: Motion, amount: float, seed: int) -> Motion:
 def paste(take: Motion, clip: Motion, amount: float, seed: int) -> Motion:
     """Begin with an exemplar clip."""
     count = min(round(amount * len(take)), len(clip))
-    pieces = [clip.crop(0, count)] * (count > 1) + [take.crop(count, len(take))] * (count < len(take) - 1)
-    return fakes.joined(pieces)
+    ranges = ((clip, 0, count), (take, count, len(take)))
+    return fakes.joined([motion.crop(start, stop) for motion, start, stop in ranges if stop - start > 1])
 
 
 FAULTS: dict[str, Callable[[Motion, Motion, float, int], Motion]] = {
@@ -201,7 +201,7 @@ def main() -> None:
     write(given.out / "images" / "validation.svg", figure(TITLE, panels))
     data = {"monotone": monotone, "fooled": fooled(rows), "rows": rows, "curves": curves}
     write(given.out / "validation.json", json.dumps(data, indent=1).replace("NaN", "null"))
-    write(given.out / "validation.md", HEAD.format(**about()), *tables(rows, monotone))
+    write(given.out / "validation.md", HEAD, *tables(rows, monotone))
 
 
 def fooled(rows: dict[str, dict[str, float]]) -> dict[str, list[str]]:
