@@ -92,7 +92,7 @@ def paste(take: Motion, clip: Motion, amount: float, seed: int) -> Motion:
 
 
 FAULTS: dict[str, Callable[[Motion, Motion, float, int], Motion]] = {
-    "jitter": lambda take, clip, amount, seed: fakes.jitter(take, len(take), seed, 2.98 * amount),
+    "jitter": lambda take, clip, amount, seed: fakes.jitter(take, len(take), seed, math.degrees(0.052) * amount),
     "slide": slide,
     "drops": drops,
     "warp": lambda take, clip, amount, seed: take.interpolate(torch.arange(0, len(take) - 1, 1 + amount)),
