@@ -6,7 +6,8 @@ import torch
 
 from motif import rotation
 from motif.motion import Motion
-from motif.skeleton import Skeleton, build
+from motif.rig_guess import build
+from motif.skeleton import Skeleton
 
 
 def chain(n: int = 4) -> Skeleton:

@@ -10,11 +10,11 @@ from motif import api
 from motif.data.domain import Domain
 from motif.edit import Edit
 from motif.errors import MotifError
-from motif.features import PaperFeatures
+from motif.paper_features import PaperFeatures
 from motif.nets.ganimator import GanimatorNet, adjacency
 from motif.nn.conv import conv_stack, receptive_field
 from motif.recipes.ganimator import RECIPES, Ganimator, Losses, contact_loss, step
-from motif.skeleton import MIXAMO_24
+from motif.paper_features import MIXAMO_24
 from rigs import RIGS, walk
 
 

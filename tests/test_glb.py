@@ -184,7 +184,7 @@ def test_joints_times_and_places(tmp_path):
     path = bend(Scene(arm(), [3, 1, 2])).save(tmp_path / "a.glb")
     motion = glb.read(path)
     assert motion.skeleton.names == ("Hips", "Elbow", "Hand") and motion.skeleton.parents == (-1, 0, 1)
-    assert len(motion) == 31 and motion.frame_time == 1 / 30 and motion.name == "bend" and motion.style.unit == 0.01
+    assert len(motion) == 31 and motion.frame_time == 1 / 30 and motion.name == "bend" and motion.file_format.unit == 0.01
     assert_same_places(path, "bend", [0, 7, 15, 23, 30], motion)
     assert motion.rotations.dtype == torch.float32
     assert len(glb.read(path, fps=10)) == 11

@@ -20,7 +20,7 @@ import torch
 from motif import api
 from motif.io import bvh
 from motif.io.bvh_text import POSITIONS, ROTATIONS
-from motif.motion import FileStyle, Motion
+from motif.motion import FileFormat, Motion
 
 JUDGES = Path(__file__).parent / "judges"
 SALSA = Path(__file__).resolve().parents[2] / "shared" / "data" / "clips" / "Salsa-Dancing-6.bvh"
@@ -123,19 +123,19 @@ def differences(motion: Motion, path: Path, judge: Judge) -> tuple[dict[str, flo
     """How far each joint of the file is in the judge's eyes from where ``motion`` has it, in body heights."""
     s, frames = motion.skeleton, some_frames(motion)
     answer = judge(path, [f * motion.frame_time for f in frames])
-    truth = motion.world()[1][frames].double() / motion.style.unit
+    truth = motion.world()[1][frames].double() / motion.file_format.unit
     far = {}
     for j, name in enumerate(s.names):
         mine = answer["heads"].get(name)
         if s.end[j] and not s.children[j]:
-            if s.children[s.parents[j]] != (j,) or s.reach[s.parents[j]] < 0.002 * motion.style.unit:
+            if s.children[s.parents[j]] != (j,) or s.chain_length[s.parents[j]] < 0.002 * motion.file_format.unit:
                 continue  # Blender has one tail a bone, and gives bones of no length some
             name = s.names[s.parents[j]]
             mine = answer["tails"].get(name)
             name += " tip"
         assert mine is not None, f"{name} is not there: {sorted(answer['heads'])}"
         gap = (torch.tensor(mine, dtype=torch.float64) - truth[:, j]).norm(dim=-1)
-        far[name] = float(gap.max()) * motion.style.unit / s.height
+        far[name] = float(gap.max()) * motion.file_format.unit / s.height
     return far, answer
 
 
@@ -183,7 +183,7 @@ def test_odd_rig(judge: Judge, tmp_path: Path, frame_time: str):
 
 def test_own_channels(judge: Judge, tmp_path: Path):
     """Without the spelling of a file, as read from glTF, motif chooses the channels."""
-    motion = replace(bvh.read(odd_rig().encode()), style=FileStyle())
+    motion = replace(bvh.read(odd_rig().encode()), file_format=FileFormat())
     assert_plays(motion, motion.save(tmp_path / "own.bvh"), judge)
 
 
@@ -197,7 +197,7 @@ def plain_names(motion: Motion) -> Motion:
 def without(text: str, *channels: tuple[str, str]) -> str:
     """A BVH text with some (joint, channel) columns taken out."""
     motion = bvh.read(text.encode())
-    s, rows = motion.skeleton, [list(c) for c in motion.style.channels]
+    s, rows = motion.skeleton, [list(c) for c in motion.file_format.channels]
     head, _, data = text.partition("MOTION")
     numbers = [line.split() for line in data.strip().splitlines()[2:]]
     columns = [(j, c) for j, names in enumerate(rows) for c in names]

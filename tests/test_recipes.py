@@ -96,7 +96,7 @@ def test_seeds(name, clip):
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_loop_has_no_seam(name, clip):
     for take in api.vary(clip, n=2, seconds=8, seed=2, edit=Edit(loop=True), recipe=RECIPES[name]):
-        twice = take.continued(2 * len(take))
+        twice = take.repeat(2 * len(take))
         seam = slice(len(take) - 4, len(take) + 2)
         assert float(jerk(twice)[seam].max()) < 1.1 * float(jerk(clip).max())  # a landing may fall on it
 
@@ -179,7 +179,7 @@ def test_too_short_a_clip_says_how_long(clip):
 
 
 def test_unevenly_long_takes_end_where_asked(clip):
-    at_60 = clip.at(torch.arange(2 * len(clip) - 1) / 2)
+    at_60 = clip.interpolate(torch.arange(2 * len(clip) - 1) / 2)
     at_60 = replace(at_60, frame_time=clip.frame_time / 2)
     for seconds in (3.0, 3.02, 3.05):
         (take,) = api.vary(at_60, n=1, seconds=seconds)

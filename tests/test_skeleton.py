@@ -7,7 +7,8 @@ import torch
 
 from motif import rotation
 from motif.errors import MotifError
-from motif.skeleton import Skeleton, build, short_name
+from motif.rig_guess import build
+from motif.skeleton import Skeleton, short_name
 from rigs import RIGS, along_x, bird, chain, quadruped, sliding, star, tree, two, under_a_node, walk
 
 
@@ -146,7 +147,7 @@ def test_control_joints_do_not_stand():
 # --- size, side and parts
 def test_height_and_reach():
     assert chain(4).height == pytest.approx(0.9)
-    assert chain(4).reach == pytest.approx((0.9, 0.6, 0.3, 0.0))
+    assert chain(4).chain_length == pytest.approx((0.9, 0.6, 0.3, 0.0))
     assert two().height == pytest.approx(1.0)
     assert build(["one"], [-1], [(0, 5, 0)]).height == 1.0
 
@@ -263,29 +264,29 @@ def test_select_parts_joints_and_their_tips():
 
 
 def test_edit_replaces_what_was_guessed():
-    s = tree().edit(contacts=["LeftHand", "RightHand"])
+    s = tree().with_contacts(["LeftHand", "RightHand"])
     assert [s.names[j] for j in s.contacts] == ["LeftHand", "RightHand"]
     assert s.left == tree().left
-    paired = chain(4).edit(pairs=[("link1", "link3")])
+    paired = chain(4).with_pairs([("link1", "link3")])
     assert paired.mirror == (0, 3, 2, 1)
     assert paired.left == (1,)
     assert chain(4).edit() == chain(4)
     with pytest.raises(MotifError, match="no joint"):
-        chain(4).edit(contacts=["foot"])
+        chain(4).with_contacts(["foot"])
 
 
 def test_same_rig():
     s = tree()
-    assert s.same_rig(tree()) is None
-    assert "another order" in s.same_rig(build(s.names[::-1], range(-1, 23), s.offsets))
-    assert "only in the first ['Head'], only in the second ['Skull']" in s.same_rig(
+    assert s.rig_difference(tree()) is None
+    assert "another order" in s.rig_difference(build(s.names[::-1], range(-1, 23), s.offsets))
+    assert "only in the first ['Head'], only in the second ['Skull']" in s.rig_difference(
         build(["Skull" if n == "Head" else n for n in s.names], s.parents, s.offsets)
     )
-    assert "other parents" in s.same_rig(build(s.names, [-1, *[0] * 23], s.offsets))
+    assert "other parents" in s.rig_difference(build(s.names, [-1, *[0] * 23], s.offsets))
     longer = [o if n != "LeftLeg" else (0, -0.6, 0) for n, o in zip(s.names, s.offsets, strict=True)]
-    assert "a bone differs by 0.150 m" in s.same_rig(build(s.names, s.parents, longer))
+    assert "a bone differs by 0.150 m" in s.rig_difference(build(s.names, s.parents, longer))
     moved = [(5, 5, 5), *s.offsets[1:]]
-    assert s.same_rig(build(s.names, s.parents, moved)) is None  # where the root starts is no matter of the rig
+    assert s.rig_difference(build(s.names, s.parents, moved)) is None  # where the root starts is no matter of the rig
 
 
 @pytest.mark.parametrize(

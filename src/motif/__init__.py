@@ -1,7 +1,7 @@
 """motif: one clip in, endless motion out.
 
 >>> import motif
->>> dance = motif.Motion.load("salsa.bvh")
+>>> dance = motif.load("salsa.bvh")
 >>> takes = motif.vary(dance, n=4, seconds=20, seed=1)
 >>> motif.score(takes, against=[dance])
 

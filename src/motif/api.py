@@ -311,7 +311,7 @@ def info(motion: Motion) -> dict[str, Any]:
     stands = contact.labels(world, s, motion.frame_time).float().mean(0).tolist() if s.contacts else []
     problems = []
     if not s.contacts:
-        problems.append("no ground contacts found: feet cannot be locked; name them with skeleton.edit(contacts=...)")
+        problems.append("no ground contacts found: feet cannot be locked; name them with skeleton.with_contacts(...)")
     elif not any(stands):
         problems.append("nothing ever stands: is the unit right, and is Y up?")
     if not s.left:
@@ -326,7 +326,7 @@ def info(motion: Motion) -> dict[str, Any]:
         "frames": len(motion),
         "fps": round(motion.fps, 4),
         "seconds": round(motion.seconds, 4),
-        "metres_per_unit": motion.style.unit,
+        "metres_per_unit": motion.file_format.unit,
         "height": round(s.height, 4),
         "floor": round(motion.floor(), 4),
         "travel": round(float(travel[[0, 2]].norm()), 4),

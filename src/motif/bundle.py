@@ -14,7 +14,7 @@ from torch import Tensor
 from .data.domain import Domain
 from .errors import MotifError
 from .files import replace_file
-from .motion import FileStyle, Motion
+from .motion import FileFormat, Motion
 from .skeleton import Skeleton
 
 VERSION = 2
@@ -88,7 +88,7 @@ def _tensors(domain: Domain) -> dict[str, Tensor]:
 
 def _about(domain: Domain) -> dict[str, Any]:
     clips = [
-        {"name": c.name, "rig": domain.rigs.index(c.skeleton), "frame_time": c.frame_time, "style": asdict(c.style)}
+        {"name": c.name, "rig": domain.rigs.index(c.skeleton), "frame_time": c.frame_time, "style": asdict(c.file_format)}
         for c in domain.clips
     ]
     rigs = [asdict(rig) for rig in domain.rigs]
@@ -168,7 +168,7 @@ def _domain(about: Mapping[str, Any], statistics: Mapping[str, Tensor], tensors:
             tensors[f"{k}.positions"],
             clip["frame_time"],
             clip["name"],
-            FileStyle(_tuples(clip["style"]["channels"]), clip["style"]["unit"]),
+            FileFormat(_tuples(clip["style"]["channels"]), clip["style"]["unit"]),
         )
         for k, clip in enumerate(about["clips"])
     )

@@ -425,7 +425,7 @@ def change(
     if out.resolve() == clip.resolve():
         raise MotifError(f"{out} is the clip itself; write to another file")
     _folder(out.parent)
-    print(motion.save(out))
+    print(io.save(motion, out))
 
 
 @app.command
@@ -593,7 +593,7 @@ def _load(
         if not quiet:
             _note(
                 f"{path.name}: {len(motion)} frames at {motion.fps:g} fps, {motion.seconds:.1f} s, "
-                f"{_unit_words(motion.style.unit, units, path)}"
+                f"{_unit_words(motion.file_format.unit, units, path)}"
             )
         motions.append(motion if fps is None else motion.resample(fps))
     return motions
@@ -724,7 +724,7 @@ def _write(takes: "Sequence[Motion]", folder: Path, inputs: Sequence[Path]) -> l
     for file in files:
         if file.resolve() in taken:
             raise MotifError(f"{file} is one of the clips given; choose another folder with --out")
-    return [str(take.save(file)) for take, file in zip(takes, files)]
+    return [str(io.save(take, file)) for take, file in zip(takes, files)]
 
 
 def _told(takes: "Sequence[Motion]", files: list[str], as_json: bool) -> None:

@@ -134,7 +134,7 @@ def arrange(
             shift, at = _free(centre - middle, radius + gap, torch.stack(centres), torch.stack(radii), first)
             farthest = max(farthest, at)
         shift = shift - middle
-        placed.append(take.place(float(turn), (float(shift[0]), 0.0, float(shift[1]))))
+        placed.append(take.transform(float(turn), (float(shift[0]), 0.0, float(shift[1]))))
         centres.append(centre + shift)
         radii.append(radius)
         progress((k + 1) / len(takes))

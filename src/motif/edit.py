@@ -289,7 +289,7 @@ class Edit:
 
 def _check_constraint(c: Constraint, name: str, skeleton: Skeleton, frame_time: float, frames: int) -> list[int]:
     """Return the joints of a constraint, if it can be met."""
-    difference = skeleton.same_rig(c.motion.skeleton)
+    difference = skeleton.rig_difference(c.motion.skeleton)
     if difference:
         raise MotifError(f"{name}: its motion is of another rig: {difference}")
     if abs(c.motion.frame_time / frame_time - 1) > 1e-3:

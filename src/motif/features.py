@@ -15,8 +15,9 @@ from torch import Tensor
 
 from . import contact, rotation
 from .errors import MotifError
-from .motion import FileStyle, Motion, heading
-from .skeleton import PAPER_RIGS, Skeleton, short_name
+from .motion import FileFormat, Motion, heading
+from .paper_features import PAPER_RIGS
+from .skeleton import Skeleton, short_name
 
 STRIDE = 0.3
 """Seconds over which a difference in speed counts as a difference in place, in distances between features."""
@@ -48,7 +49,7 @@ class Features:
     base_rotations: Float[Tensor, "j 4"]
     """What the other joints hold."""
     base_positions: Float[Tensor, "j 3"]
-    style: FileStyle = FileStyle()  # noqa: RUF009  (frozen)
+    file_format: FileFormat = FileFormat()  # noqa: RUF009  (frozen)
 
     @staticmethod
     def of(motions: Sequence[Motion]) -> "Features":
@@ -56,7 +57,7 @@ class Features:
         first = motions[0]
         s = first.skeleton
         for other in motions[1:]:
-            difference = s.same_rig(other.skeleton)
+            difference = s.rig_difference(other.skeleton)
             if difference:
                 raise MotifError(
                     f"{first.name!r} and {other.name!r} are not the same rig: {difference}; give clips of one rig"
@@ -70,7 +71,7 @@ class Features:
         fixed = set(s.ancestors(s.root))
         pick = [j for j in range(len(s)) if j not in fixed]
         rotating, sliding = tuple(j for j in pick if turning[j]), tuple(j for j in pick if moving[j])
-        return Features(s, rotating, sliding, base_q, base_p, first.style)
+        return Features(s, rotating, sliding, base_q, base_p, first.file_format)
 
     @cached_property
     def slices(self) -> dict[str, slice]:
@@ -164,9 +165,9 @@ class Features:
     def motion(self, x: Float[Tensor, "t d"], frame_time: float, start: Start = Start(), name: str = "") -> Motion:
         """One decoded motion, in the file style of the clips that the layout was made from."""
         rotations, positions = self.decode(x, frame_time, start)
-        return Motion(self.skeleton, rotations, positions, frame_time, name, self.style)
+        return Motion(self.skeleton, rotations, positions, frame_time, name, self.file_format)
 
-    def channels(self, joints: Collection[int], moving: bool = True) -> Bool[Tensor, "d"]:
+    def channel_mask(self, joints: Collection[int], moving: bool = True) -> Bool[Tensor, "d"]:
         """The channels that describe these joints, those of the root's velocities only if ``moving``."""
         s, at = self.skeleton, self.slices
         mask = torch.zeros(self.width, dtype=torch.bool)
@@ -181,7 +182,7 @@ class Features:
             mask[at["root_velocity"]] = mask[at["root_turn"]] = moving
         return mask
 
-    def weights(self, parts: Mapping[str, float] | None = None) -> Float[Tensor, "d"]:
+    def channel_weights(self, parts: Mapping[str, float] | None = None) -> Float[Tensor, "d"]:
         """Per channel a factor that turns differences into metres, so that distances mean what the eye sees.
 
         A joint's rotation counts by how far it can move what hangs below it; speeds count by the way made in
@@ -193,7 +194,7 @@ class Features:
             if factor < 0:
                 raise MotifError(f"weight of {name!r} is {factor}; weights are at least 0")
             joint[list(s.select([name]))] *= factor
-        reach = torch.tensor(s.reach)
+        reach = torch.tensor(s.chain_length)
         w = torch.ones(self.width)
         w[at["root_velocity"]] = STRIDE * joint[s.root]
         w[at["root_turn"]] = STRIDE * 0.5 * s.height * joint[s.root]
@@ -302,7 +303,7 @@ class PaperFeatures:
         q, p = (t[:1].repeat(len(rotations), 1, 1) for t in (like.rotations, like.positions))
         q[:, list(self.source)] = rotations
         p[:, self.source[0]] = positions[:, 0]
-        whole = Motion(like.skeleton, q, p, 1 / self.RATE, name, like.style)
+        whole = Motion(like.skeleton, q, p, 1 / self.RATE, name, like.file_format)
         return replace(whole.resample(like.fps), frame_time=like.frame_time)
 
     def pose(

@@ -22,7 +22,7 @@ CENTIMETRE = 0.01
 
 
 @dataclass(frozen=True)
-class FileStyle:
+class FileFormat:
     """How a file spelled a motion, kept so that it is written back the same way."""
 
     channels: tuple[tuple[str, ...], ...] = ()
@@ -52,7 +52,7 @@ class Motion:
     frame_time: float
     """Seconds per frame, exactly as given."""
     name: str = ""
-    style: FileStyle = FileStyle()
+    file_format: FileFormat = FileFormat()
 
     def __post_init__(self):
         t, j = self.rotations.shape[:2]
@@ -116,7 +116,7 @@ class Motion:
                 s = replace(s, rest=tuple(tuple(row) for row in rows))
         if rest_known:
             return replace(self, skeleton=s.guess())
-        low = self.take(torch.linspace(0, len(self) - 1, min(len(self), 64)).long())
+        low = self.select(torch.linspace(0, len(self) - 1, min(len(self), 64)).long())
         pose = replace(low, skeleton=s).world()[1].quantile(0.1, dim=0)
         return replace(self, skeleton=s.guess(pose))
 
@@ -133,7 +133,7 @@ class Motion:
         """
         return heading(self.world()[0][:, self.skeleton.root], self.skeleton, self.frame_time)
 
-    def place(self, turn: float = 0.0, shift: Sequence[float] = (0.0, 0.0, 0.0)) -> "Motion":
+    def transform(self, turn: float = 0.0, shift: Sequence[float] = (0.0, 0.0, 0.0)) -> "Motion":
         """The same motion turned by ``turn`` radians about the vertical through the origin, then shifted (metres)."""
         q = rotation.about("y", self.positions.new_tensor(turn))
         rotations, positions = self.rotations.clone(), self.positions.clone()
@@ -143,13 +143,13 @@ class Motion:
 
     def align(self, frame: int = 0) -> "Motion":
         """Turned and shifted so that at ``frame`` the root stands over the origin and faces +Z."""
-        turned = self.place(-float(self.heading()[frame]))
+        turned = self.transform(-float(self.heading()[frame]))
         x, _, z = turned.world()[1][frame, self.skeleton.root].tolist()
-        return turned.place(shift=(-x, 0.0, -z))
+        return turned.transform(translation=(-x, 0.0, -z))
 
     def ground(self) -> "Motion":
         """Shifted vertically so that the floor, the level the contact joints touch at their lowest, is at zero."""
-        return self.place(shift=(0.0, -self.floor(), 0.0))
+        return self.transform(translation=(0.0, -self.floor(), 0.0))
 
     def floor(self) -> float:
         """Height of the ground in metres: where the lowest contact joint (any joint if there is none) comes to rest."""
@@ -163,9 +163,9 @@ class Motion:
         kept = range(len(self))[slice(start, stop)]
         if not kept:
             raise MotifError(f"crop {start}:{stop} leaves no frame of the {len(self)} in {self.name!r}")
-        return self.take(torch.arange(kept.start, kept.stop))
+        return self.select(torch.arange(kept.start, kept.stop))
 
-    def take(self, frames: Tensor) -> "Motion":
+    def select(self, frames: Tensor) -> "Motion":
         """The frames with these indices, in this order."""
         return replace(self, rotations=self.rotations[frames], positions=self.positions[frames])
 
@@ -178,10 +178,10 @@ class Motion:
             return self
         step = round(ratio)
         if step >= 1 and abs(ratio / step - 1) < 1e-3:
-            return replace(self.take(torch.arange(0, len(self), step)), frame_time=self.frame_time * step)
+            return replace(self.select(torch.arange(0, len(self), step)), frame_time=self.frame_time * step)
         count = int((len(self) - 1) / ratio + 1e-6) + 1
         when = torch.arange(count, dtype=torch.float64) * ratio
-        return replace(self.at(when), frame_time=1 / fps)
+        return replace(self.interpolate(when), frame_time=1 / fps)
 
     def retime(self, speed: float) -> "Motion":
         """The same motion so many times as fast, at the same rate, by a windowed sinc that keeps its sharpness."""
@@ -194,7 +194,7 @@ class Motion:
         p = resample.sinc_interpolate(self.positions.flatten(1), when).unflatten(1, (-1, 3))
         return replace(self, rotations=q, positions=p)
 
-    def at(self, when: Float[Tensor, "n"]) -> "Motion":
+    def interpolate(self, when: Float[Tensor, "n"]) -> "Motion":
         """Poses at fractional frame numbers, by slerp and linear interpolation; ends are held."""
         when = when.clamp(0, len(self) - 1)
         before = when.floor().long().clamp(max=max(len(self) - 2, 0))
@@ -210,7 +210,7 @@ class Motion:
         s = self.skeleton
         if not s.left:
             raise MotifError(
-                f"{self.name!r} has no left/right pairs to mirror; name them with skeleton.edit(pairs=...)"
+                f"{self.name!r} has no left/right pairs to mirror; name them with skeleton.with_pairs(...)"
             )
         partner = list(s.mirror)
         frames = _mirror_frames(s, self)
@@ -241,9 +241,9 @@ class Motion:
         return _settle(again._reverse(), self._reverse(), min(seconds, self.seconds / 2))._reverse()
 
     def _reverse(self) -> "Motion":
-        return self.take(torch.arange(len(self) - 1, -1, -1))
+        return self.select(torch.arange(len(self) - 1, -1, -1))
 
-    def continued(self, frames: int) -> "Motion":
+    def repeat(self, frames: int) -> "Motion":
         """The motion repeated up to ``frames`` frames, each round starting where and facing as the last one stopped."""
         whole = self
         while len(whole) < frames:
@@ -261,7 +261,7 @@ class Motion:
             raise MotifError("nothing to concatenate; give at least one motion")
         whole = motions[0]
         for later in motions[1:]:
-            difference = whole.skeleton.same_rig(later.skeleton)
+            difference = whole.skeleton.rig_difference(later.skeleton)
             if difference:
                 raise MotifError(f"cannot join {whole.name!r} and {later.name!r}: {difference}")
             if abs(later.frame_time / whole.frame_time - 1) > 1e-3:
@@ -282,7 +282,7 @@ def heading(world_q: Float[Tensor, "*b t 4"], skeleton: Skeleton, frame_time: fl
     z = torch.stack((w * w - y * y, 2 * w * y), -1)  # (w + iy)^2: the yaw as a direction, its length the certainty
     radius = max(1, round(0.1 / frame_time))
     z = z + (0.3 - rotation.length(z)[..., None]).clamp_min(0) * _smooth(z, 4 * radius)
-    angle = torch.atan2(z[..., 1], z[..., 0]) + skeleton.facing
+    angle = torch.atan2(z[..., 1], z[..., 0]) + skeleton.rest_heading
     return unwrap(angle)
 
 
@@ -310,9 +310,9 @@ def _append(whole: Motion, later: Motion, blend: float) -> Motion:
     tail_h = whole.heading()
     step_p = tail_p[-1] - tail_p[-2] if len(whole) > 1 else torch.zeros_like(tail_p[-1])
     step_h = float(tail_h[-1] - tail_h[-2]) if len(whole) > 1 else 0.0
-    turned = later.place(float(tail_h[-1]) + step_h - float(later.heading()[0]))
+    turned = later.transform(float(tail_h[-1]) + step_h - float(later.heading()[0]))
     gap = tail_p[-1] + step_p - turned.world()[1][0, root]
-    placed = turned.place(shift=(float(gap[0]), 0.0, float(gap[2])))
+    placed = turned.transform(translation=(float(gap[0]), 0.0, float(gap[2])))
     bent = _settle(whole, placed, blend) if blend > 0 else placed
     return replace(
         whole,
@@ -322,7 +322,7 @@ def _append(whole: Motion, later: Motion, blend: float) -> Motion:
     )
 
 
-def decay(count: int, span: float) -> Float[Tensor, "n 3"]:
+def decay_weights(count: int, span: float) -> Float[Tensor, "n 3"]:
     """Weights of a unit offset, velocity and acceleration (frames) that die out smoothly within ``span`` frames."""
     u = (torch.arange(count) / max(span, 1e-6)).clamp(max=1)
     keep = 1 - u
@@ -335,7 +335,7 @@ def decay(count: int, span: float) -> Float[Tensor, "n 3"]:
 def _settle(before: Motion, after: Motion, seconds: float) -> Motion:
     """``after`` with its first frames bent so that it goes on from ``before`` without a jump in pose or velocity."""
     n = len(after)
-    weights = decay(n, seconds / after.frame_time).to(after.positions.dtype)
+    weights = decay_weights(n, seconds / after.frame_time).to(after.positions.dtype)
 
     def continue_from(previous: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
         last = previous[-1]
@@ -369,7 +369,7 @@ def _mirror_frames(s: Skeleton, motion: Motion) -> Float[Tensor, "j 3 3"]:
     """
     flip = torch.diag(torch.tensor([-1.0, 1.0, 1.0]))
     world_q, offsets, choices = motion.world()[0], s.offset_tensor(), _improper_permutations()
-    facing = rotation.mul(rotation.about("y", torch.tensor(-s.facing)), s.fk(torch.tensor(s.rest))[0][s.root])
+    facing = rotation.mul(rotation.about("y", torch.tensor(-s.rest_heading)), s.fk(torch.tensor(s.rest))[0][s.root])
     level = rotation.mul(rotation.about("y", -motion.heading()), world_q[:, s.root])
     local = rotation.to_matrix(torch.tensor(s.rest))
     local[s.root] = rotation.to_matrix(facing)

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-Parts = tuple[Tensor, ...]
+Components = tuple[Tensor, ...]
 """Components of quaternions or vectors, each a tensor of its own."""
 _AXES = {"x": 0, "y": 1, "z": 2}
 
@@ -55,10 +55,10 @@ def normalise(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 4"]:
 
 def mul(a: Float[Tensor, "*#b 4"], b: Float[Tensor, "*#b 4"]) -> Float[Tensor, "*b 4"]:
     """Hamilton product: first ``b``, then ``a``."""
-    return torch.stack(mul_parts(a.unbind(-1), b.unbind(-1)), -1)
+    return torch.stack(mul_components(a.unbind(-1), b.unbind(-1)), -1)
 
 
-def mul_parts(a: Sequence[Tensor], b: Sequence[Tensor]) -> Parts:
+def mul_components(a: Sequence[Tensor], b: Sequence[Tensor]) -> Components:
     """The same on components apart, which is several times faster where much follows (see :func:`parts`)."""
     (aw, ax, ay, az), (bw, bx, by, bz) = a, b
     return (
@@ -69,7 +69,7 @@ def mul_parts(a: Sequence[Tensor], b: Sequence[Tensor]) -> Parts:
     )
 
 
-def parts(x: Float[Tensor, "*b n"]) -> Parts:
+def components(x: Float[Tensor, "*b n"]) -> Components:
     """Components, each a dense tensor of its own."""
     return tuple(x.movedim(-1, 0).contiguous())
 
@@ -81,10 +81,10 @@ def inv(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 4"]:
 
 def rotate(q: Float[Tensor, "*#b 4"], v: Float[Tensor, "*#b 3"]) -> Float[Tensor, "*b 3"]:
     """Rotate vectors by unit quaternions."""
-    return torch.stack(rotate_parts(q.unbind(-1), v.unbind(-1)), -1)
+    return torch.stack(rotate_components(q.unbind(-1), v.unbind(-1)), -1)
 
 
-def rotate_parts(q: Sequence[Tensor], v: Sequence[Tensor]) -> Parts:
+def rotate_components(q: Sequence[Tensor], v: Sequence[Tensor]) -> Components:
     """The same on components apart."""
     (w, x, y, z), (vx, vy, vz) = q, v
     tx, ty, tz = 2 * (y * vz - z * vy), 2 * (z * vx - x * vz), 2 * (x * vy - y * vx)
@@ -104,7 +104,7 @@ def to_matrix(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3 3"]:
 
 def from_matrix(m: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 4"]:
     """Quaternion with non-negative w of a rotation matrix (Shepperd's choice of the largest component)."""
-    return _shepperd(*parts(m.flatten(-2)))
+    return _shepperd(*components(m.flatten(-2)))
 
 
 def _shepperd(
@@ -149,7 +149,7 @@ def sixd_to_matrix(d: Float[Tensor, "*b 6"]) -> Float[Tensor, "*b 3 3"]:
 
 def from_sixd(d: Float[Tensor, "*b 6"]) -> Float[Tensor, "*b 4"]:
     """Quaternion of a 6D rotation, orthonormalised first as in :func:`sixd_to_matrix`."""
-    a, b, c, p, q, r = parts(d)
+    a, b, c, p, q, r = components(d)
     first = a * a + b * b + c * c
     dot = (a * p + b * q + c * r) / first.clamp_min(_tiny(d))
     p, q, r = p - dot * a, q - dot * b, r - dot * c

@@ -2,7 +2,7 @@
 
 A rig is data, never a class: joint names, parents, rest offsets, and what can be found out about it from names and
 geometry alone (end sites, the joint that carries the body, ground contacts, left/right pairs). Everything found is a
-plain field, so a user who knows better replaces it: ``skeleton.edit(contacts=["LeftToe", "RightToe"])``.
+plain field, so a user who knows better replaces it: ``skeleton.with_contacts(["LeftToe", "RightToe"])``.
 
 End sites (the tips of the last bones, which carry no channels in BVH) are ordinary joints here with ``end[j]`` set, so
 that kinematics, contacts and drawing need no special case.
@@ -162,7 +162,7 @@ class Skeleton:
             changes |= {"mirror": tuple(mirror), "left": tuple(a for a, _ in indices)}
         return replace(self, **changes)  # type: ignore[arg-type]
 
-    def same_rig(self, other: "Skeleton") -> str | None:
+    def rig_difference(self, other: "Skeleton") -> str | None:
         """None if motions of both can be used together, else what differs in words."""
         if self.names != other.names:
             here, there = set(self.names) - set(other.names), set(other.names) - set(self.names)
@@ -227,7 +227,7 @@ class Skeleton:
         return 1.0
 
     @functools.cached_property
-    def reach(self) -> tuple[float, ...]:
+    def chain_length(self) -> tuple[float, ...]:
         """For each joint the bone length from it to the farthest joint below it, metres: what its rotation can move."""
         reach = [0.0] * len(self)
         for j in range(len(self) - 1, 0, -1):
@@ -236,7 +236,7 @@ class Skeleton:
         return tuple(reach)
 
     @functools.cached_property
-    def facing(self) -> float:
+    def rest_heading(self) -> float:
         """Yaw of the natural pose in radians, 0 towards +Z: left minus right, turned by a quarter; 0 without pairs."""
         lateral = self._lateral()
         if lateral is None:
@@ -280,7 +280,7 @@ class Skeleton:
         """Where the sides part, on branches longer than ears and teeth (15 % of the height)."""
         paired = [self.mirror[j] != j for j in range(len(self))]
         tops = [j for j, p in enumerate(self.parents) if p >= 0 and paired[j] and not paired[p]]
-        return [j for j in tops if self.reach[j] + _bone(self, j) > 0.15 * self.height]
+        return [j for j in tops if self.chain_length[j] + _bone(self, j) > 0.15 * self.height]
 
     def _split(self, top: int) -> list[int]:
         """A spider's legs hang together on one joint a side: chains of at least 3 joints that all stand are limbs."""
@@ -372,7 +372,7 @@ class Skeleton:
         return torch.cat(world_q, -2)[..., order, :], torch.cat(world_p, -2)[..., order, :]
 
     @functools.cached_property
-    def standing(self) -> "tuple[Skeleton, tuple[int, ...]]":
+    def contact_rig(self) -> "tuple[Skeleton, tuple[int, ...]]":
         """The contact joints and all that they hang from as a small rig, for kinematics of feet alone, and its joints.
 
         Its contacts are in the same order. A rig without contacts is its own.

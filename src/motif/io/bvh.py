@@ -20,7 +20,7 @@ from torch import Tensor
 from .. import rotation
 from ..errors import MotifError
 from ..files import replace_file
-from ..motion import FileStyle, Motion
+from ..motion import FileFormat, Motion
 from ..skeleton import Skeleton, stands_along_z
 from .bvh_text import POSITIONS, ROTATIONS, BvhFile, parse, warn
 
@@ -76,7 +76,7 @@ def read(
         (positions * unit).float(),
         file.frame_time,
         name=Path(file.path).stem if not isinstance(path, bytes) and file.path != "<text>" else "motion",
-        style=FileStyle(file.channels, unit),
+        file_format=FileFormat(file.channels, unit),
     )
     return motion.rigged()
 
@@ -165,7 +165,7 @@ def write(
         unit: metres per unit of length in the file; that of the file it came from if not given.
         channels: per joint its channels in order. A joint that moves in ways they cannot hold gets what it needs.
     """
-    unit = motion.style.unit if unit is None else unit
+    unit = motion.file_format.unit if unit is None else unit
     _check_unit(unit)
     for what, values in (("rotation", motion.rotations), ("position", motion.positions)):
         if not bool(values.isfinite().all()):
@@ -205,8 +205,8 @@ def _settled(motion: Motion) -> Motion:
 def _wanted(motion: Motion, channels: Sequence[Sequence[str]] | None) -> list[tuple[str, ...]] | None:
     """The channels asked for, checked; None if motif is free to choose."""
     if channels is None:
-        fits = len(motion.style.channels) == len(motion.skeleton)
-        return list(motion.style.channels) if fits else None
+        fits = len(motion.file_format.channels) == len(motion.skeleton)
+        return list(motion.file_format.channels) if fits else None
     if len(channels) != len(motion.skeleton):
         raise MotifError(
             f"channels for {len(channels)} joints given, the rig has {len(motion.skeleton)}; give one list each"

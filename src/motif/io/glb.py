@@ -25,7 +25,7 @@ from torch import Tensor
 
 from .. import rotation
 from ..errors import MotifError, MotifWarning
-from ..motion import FileStyle, Motion
+from ..motion import FileFormat, Motion
 from ..skeleton import Skeleton
 
 _JSON, _BIN = 0x4E4F534A, 0x004E4942
@@ -121,7 +121,7 @@ def read(path: str | Path, clip: str | int | None = None, fps: float = 30.0) -> 
     offsets = (there - torch.cat((above_rest, there), 1)[:, up])[0]
     skeleton = Skeleton(names, tuple(p - 1 for p in up), tuple(tuple(row) for row in offsets.tolist()))
     title = f"{file.path.stem}-{name}" if len(file.json["animations"]) > 1 else name
-    return Motion(skeleton, local_q.float(), local_p.float(), 1 / fps, title, FileStyle(unit=0.01)).rigged(
+    return Motion(skeleton, local_q.float(), local_p.float(), 1 / fps, title, FileFormat(unit=0.01)).rigged(
         rest_known=True
     )
 

@@ -51,7 +51,7 @@ def guides(exemplar: Exemplar, edit: Edit, length: int, pca: Pca, speed_ratio: f
 def _constraint(exemplar: Exemplar, constraint: Constraint, length: int, pca: Pca, speed_ratio: float) -> Guide:
     """Lay one constraint on a take."""
     features, stride = exemplar.features, exemplar.stride
-    mask = features.channels(features.skeleton.select(constraint.joints), moving=len(constraint.motion) > 1)
+    mask = features.channel_mask(features.skeleton.select(constraint.joints), moving=len(constraint.motion) > 1)
     x, start = features.encode(constraint.motion), constraint.start
     if speed_ratio != 1:
         x, start = _slowed(features, x, start, length * stride, speed_ratio)

@@ -60,17 +60,17 @@ def pca(
     if edit.constraints or edit.joint_weights or edit.trajectory:
         return _fit(exemplar, _weights(exemplar, edit, length, kept_weight), variance)
     if variance not in exemplar.cache:
-        exemplar.cache[variance] = _fit(exemplar, exemplar.features.weights(edit.joint_weights), variance)
+        exemplar.cache[variance] = _fit(exemplar, exemplar.features.channel_weights(edit.joint_weights), variance)
     return exemplar.cache[variance]
 
 
 def _weights(exemplar: Exemplar, edit: Edit, length: int, kept_weight: float) -> Float[Tensor, "d"]:
     """Return the weight of each channel."""
     features, whole = exemplar.features, length * exemplar.stride - exemplar.stride + 1
-    weights = features.weights(edit.joint_weights)
+    weights = features.channel_weights(edit.joint_weights)
     throughout = [c for c in edit.exact_constraints if len(c.motion) >= whole]
     joints = [j for c in throughout for j in features.skeleton.select(c.joints)]
-    weights = torch.where(features.channels(joints), kept_weight * weights, weights)
+    weights = torch.where(features.channel_mask(joints), kept_weight * weights, weights)
     if edit.trajectory is not None:
         for name in ("root_velocity", "root_turn"):
             weights[features.slices[name]] *= TRAJECTORY_WEIGHT

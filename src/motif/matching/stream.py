@@ -124,9 +124,9 @@ def _next_block(stream: Stream, cursor: _Cursor) -> tuple[Motion, _Cursor]:
 def _faded(tail: Motion, take: Motion, first: int) -> Motion:
     """Return a take placed with its frame ``first`` on the first one of ``tail``, and faded in over the length of it."""
     s, fade = take.skeleton, len(tail)
-    take = take.place(float(tail.heading()[0] - take.heading()[first]))
+    take = take.transform(float(tail.heading()[0] - take.heading()[first]))
     gap = tail.world()[1][0, s.root] - take.world()[1][first, s.root]
-    take = take.place(0.0, (float(gap[0]), 0.0, float(gap[2])))
+    take = take.transform(0.0, (float(gap[0]), 0.0, float(gap[2])))
     rotations, positions = take.rotations.clone(), take.positions.clone()
     u = (torch.arange(fade, device=positions.device) + 1) / (fade + 1)
     weight, span = u * u * (3 - 2 * u), slice(first, first + fade)

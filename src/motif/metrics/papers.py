@@ -17,7 +17,8 @@ from jaxtyping import Float
 
 from .. import parallel
 from ..errors import MotifError
-from ..features import Features, PaperFeatures
+from ..features import Features
+from ..paper_features import PaperFeatures
 from ..motion import Motion
 
 COVERAGE_WINDOW, GLOBAL_WINDOW, LOCAL_WINDOW = 30, 30, 15

@@ -39,7 +39,7 @@ def finalize_take(
     rotations, positions = features.decode(edited, dt, start)
     if foot_lock:
         rotations = feet.lock_take(feet.Matched(features, edit, dt, x, edited, velocity), rotations, positions)
-    take = Motion(s, rotations[0], positions[0], dt, name, features.style)
+    take = Motion(s, rotations[0], positions[0], dt, name, features.file_format)
     if not edit.exact_constraints:
         return take
     heading, path = features.trajectory(edited, dt, start)

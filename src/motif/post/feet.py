@@ -33,14 +33,14 @@ def foot_drift(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Flo
     if not contact_limbs(s):
         return torch.zeros_like(x[..., at["root_velocity"]])
     on = contact.without_short(x[..., at["contacts"]] > 0.5, round(contact.SHORTEST / dt))
-    world = contact.drift(contact.feet(s, *features.decode(x, dt, joints=s.standing[1])), on, dt)
+    world = contact.drift(contact.feet(s, *features.decode(x, dt, joints=s.contact_rig[1])), on, dt)
     return rotation.rotate(rotation.inv(_heading_before(features, x, dt)), world)[..., (0, 2)]
 
 
 def contact_velocity(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[Tensor, "*b t e"]:
     """Return the velocity of every contact joint, x, y and z in the heading frame of the frame before, m/s."""
     s = features.skeleton
-    world = contact.feet(s, *features.decode(x, dt, joints=s.standing[1]))
+    world = contact.feet(s, *features.decode(x, dt, joints=s.contact_rig[1]))
     step = world.diff(dim=-3) / dt
     step = torch.cat((step[..., :1, :, :], step), -3) if step.shape[-3] else torch.zeros_like(world)
     return rotation.rotate(rotation.inv(_heading_before(features, x, dt))[..., None, :], step).flatten(-2)
@@ -81,7 +81,7 @@ def lock_take(
     q, p = features.decode(edited, m.dt) if around else (rotations, positions)
     own_q, own_p = q, p
     if m.edited is not m.x:  # feet that stood and are moved by the edit shall still stand
-        own_q, own_p = features.decode(m.x[:, index], m.dt, joints=s.standing[1])
+        own_q, own_p = features.decode(m.x[:, index], m.dt, joints=s.contact_rig[1])
     slow = contact.speed(contact.feet(s, own_q, own_p), m.dt) < 1.5 * contact.SPEED * s.height  # nothing fast is locked
     on = contact.without_short((edited[..., features.slices["contacts"]] > 0.5) & slow, round(contact.SHORTEST / m.dt))
     fixed = m.edit.mask(s, frames).to(index.device)[index].expand(len(m.x), -1, -1)
@@ -106,7 +106,7 @@ def height_offset(m: Matched) -> Float[Tensor, "n t c"] | None:
         carried[c.start - before : c.stop + after] |= free
     if not carried.any():
         return None
-    poses = (m.features.decode(x, m.dt, joints=s.standing[1]) for x in (m.x, m.edited))
+    poses = (m.features.decode(x, m.dt, joints=s.contact_rig[1]) for x in (m.x, m.edited))
     matched, present = (contact.feet(s, *pose)[..., 1] for pose in poses)
     return torch.where(carried.to(m.x.device), matched - present, 0.0)
 
@@ -188,7 +188,7 @@ def lock(
     margin, sigma = max(round(EASE / frame_time), 1), contact.SMOOTH / frame_time
     for limb in contact_limbs(skeleton):
         still, own = exact[:, :, list(limb.chain)].any(-1), list(limb.contacts)
-        up, most = raised[:, :, own], MAX_PULL * skeleton.reach[limb.chain[0]]
+        up, most = raised[:, :, own], MAX_PULL * skeleton.chain_length[limb.chain[0]]
         pull, strength = _pulls(feet[:, :, own] + up, flags[:, :, own], still, path[:, :, own], margin)
         pull = _softened(up + _shared(pull, strength), still, sigma, most)
         take, frame = ((pull.abs().amax((-1, -2)) > 0) & ~still).nonzero(as_tuple=True)
@@ -278,19 +278,19 @@ def _solve(
 ) -> Float[Tensor, "n j 4"]:
     """Return rotations with the smallest turns that bring a limb's contacts to ``goal``, by damped least squares."""
     chain, joints = list(limb.chain), [s.contacts[c] for c in limb.contacts]
-    scale = max(s.reach[chain[0]], 1e-6)
+    scale = max(s.chain_length[chain[0]], 1e-6)
     damping = torch.eye(3 * len(joints), device=q.device) * (DAMPING * scale) ** 2
     top = s.parents[chain[0]]
     moved = sorted({*chain, *joints})  # parents come first
-    local, along = ({j: rotation.parts(x[:, j]) for j in moved} for x in (q, p))
+    local, along = ({j: rotation.components(x[:, j]) for j in moved} for x in (q, p))
     hip_q, hip_p = _chain_end(q, p, s.ancestors(top)[::-1])
-    goals = rotation.parts(goal)
+    goals = rotation.components(goal)
     for _ in range(2):  # more do not bring feet nearer: pulls are small, and what is left is the damping
         world_q, world_p = {top: hip_q}, {top: hip_p}
         for j in moved:
             parent = s.parents[j]
-            world_p[j] = _sum(world_p[parent], rotation.rotate_parts(world_q[parent], along[j]))
-            world_q[j] = rotation.mul_parts(world_q[parent], local[j])
+            world_p[j] = _sum(world_p[parent], rotation.rotate_components(world_q[parent], along[j]))
+            world_q[j] = rotation.mul_components(world_q[parent], local[j])
         errors = [g[:, i] - x for i, c in enumerate(joints) for g, x in zip(goals, world_p[c], strict=True)]
         jacobian, error = _jacobian(s, world_p, chain, joints), torch.stack(errors, -1)[..., None]
         step = torch.cholesky_solve(error, torch.linalg.cholesky(jacobian @ jacobian.transpose(1, 2) + damping))
@@ -298,10 +298,10 @@ def _solve(
         turn = turn * (0.5 / rotation.length(turn)[..., None].clamp_min(0.5))
         for i, j in enumerate(chain):
             w, x, y, z = world_q[s.parents[j]]
-            vx, vy, vz = rotation.rotate_parts((w, -x, -y, -z), rotation.parts(turn[:, i]))
+            vx, vy, vz = rotation.rotate_components((w, -x, -y, -z), rotation.components(turn[:, i]))
             angle = (vx * vx + vy * vy + vz * vz).sqrt()
             sinc = torch.sinc(angle / (2 * math.pi)) / 2
-            bent = rotation.mul_parts((torch.cos(angle / 2), vx * sinc, vy * sinc, vz * sinc), local[j])
+            bent = rotation.mul_components((torch.cos(angle / 2), vx * sinc, vy * sinc, vz * sinc), local[j])
             size = torch.stack(bent).square().sum(0).rsqrt()
             local[j] = tuple(x * size for x in bent)
     q = q.clone()
@@ -311,7 +311,7 @@ def _solve(
 
 
 def _jacobian(
-    s: Skeleton, world_p: dict[int, rotation.Parts], chain: Sequence[int], joints: Sequence[int]
+    s: Skeleton, world_p: dict[int, rotation.Components], chain: Sequence[int], joints: Sequence[int]
 ) -> Float[Tensor, "n e v"]:
     """Return the derivatives of the joints' places by turns of the chain: -[arm]x each."""
     zero, rows = torch.zeros_like(world_p[chain[0]][0]), []
@@ -327,14 +327,14 @@ def _jacobian(
 
 def _chain_end(
     q: Float[Tensor, "n j 4"], p: Float[Tensor, "n j 3"], chain: Sequence[int]
-) -> tuple[rotation.Parts, ...]:
+) -> tuple[rotation.Components, ...]:
     """Return world rotation and place of the last joint of a chain whose first joint has no parent."""
-    world_q, world_p = rotation.parts(q[:, chain[0]]), rotation.parts(p[:, chain[0]])
+    world_q, world_p = rotation.components(q[:, chain[0]]), rotation.components(p[:, chain[0]])
     for j in chain[1:]:
-        world_p = _sum(world_p, rotation.rotate_parts(world_q, rotation.parts(p[:, j])))
-        world_q = rotation.mul_parts(world_q, rotation.parts(q[:, j]))
+        world_p = _sum(world_p, rotation.rotate_components(world_q, rotation.components(p[:, j])))
+        world_q = rotation.mul_components(world_q, rotation.components(q[:, j]))
     return world_q, world_p
 
 
-def _sum(a: rotation.Parts, b: rotation.Parts) -> rotation.Parts:
+def _sum(a: rotation.Components, b: rotation.Components) -> rotation.Components:
     return tuple(x + y for x, y in zip(a, b, strict=True))

@@ -13,7 +13,7 @@ from .. import matching
 from ..data.domain import Domain
 from ..edit import Edit
 from ..errors import MotifError
-from ..features import PaperFeatures
+from ..paper_features import PaperFeatures
 from ..matching import Exemplar, Guide, MatchConfig, StreamState
 from ..motion import Motion, Pose
 from ..nn.pca import PcaProjection

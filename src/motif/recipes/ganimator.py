@@ -21,7 +21,7 @@ from .. import parallel, resample
 from ..data.domain import Domain
 from ..edit import EDIT_FEATURES
 from ..errors import MotifError
-from ..features import PaperFeatures
+from ..paper_features import PaperFeatures
 from ..motion import Motion
 from ..nets.ganimator import GanimatorPyramid
 from ..request import Request, SampleConfig

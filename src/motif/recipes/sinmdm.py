@@ -18,7 +18,7 @@ from ..data.crops import StretchedClip
 from ..data.domain import Domain
 from ..edit import EDIT_FEATURES
 from ..errors import MotifError
-from ..features import PaperFeatures
+from ..paper_features import PaperFeatures
 from ..motion import Motion
 from ..nets.sinmdm import SinQna, SinUnet
 from ..request import Request, SampleConfig
