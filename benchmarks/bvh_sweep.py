@@ -18,7 +18,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import reference
 from motif.errors import MotifError
-from motif.io import bvh
+from motif.io import ReadConfig, bvh
 
 LIMIT = 1e-4
 
@@ -48,11 +48,11 @@ def check(path: Path, out: Path, tally: Tally) -> list[str]:
             tally.refused += 1
             return [f"refused: {error}"]
         bvh.write(motion, out)
-        again = bvh.read(out, unit=motion.style.unit)
+        again = bvh.read(out, ReadConfig(unit=motion.file_format.unit))
     tally.warned += bool(caught)
     tally.frames += len(motion)
     found = [f"warned: {w.message}" for w in caught]
-    s, unit = motion.skeleton, motion.style.unit
+    s, unit = motion.skeleton, motion.file_format.unit
     words = {1.0: "m", bvh.CMU_UNIT: "CMU", 0.01: "cm", 0.001: "mm"}[unit]
     tally.units[words] = tally.units.get(words, 0) + 1
     source = reference.load(path)
@@ -61,13 +61,13 @@ def check(path: Path, out: Path, tally: Tally) -> list[str]:
     wrong = []
     if [n for n, e in zip(s.names, s.end, strict=True) if not e] != [n for n in source.names if n is not None]:
         wrong.append("names differ from the oracle's")
-    if [[c.lower() for c in row] for row in motion.style.channels] != source.channels:
+    if [[c.lower() for c in row] for row in motion.file_format.channels] != source.channels:
         wrong.append("channels differ from the oracle's")
     if motion.frame_time != source.frame_time:
         wrong.append("frame time differs from the oracle's")
     if again.skeleton.names != s.names or again.frame_time != motion.frame_time or len(again) != len(motion):
         wrong.append("names or rate changed in writing")
-    if again.style.channels != motion.style.channels:
+    if again.file_format.channels != motion.file_format.channels:
         wrong.append("channels changed in writing")
     read_error = np.abs(motion.world()[1].numpy() / unit - truth).max() / height
     written_error = np.abs(written - truth).max() / height

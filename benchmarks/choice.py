@@ -77,7 +77,10 @@ def clips(names: list[str]) -> Iterator[tuple[str, list[api.Motion]]]:
     for name in names:
         try:
             file, several = BESIDE.get(name, ("", ()))
-            yield name, [api.load(CREATURES / file, clip=one) for one in several] if file else [CLIPS[name]()]
+            yield (
+                name,
+                [api.load(CREATURES / file, api.ReadConfig(clip=one)) for one in several] if file else [CLIPS[name]()],
+            )
         except api.MotifError as error:
             print(f"{name}: skipped ({error})")
 

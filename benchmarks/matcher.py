@@ -77,7 +77,7 @@ def main() -> None:
     frames = len(exemplar.fine[0])
     length = 2 * frames
     ours = recipe.space(exemplar, Edit(), length, 1.0).clips[0].numpy()
-    full = (exemplar.fine[0] * exemplar.features.weights()).numpy()
+    full = (exemplar.fine[0] * exemplar.features.channel_weights()).numpy()
 
     def batch(n: int) -> Callable[[], torch.Tensor]:
         def task() -> torch.Tensor:

@@ -88,7 +88,7 @@ def sweeps(clip: Motion, n: int, steps: int) -> Iterator[tuple[str, str, float, 
     yield "GAN alone", f"{steps} steps", took, lambda: alone(fine, n, 1)
     yield "copy", "as it is", 0.0, lambda: fakes.takes("copy", [clip], n, 2 * len(clip))
     for turn in (45, 90, 180):
-        turned = clip.place(math.radians(turn))
+        turned = clip.transform(math.radians(turn))
         yield "copy", f"turned by {turn} degrees", 0.0, partial(fakes.takes, "copy", [turned], n, 2 * len(clip))
 
 

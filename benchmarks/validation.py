@@ -78,7 +78,7 @@ def drops(takes, clips, amount):
         gone = torch.zeros(frames, dtype=torch.bool)
         for place in order[:count].tolist():
             gone[(2 * place + 1) * cut : (2 * place + 2) * cut] = True
-        made.append(take.take((~gone).nonzero()[:, 0]))
+        made.append(take.select((~gone).nonzero()[:, 0]))
     return made
 
 
@@ -86,7 +86,7 @@ def warp(takes, clips, amount):
     """Up to twice as fast."""
     made = []
     for take in takes:
-        made.append(take.at(torch.arange(0, len(take) - 1, 1 + amount)))
+        made.append(take.interpolate(torch.arange(0, len(take) - 1, 1 + amount)))
     return made
 
 
@@ -94,7 +94,7 @@ def swap(takes, clips, amount):
     """For a share of the time the upper body does what it does half the take later."""
     made = []
     for take in takes:
-        other = take.take((torch.arange(len(take)) + len(take) // 2) % len(take))
+        other = take.select((torch.arange(len(take)) + len(take) // 2) % len(take))
         phase = (torch.arange(len(take)) * take.frame_time / 2.5) % 1
         on = (phase < amount)[:, None, None]
         rotations = take.rotations.clone()
@@ -186,7 +186,7 @@ def load(data: Path) -> dict[str, list[Motion]]:
     found = {}
     for name, pattern in GROUPS.items():
         clips = [api.load(p) for p in sorted(data.rglob(pattern))[:16]]
-        clips = [c for c in clips if c.seconds >= 2 and not c.skeleton.same_rig(clips[0].skeleton)]
+        clips = [c for c in clips if c.seconds >= 2 and not c.skeleton.rig_difference(clips[0].skeleton)]
         if len(clips) < 4:
             raise SystemExit(f"{data}: {len(clips)} takes match {pattern}; unpack the data sets there first")
         found[name] = [c.resample(30.0) if abs(c.fps - 30) > 0.1 else c for c in clips]

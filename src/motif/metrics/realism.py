@@ -36,9 +36,9 @@ BLOCK = 4_000_000
 
 def body_joints(s: Skeleton) -> list[int]:
     """The joints whose place is worth comparing: not tips, not fingers (what moves less than 3 % of the height)."""
-    return [j for j in s.subtree(s.root) if not s.end[j] and (s.reach[j] > 0.03 * s.height or j in s.contacts)] or [
-        s.root
-    ]
+    return [
+        j for j in s.subtree(s.root) if not s.end[j] and (s.chain_length[j] > 0.03 * s.height or j in s.contacts)
+    ] or [s.root]
 
 
 def stride(body: Body) -> int:
