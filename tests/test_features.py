@@ -1,12 +1,11 @@
 import pytest
 import torch
 
-from motif import resample, rotation
+from motif import io, resample, rotation
 from motif.errors import MotifError
 from motif.features import Features, Start
-from motif.paper_features import PaperFeatures
 from motif.motion import Motion
-from motif.paper_features import MIXAMO_24, PAPER_RIGS
+from motif.paper_features import MIXAMO_24, PAPER_RIGS, PaperFeatures
 from motif.rig_guess import build
 from rigs import RIGS, along_x, sliding, tree, under_a_node, walk
 
@@ -73,7 +72,7 @@ def test_a_single_frame():
 def test_still_joints_cost_no_channels():
     motion = walk(tree(), 60, 30, 0)
     q = motion.rotations.clone()
-    still = motion.skeleton.select(["LeftShoulder"])
+    still = motion.skeleton.select(["limb:LeftShoulder"])
     q[:, list(still)] = rotation.exp(torch.tensor([0.1, 0.2, 0.3]))
     held = Motion(motion.skeleton, q, motion.positions, motion.frame_time)
     features = Features.of([held])
@@ -136,7 +135,9 @@ def test_weights_turn_channels_into_metres():
     assert float(turned[shoulder]) == pytest.approx(0.28 + 0.25)  # what hangs below it
     assert float(turned[hand]) == 0
     assert float(w[at["root_velocity"]][0]) == pytest.approx(0.3)
-    double = features.channel_weights({"LeftShoulder": 2.0, "LeftForeArm": 3.0})[at["rotations"]].unflatten(0, (-1, 6))[:, 0]
+    double = features.channel_weights({"limb:LeftShoulder": 2.0, "LeftForeArm": 3.0})[at["rotations"]].unflatten(
+        0, (-1, 6)
+    )[:, 0]
     assert float(double[shoulder]) == pytest.approx(2 * float(turned[shoulder]))
     fore = features.rotating.index(s.index("LeftForeArm"))
     assert float(double[fore]) == pytest.approx(6 * float(turned[fore]))
@@ -180,7 +181,7 @@ def test_paper_layout_refuses_other_rigs():
 
 
 def test_paper_numbers_of_the_salsa(clips):
-    motion = Motion.load(clips / "Salsa-Dancing-6.bvh").resample(30)
+    motion = io.load(clips / "Salsa-Dancing-6.bvh").resample(30)
     x = PaperFeatures.of(motion.skeleton).encode(motion)
     assert x.shape == (648, 174)
     assert [round(v, 2) for v in x[:, 144:168:6].mean(0).tolist()] == [0.64, 0.58, 0.65, 0.60]

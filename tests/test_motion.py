@@ -9,7 +9,7 @@ import torch
 from motif import api, rotation
 from motif.errors import MotifError
 from motif.motion import Motion, unwrap
-from motif.rig_guess import build
+from motif.rig_guess import build, guess_rig
 from rigs import RIGS, along_x, bird, chain, quadruped, sliding, tree, under_a_node, walk
 
 FLIP = torch.tensor([-1.0, 1.0, 1.0])
@@ -174,7 +174,7 @@ def test_mirror_of_real_clips_without_a_zero_pose(corpora, folder):
     if not files:
         pytest.skip(f"needs {folder}")
     for path in files[:: len(files) // 6]:
-        m = Motion.load(path).crop(0, 120)
+        m = api.load(path).crop(0, 120)
         flipped = m.mirror().world()[1][:, list(m.skeleton.mirror)] * FLIP
         assert float((flipped - m.world()[1])[:, 1:].abs().max()) < 0.01 * m.skeleton.height, path.name
 
@@ -367,7 +367,8 @@ def test_nothing_changes_in_place(stroll):
     q, p = stroll.rotations.clone(), stroll.positions.clone()
     for tool in (
         lambda: stroll.transform(1.0, (1, 1, 1)), stroll.align, stroll.ground, stroll.mirror, stroll.loop,
-        lambda: stroll.resample(24), lambda: stroll.repeat(100), stroll.rigged,
+        lambda: stroll.resample(24), lambda: stroll.repeat(100),
+        lambda: guess_rig(stroll.skeleton, stroll.rotations, stroll.positions),
         lambda: Motion.concat([stroll, stroll]),
     ):  # fmt: skip
         tool()
