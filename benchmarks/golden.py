@@ -11,7 +11,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -96,7 +96,9 @@ class Golden:
 
     def files(self, name: str) -> str:
         """Digest the names and bytes of the takes in a folder."""
-        return digest(part for p in sorted((self.out / name).glob("*.bvh")) for part in (p.name.encode(), p.read_bytes()))
+        return digest(
+            part for p in sorted((self.out / name).glob("*.bvh")) for part in (p.name.encode(), p.read_bytes())
+        )
 
     def model(self, name: str) -> api.Model:
         """Train a recipe for a few steps, once."""

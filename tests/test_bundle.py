@@ -11,11 +11,11 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from motif import api, bundle, registry
+from motif.config import SampleConfig
 from motif.data.domain import Domain
 from motif.errors import MotifError
 from motif.motion import Motion
 from motif.recipes.clip_gan import ClipGan
-from motif.request import SampleConfig
 from motif.seeds import take_rng
 from motif.train import Optim, Stage, Update
 from rigs import RIGS, walk

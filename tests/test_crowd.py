@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from motif import api, crowd
-from motif.crowd import CrowdConfig
+from motif.config import CrowdConfig
 from motif.errors import MotifError
-from motif.request import SampleConfig
 from motif.seeds import take_rng
 from rigs import RIGS, walk
 
@@ -99,5 +98,5 @@ def test_heading_and_speed_do_not_depend_on_each_other():
 
 def test_how_a_crowds_takes_are_sampled_can_be_set():
     model = api.fit("clip-match", walk(RIGS["tree"](), 120, 30, 0))
-    (plain,), (wild,) = (model.crowd(1, 2.0, config=CrowdConfig(sampling=SampleConfig(variety=v))) for v in (None, 1.0))
+    (plain,), (wild,) = (model.crowd(1, 2.0, config=CrowdConfig(variety=v)) for v in (None, 1.0))
     assert not torch.equal(plain.rotations, wild.rotations)

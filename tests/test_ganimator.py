@@ -10,11 +10,10 @@ from motif import api
 from motif.data.domain import Domain
 from motif.edit import Edit
 from motif.errors import MotifError
-from motif.paper_features import PaperFeatures
 from motif.nets.ganimator import GanimatorNet, adjacency
 from motif.nn.conv import conv_stack, receptive_field
+from motif.paper_features import MIXAMO_24, PaperFeatures
 from motif.recipes.ganimator import RECIPES, Ganimator, Losses, contact_loss, step
-from motif.paper_features import MIXAMO_24
 from rigs import RIGS, walk
 
 

@@ -138,7 +138,9 @@ def test_place_heading_and_order_do_not_matter(turn, x, z, swap, rig):
 @given(turn=st.floats(-math.pi, math.pi), x=st.floats(-20, 20), z=st.floats(-20, 20), noise=st.sampled_from([0, 5e-4]))
 def test_place_and_heading_do_not_matter_to_the_classifier(clip, turn, x, z, noise):
     takes = [shaken(clip.crop(0, 400), noise, 0), shaken(clip.crop(250, 650), noise, 1)]
-    here, there = (metrics.score(t, [clip])["two_sample"] for t in (takes, [t.transform(turn, (x, 0.0, z)) for t in takes]))
+    here, there = (
+        metrics.score(t, [clip])["two_sample"] for t in (takes, [t.transform(turn, (x, 0.0, z)) for t in takes])
+    )
     assert there == pytest.approx(here, abs=0.03)
 
 
@@ -146,8 +148,14 @@ def test_place_and_heading_do_not_matter_to_the_classifier(clip, turn, x, z, noi
 @given(unit=st.floats(0.005, 5.0))
 def test_units_do_not_matter(clip, unit, tmp_path_factory):
     folder = tmp_path_factory.mktemp("units")
-    take, clip = api.save(shaken(clip.crop(0, 300), 0.01), folder / "a.bvh"), api.save(clip.crop(200, 600), folder / "b.bvh")
-    here, there = (metrics.score([api.load(take, api.ReadConfig(unit=u))], [api.load(clip, api.ReadConfig(unit=u))]) for u in (1.0, unit))
+    take, clip = (
+        api.save(shaken(clip.crop(0, 300), 0.01), folder / "a.bvh"),
+        api.save(clip.crop(200, 600), folder / "b.bvh"),
+    )
+    here, there = (
+        metrics.score([api.load(take, api.ReadConfig(unit=u))], [api.load(clip, api.ReadConfig(unit=u))])
+        for u in (1.0, unit)
+    )
     assert there == pytest.approx(here, abs=0.02, nan_ok=True)
 
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from motif import api, metrics, registry, rotation
+from motif.config import SampleConfig
 from motif.data.domain import Domain
 from motif.edit import Constraint, Edit, Trajectory
 from motif.errors import MotifError, Stopped
@@ -19,7 +20,6 @@ from motif.motion import Motion
 from motif.recipes.clip_flow import ClipFlow
 from motif.recipes.clip_gan import ClipGan
 from motif.recipes.clip_match import ClipMatch
-from motif.request import SampleConfig
 from rigs import RIGS, walk
 
 RECIPES = {

@@ -9,24 +9,27 @@ from typing import Any
 import torch
 from torch import nn
 
-from . import bundle, contact, crowd, draw, matching, metrics, page, parallel, registry, train
-from .crowd import CrowdConfig
+from . import bundle, contact, crowd, matching, metrics, parallel, registry, train, view
+from .config import CrowdConfig, ReadConfig, SampleConfig, ShowConfig, TrainConfig
 from .data.domain import Domain
 from .edit import Edit
 from .errors import MotifError
-from .io import load
+from .io import load, save
 from .metrics import fakes
 from .motion import Motion, Pose
 from .recipes.base import Recipe, Streaming
-from .request import Request, SampleConfig
-from .train import Progress, TrainConfig, forget
+from .request import Request
+from .train import Progress, forget
+from .view import page
 
 __all__ = [
     "CrowdConfig",
     "Edit",
     "Model",
     "Pose",
+    "ReadConfig",
     "SampleConfig",
+    "ShowConfig",
     "TrainConfig",
     "check_request",
     "demo_clip",
@@ -35,6 +38,7 @@ __all__ = [
     "info",
     "load",
     "report",
+    "save",
     "score",
     "show",
     "vary",
@@ -106,7 +110,7 @@ class Model:
             config: speeds and distances.
             progress: called with the fraction done.
         """
-        request = _request(n, seconds, seed, edit, config.sampling, progress)
+        request = _request(n, seconds, seed, edit, config, progress)
         return crowd.crowd(self._sample, request, self.domain.frame_time, self.domain.seconds, config)
 
     def start(self, seed: int = 0, config: SampleConfig = SampleConfig()) -> Any:
@@ -293,9 +297,14 @@ def _several(motions: Sequence[Motion] | Motion) -> Sequence[Motion]:
     return several
 
 
-def show(motions: Sequence[Motion], path: str | Path, **options: Any) -> Path:
-    """A contact sheet (.png) or an animation (.gif, .mp4) of motions, see :func:`motif.draw.show`."""
-    return draw.show(motions, path, **options)
+def show(
+    motions: Sequence[Motion] | Motion,
+    path: str | Path,
+    config: ShowConfig = ShowConfig(),
+    progress: Callable[[float], None] = lambda fraction: None,
+) -> Path:
+    """Draw motions as a contact sheet (.png) or an animation (.gif, .mp4), see :func:`motif.view.show`."""
+    return view.show(motions, path, config, progress)
 
 
 def demo_clip() -> Motion:

@@ -88,7 +88,12 @@ def _tensors(domain: Domain) -> dict[str, Tensor]:
 
 def _about(domain: Domain) -> dict[str, Any]:
     clips = [
-        {"name": c.name, "rig": domain.rigs.index(c.skeleton), "frame_time": c.frame_time, "style": asdict(c.file_format)}
+        {
+            "name": c.name,
+            "rig": domain.rigs.index(c.skeleton),
+            "frame_time": c.frame_time,
+            "style": asdict(c.file_format),
+        }
         for c in domain.clips
     ]
     rigs = [asdict(rig) for rig in domain.rigs]

@@ -2,16 +2,17 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from . import parallel
+from .config import CrowdConfig
 from .errors import MotifError
 from .motion import Motion
-from .request import Request, SampleConfig
+from .request import Request
 from .seeds import take_rng
 
 BLOCK_SECONDS = 0.25
@@ -22,24 +23,6 @@ CANDIDATES = 64
 """Places tried at a time."""
 HEADING, SPEED = 1, 2
 """Streams of :func:`motif.seeds.take_rng` that a member's heading and speed are drawn from."""
-
-
-@dataclass(frozen=True)
-class CrowdConfig:
-    """How a crowd is made from takes."""
-
-    spread: float = 0.1
-    """Each member is up to this fraction faster or slower than the clip; as it is where an edit asks for anything."""
-    gap: float = 0.1
-    """Metres left between any two bodies at least."""
-    sampling: SampleConfig = SampleConfig()
-    """How its takes are sampled."""
-
-    def __post_init__(self):
-        if not 0 <= self.spread < 1:
-            raise MotifError(f"spread is {self.spread}; give a fraction from 0 to below 1")
-        if not (math.isfinite(self.gap) and self.gap >= 0):
-            raise MotifError(f"gap is {self.gap}; give metres, at least 0")
 
 
 def crowd(

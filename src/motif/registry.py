@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
+from .config import SampleConfig
 from .edit import Edit
 from .errors import MotifError
 from .recipes import ganimator, sinmdm
@@ -11,7 +12,6 @@ from .recipes.base import Recipe
 from .recipes.clip_flow import ClipFlow
 from .recipes.clip_gan import ClipGan
 from .recipes.clip_match import ClipMatch
-from .request import SampleConfig
 
 RECIPES: dict[str, Recipe] = {
     "clip-match": ClipMatch(),

@@ -17,13 +17,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .. import rotation
+from ..config import ReadConfig
 from ..errors import MotifError
 from ..files import replace_file
 from ..motion import FileFormat, Motion
 from ..rig_guess import guess_body_root, guess_rig, looks_z_up
 from ..skeleton import Skeleton
 from .bvh_text import POSITIONS, ROTATIONS, BvhFile, parse, warn
-from .config import ReadConfig, check_unit
 
 __all__ = ["CMU_UNIT", "BvhFile", "guess_unit", "parse", "read", "write"]
 
@@ -52,7 +52,7 @@ def read(path: str | Path | bytes, config: ReadConfig = ReadConfig()) -> Motion:
         )
     if config.up == "y" and looks_z_up(raw, world.median(0).values):
         warn(f"{file.path}: the feet are at the bottom along Z, so this file looks Z-up; read it with --up z")
-    unit = guess_unit(size)[0] if config.unit is None else config.unit
+    unit = guess_unit(size)[0] if config.metres_per_unit is None else config.metres_per_unit
     skeleton = replace(raw, offsets=_triples(file.offsets * unit))
     rotations, positions = rotations.float(), (positions * unit).float()
     motion = Motion(
@@ -146,7 +146,7 @@ def write(
         channels: per joint its channels in order. A joint that moves in ways they cannot hold gets what it needs.
     """
     unit = motion.file_format.unit if unit is None else unit
-    check_unit(unit)
+    ReadConfig(unit=unit)  # checks it
     for what, values in (("rotation", motion.rotations), ("position", motion.positions)):
         if not bool(values.isfinite().all()):
             frame, joint = (~values.isfinite()).any(-1).nonzero()[0].tolist()

@@ -15,9 +15,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .. import parallel, rotation
+from ..config import SampleConfig
 from ..edit import Edit
 from ..motion import Motion, Pose
-from ..request import Request, SampleConfig
+from ..request import Request
 from ..seeds import take_rng
 from ..tempo import time_warp
 from .config import MatchConfig

@@ -10,15 +10,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from .. import matching
+from ..config import SampleConfig
 from ..data.domain import Domain
 from ..edit import Edit
 from ..errors import MotifError
-from ..paper_features import PaperFeatures
 from ..matching import Exemplar, Guide, MatchConfig, StreamState
 from ..motion import Motion, Pose
 from ..nn.pca import PcaProjection
+from ..paper_features import PaperFeatures
 from ..post import feet
-from ..request import Request, SampleConfig
+from ..request import Request
 from ..train import Stage
 
 

@@ -14,13 +14,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from .. import matching, parallel, resample
+from ..config import SampleConfig
 from ..data.crops import Crops
 from ..data.domain import Domain
 from ..matching import MatchConfig, Stream, StreamState
 from ..motion import Motion, Pose
 from ..nets.clip_gan import ClipGanNet
 from ..nn.conv import receptive_field
-from ..request import Request, SampleConfig
+from ..request import Request
 from ..seeds import take_rng
 from ..train import Ema, Optim, Stage, Update
 from . import base

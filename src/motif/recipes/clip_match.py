@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from .. import matching
+from ..config import SampleConfig
 from ..data.domain import Domain
 from ..matching import Exemplar, MatchConfig, Stream, StreamState
 from ..motion import Motion, Pose
-from ..request import Request, SampleConfig
+from ..request import Request
 from ..seeds import take_rng
 from ..train import Stage
 from . import base

@@ -18,13 +18,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from .. import parallel, resample
+from ..config import SampleConfig
 from ..data.domain import Domain
 from ..edit import EDIT_FEATURES
 from ..errors import MotifError
-from ..paper_features import PaperFeatures
 from ..motion import Motion
 from ..nets.ganimator import GanimatorPyramid
-from ..request import Request, SampleConfig
+from ..paper_features import PaperFeatures
+from ..request import Request
 from ..seeds import take_rng
 from ..train import Optim, Stage, Update
 from . import base

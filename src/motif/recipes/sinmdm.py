@@ -14,14 +14,15 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from .. import parallel
+from ..config import SampleConfig
 from ..data.crops import StretchedClip
 from ..data.domain import Domain
 from ..edit import EDIT_FEATURES
 from ..errors import MotifError
-from ..paper_features import PaperFeatures
 from ..motion import Motion
 from ..nets.sinmdm import SinQna, SinUnet
-from ..request import Request, SampleConfig
+from ..paper_features import PaperFeatures
+from ..request import Request
 from ..seeds import take_rng
 from ..train import Optim, Stage, Update
 from . import base
