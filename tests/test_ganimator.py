@@ -12,7 +12,7 @@ from motif.edit import Edit
 from motif.errors import MotifError
 from motif.features import PaperFeatures
 from motif.nets.ganimator import GanimatorNet, adjacency
-from motif.nn.conv import conv_stack, receptive_field
+from motif.nn.layers import conv_stack, receptive_field
 from motif.recipes.ganimator import RECIPES, Ganimator, Losses, contact_loss, step
 from motif.skeleton import MIXAMO_24
 from rigs import RIGS, walk

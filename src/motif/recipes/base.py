@@ -16,7 +16,7 @@ from ..errors import MotifError
 from ..features import PaperFeatures
 from ..matching import Exemplar, Guide, MatchConfig, StreamState
 from ..motion import Motion, Pose
-from ..nn.pca import PcaProjection
+from ..nn.layers import PcaProjection
 from ..post import feet
 from ..request import Request, SampleConfig
 from ..train import Stage
@@ -116,19 +116,10 @@ def coarse_match_config(config: SampleConfig) -> MatchConfig:
     return MatchConfig(completeness, reorder=0.0, diversity=variety, tempo=tempo, patch=patch)
 
 
-def fit_pca(projection: PcaProjection, exemplar: Exemplar) -> None:
-    """Set a projection's buffers to the principal axes of the clips."""
+def fit_pca(exemplar: Exemplar) -> PcaProjection:
+    """Return a projection onto the principal axes of the clips."""
     pca = matching.pca(exemplar)
-    projection.scale.copy_(pca.scale)
-    projection.mean.copy_(pca.centre)
-    projection.basis.copy_(pca.basis)
-    projection.std.fill_(max(float(torch.cat(pca.clips).std()), 1e-9))
-
-
-def components(exemplar: Exemplar) -> tuple[int, int]:
-    """Return how many features and principal components the clips have."""
-    width, count = matching.pca(exemplar).basis.shape
-    return width, count
+    return PcaProjection(pca.scale, pca.centre, pca.basis, max(float(torch.cat(pca.clips).std()), 1e-9))
 
 
 def guides(clips: CoarseClips, edit: Edit, length: int) -> list[Guide]:
@@ -136,10 +127,10 @@ def guides(clips: CoarseClips, edit: Edit, length: int) -> list[Guide]:
     return matching.guides(clips.exemplar, edit, length, matching.pca(clips.exemplar))
 
 
-def step_stream(name: str, state: StreamState, control: Any) -> tuple[Pose, StreamState]:
-    """Return a stream's next pose and state, for a recipe that cannot be controlled."""
+def step_stream(state: StreamState, control: Any = None) -> tuple[Pose, StreamState]:
+    """Return the next pose and state of a stream that cannot be controlled."""
     if control is not None:
-        raise MotifError(f"{name} takes no control, its streams follow the clips alone; leave control out")
+        raise MotifError("this recipe takes no control, its streams follow the clips alone; leave control out")
     return matching.step(state)
 
 
