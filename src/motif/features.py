@@ -299,7 +299,7 @@ class PaperFeatures:
             on = x[:, 6 * len(small) : -6 : 6] > 0.5
             from .post import feet
 
-            q = feet.lock(small, q, p, contact.without_short(on, 3), 1 / rate)
+            q = feet.lock(small, (q, p), contact.without_short(on, 3), 1 / rate)
         rotations, positions = (t[:1].repeat(len(x), 1, 1) for t in (like.rotations, like.positions))
         rotations[:, list(self.source)] = q
         positions[:, self.source[0]] = p[:, 0]
