@@ -155,7 +155,7 @@ def paper_take(features: PaperFeatures, x: Float[Tensor, "t c"], clip: Motion, f
     rotations, positions = features.pose(x)
     if foot_lock:
         labels = features.contact_labels(x)
-        rotations = feet.lock(features.skeleton, rotations, positions, labels, 1 / features.RATE)
+        rotations = feet.lock(features.skeleton, (rotations, positions), labels, 1 / features.RATE)
     return features.expand(rotations, positions, clip, name)
 
 
