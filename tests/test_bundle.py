@@ -32,7 +32,7 @@ def test_a_model_comes_back_as_it_was(model, tmp_path):
     again = api.Model.load(model.save(tmp_path / "deep" / "m.safetensors"))
     assert again.recipe == model.recipe
     assert again.clips[0].skeleton == model.clips[0].skeleton
-    assert again.clips[0].style == model.clips[0].style
+    assert again.clips[0].file_format == model.clips[0].file_format
     for a, b in zip(model.sample(2, 4.0, seed=1), again.sample(2, 4.0, seed=1), strict=True):
         assert torch.equal(a.rotations, b.rotations)
         assert torch.equal(a.positions, b.positions)

@@ -11,7 +11,9 @@ from PIL import Image
 from motif import draw, rotation
 from motif.errors import MotifError
 from motif.motion import Motion
-from motif.skeleton import MIXAMO_24, Skeleton, build
+from motif.paper_features import MIXAMO_24
+from motif.rig_guess import build
+from motif.skeleton import Skeleton
 
 BIPED = {
     "Hips": ("", 0, 0.95, 0),
@@ -140,7 +142,7 @@ def test_sides_have_their_colours(tmp_path):
 
 def test_view_is_a_rotation_and_a_walk_goes_right():
     for turn in (0.0, 1.0, 2.5, -2.0):
-        motion = biped().place(turn)
+        motion = biped().transform(turn)
         take = draw._takes([motion])[0]
         assert np.allclose(take.view @ take.view.T, np.eye(3), atol=1e-9)
         path = (take.world[-1, 0] - take.world[0, 0]) @ take.view.T
@@ -151,7 +153,7 @@ def test_view_is_a_rotation_and_a_walk_goes_right():
 def test_the_picture_does_not_depend_on_place_and_turn(tmp_path):
     motion = biped(name="a")
     first = draw.sheet([motion], tmp_path / "a.png").read_bytes()
-    moved = draw.sheet([motion.place(0.7, (30.0, 5.0, -20.0))], tmp_path / "b.png")
+    moved = draw.sheet([motion.transform(0.7, (30.0, 5.0, -20.0))], tmp_path / "b.png")
     one, two = (np.asarray(Image.open(p).convert("L")).astype(int) for p in (tmp_path / "a.png", moved))
     assert one.shape == two.shape
     assert (np.abs(one - two) > 60).mean() < 0.002
@@ -182,7 +184,7 @@ def test_gif_plays_at_true_speed(fps, seconds, tmp_path):
 
 
 def test_gif_of_a_still_body_keeps_its_length(tmp_path):
-    still = chain(2, (0.0, 1.0, 0.0)).take(torch.zeros(60, dtype=torch.long))
+    still = chain(2, (0.0, 1.0, 0.0)).select(torch.zeros(60, dtype=torch.long))
     assert sum(durations(draw.animate([still], tmp_path / "a.gif", size=64))) == 2000
 
 

@@ -176,7 +176,7 @@ def test_fingers_reach_the_file_and_come_back(models, tmp_path):
     model = models("clip-match", "demo")
     clip = model.clips[0]
     take = model.sample(1, edit=Edit.inpaint(clip, 5, 8))[0]
-    again = api.load(take.save(tmp_path / "take.bvh"))
+    again = api.load(api.save(take, tmp_path / "take.bvh"))
     far = (again.world()[1][:150] - clip.world()[1][:150]).norm(dim=-1).max()
     assert float(far) < 1e-4 * clip.skeleton.height
 
@@ -246,7 +246,7 @@ def test_a_loop_closes(models, engine, name):
     model, limit = models(engine, name), CLIPS[name][1]
     a, b = model.sample(2, 5.0, seed=3, edit=Edit(loop=True))
     for take in (a, b):
-        assert seam(take.continued(2 * len(take)), model.clips[0], [len(take)], 0.3, 0.3) < limit
+        assert seam(take.repeat(2 * len(take)), model.clips[0], [len(take)], 0.3, 0.3) < limit
     assert differs(a, b) > 1e-3
 
 
@@ -398,7 +398,7 @@ def test_seams_of_other_real_rigs(request, name):
         file = request.getfixturevalue("corpora") / CREATURES
         if not file.exists():
             pytest.skip("needs creatures.tar.xz unpacked into .data")
-        clip = api.load(file, clip="Bark")
+        clip = api.load(file, api.ReadConfig(clip="Bark"))
     else:
         clip = api.load(request.getfixturevalue("clips") / "Salsa-Dancing-6.bvh")
     third, fps = len(clip) // 3, clip.fps

@@ -9,10 +9,9 @@ import torch
 from motif import api
 from motif.edit import Edit
 from motif.errors import MotifError
-from motif.features import PaperFeatures
 from motif.nets.clip_gan import PaperNet, conv_stack, neighbours, reach
+from motif.paper_features import MIXAMO_24, PaperFeatures
 from motif.recipes.ganimator import PRESETS, _Game, contact_loss, step
-from motif.skeleton import MIXAMO_24
 from rigs import RIGS, walk
 
 

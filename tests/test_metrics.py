@@ -64,19 +64,19 @@ def test_each_measure_moves_with_its_own_fault(clip, degrade, amounts, key, risi
 def test_scores_do_not_depend_on_place_heading_or_order(clip):
     a, b = clip.crop(0, 300), clip.crop(200, 600)
     here = metrics.score([a, b], [clip])
-    there = metrics.score([b.place(2.0, (3, 0, -1)), a.place(-1.0)], [clip])
+    there = metrics.score([b.transform(2.0, (3, 0, -1)), a.transform(-1.0)], [clip])
     assert here == pytest.approx(there, abs=0.02)
 
 
 def test_slip_of_a_sliding_foot_is_its_speed(clip):
-    still = clip.take(torch.zeros(60, dtype=torch.long))
+    still = clip.select(torch.zeros(60, dtype=torch.long))
     speed = physical.slip(body_of(slid(still, 0.5), clip))
     assert not bool(speed.isnan().any())
     assert speed.mean().item() == pytest.approx(0.5, rel=1e-3)
 
 
 def test_jerk_of_a_cubic(clip):
-    still = clip.take(torch.zeros(50, dtype=torch.long))
+    still = clip.select(torch.zeros(50, dtype=torch.long))
     t = torch.arange(50) * still.frame_time
     positions = still.positions.double()
     positions[:, 0, 0] += t.double() ** 3
@@ -128,7 +128,7 @@ def test_place_heading_and_order_do_not_matter(turn, x, z, swap, rig):
     motion = rigs.walk(list(rigs.RIGS.values())[rig](), 240, 30.0, 3)
     takes, against = [motion.crop(0, 110), motion.crop(100, 230)], [motion.crop(0, 130), motion.crop(110, 240)]
     here = metrics.score(takes, against)
-    moved = [t.place(turn, (x, 0.0, z)) for t in takes]
+    moved = [t.transform(turn, (x, 0.0, z)) for t in takes]
     there = metrics.score(moved[::-1] if swap else moved, against)
     here.pop("two_sample"), there.pop("two_sample")  # by chance for exact pieces of four seconds; tested below
     assert there == pytest.approx(here, abs=0.03, nan_ok=True)
@@ -138,7 +138,9 @@ def test_place_heading_and_order_do_not_matter(turn, x, z, swap, rig):
 @given(turn=st.floats(-math.pi, math.pi), x=st.floats(-20, 20), z=st.floats(-20, 20), noise=st.sampled_from([0, 5e-4]))
 def test_place_and_heading_do_not_matter_to_the_classifier(clip, turn, x, z, noise):
     takes = [shaken(clip.crop(0, 400), noise, 0), shaken(clip.crop(250, 650), noise, 1)]
-    here, there = (metrics.score(t, [clip])["two_sample"] for t in (takes, [t.place(turn, (x, 0.0, z)) for t in takes]))
+    here, there = (
+        metrics.score(t, [clip])["two_sample"] for t in (takes, [t.transform(turn, (x, 0.0, z)) for t in takes])
+    )
     assert there == pytest.approx(here, abs=0.03)
 
 
@@ -146,18 +148,24 @@ def test_place_and_heading_do_not_matter_to_the_classifier(clip, turn, x, z, noi
 @given(unit=st.floats(0.005, 5.0))
 def test_units_do_not_matter(clip, unit, tmp_path_factory):
     folder = tmp_path_factory.mktemp("units")
-    take, clip = shaken(clip.crop(0, 300), 0.01).save(folder / "a.bvh"), clip.crop(200, 600).save(folder / "b.bvh")
-    here, there = (metrics.score([api.load(take, unit=u)], [api.load(clip, unit=u)]) for u in (1.0, unit))
+    take, clip = (
+        api.save(shaken(clip.crop(0, 300), 0.01), folder / "a.bvh"),
+        api.save(clip.crop(200, 600), folder / "b.bvh"),
+    )
+    here, there = (
+        metrics.score([api.load(take, api.ReadConfig(unit=u))], [api.load(clip, api.ReadConfig(unit=u))])
+        for u in (1.0, unit)
+    )
     assert there == pytest.approx(here, abs=0.02, nan_ok=True)
 
 
 # --- physical measures by hand ---------------------------------------------------------------------------------------
 def test_a_body_that_is_lowered_sinks_by_that_much(clip):
-    still = clip.take(torch.zeros(60, dtype=torch.long))
-    lower = still.place(0.0, (0.0, -0.1, 0.0))
+    still = clip.select(torch.zeros(60, dtype=torch.long))
+    lower = still.transform(0.0, (0.0, -0.1, 0.0))
     depth = physical.sink(body_of(lower, still))
     assert depth.mean().item() == pytest.approx(0.1, abs=1e-3)
-    assert physical.floating(body_of(still.place(0.0, (0.0, 0.1, 0.0)), still)).mean().item() == pytest.approx(
+    assert physical.floating(body_of(still.transform(0.0, (0.0, 0.1, 0.0)), still)).mean().item() == pytest.approx(
         0.1, abs=1e-2
     )
 
@@ -176,7 +184,7 @@ def test_a_joint_that_bends_beyond_the_exemplar_is_seen(clip):
 def test_cuts_are_counted_as_seams(clip):
     times = torch.cat((torch.arange(0, 100), torch.arange(300, 400), torch.arange(50, 150)))
     assert metrics.report([clip], [clip], published=False).physical["seams"] == 0
-    cut = metrics.report([clip.take(times)], [clip], published=False).physical["seams"]
+    cut = metrics.report([clip.select(times)], [clip], published=False).physical["seams"]
     assert cut == pytest.approx(2 / (300 * clip.frame_time) * 60)
 
 

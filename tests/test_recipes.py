@@ -89,7 +89,7 @@ def test_seeds(engine, clip):
 @pytest.mark.parametrize("engine", RECIPES)
 def test_a_loop_has_no_seam(engine, clip):
     for take in api.vary(clip, n=2, seconds=8, seed=2, edit=Edit(loop=True), engine=engine, **FEW[engine]):
-        twice = take.continued(2 * len(take))
+        twice = take.repeat(2 * len(take))
         seam = slice(len(take) - 4, len(take) + 2)
         assert float(jerk(twice)[seam].max()) < 1.1 * float(jerk(clip).max())  # a landing may fall on it
 
@@ -213,7 +213,7 @@ def test_average_and_vote_of_an_unbroken_run_are_the_exemplar(loop):
 
 
 def test_unevenly_long_takes_end_where_asked(clip):
-    at_60 = clip.at(torch.arange(2 * len(clip) - 1) / 2)
+    at_60 = clip.interpolate(torch.arange(2 * len(clip) - 1) / 2)
     at_60 = replace(at_60, frame_time=clip.frame_time / 2)
     for seconds in (3.0, 3.02, 3.05):
         (take,) = api.vary(at_60, n=1, seconds=seconds)

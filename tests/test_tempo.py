@@ -43,7 +43,7 @@ def test_the_speed_varies_by_the_amount_asked_for():
 def repeated(speeds):
     """One second and a half of motion, again and again at these speeds."""
     once = walk(RIGS["quadruped"](), frames=60, fps=30, seed=0).crop(0, 45)
-    pieces = [once.at(torch.arange(0, 44, s)) for s in speeds]
+    pieces = [once.interpolate(torch.arange(0, 44, s)) for s in speeds]
     return replace(
         once,
         rotations=torch.cat([p.rotations for p in pieces]),

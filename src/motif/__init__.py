@@ -1,7 +1,7 @@
 """motif: one clip in, endless motion out.
 
 >>> import motif
->>> dance = motif.Motion.load("salsa.bvh")
+>>> dance = motif.load("salsa.bvh")
 >>> takes = motif.vary(dance, n=4, seconds=20, seed=1)
 >>> motif.score(takes, against=[dance])
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .api import info as info
     from .api import load as load
     from .api import report as report
+    from .api import save as save
     from .api import score as score
     from .api import show as show
     from .api import vary as vary
@@ -26,14 +27,16 @@ if TYPE_CHECKING:
     from .edit import Trajectory as Trajectory
     from .errors import MotifError as MotifError
     from .errors import MotifWarning as MotifWarning
+    from .io import ReadConfig as ReadConfig
     from .motion import Motion as Motion
     from .skeleton import Skeleton as Skeleton
 
 _HOME = {
-    **dict.fromkeys(("Model", "demo_clip", "fit", "info", "load", "report", "score", "show", "vary"), "api"),
+    **dict.fromkeys(("Model", "demo_clip", "fit", "info", "load", "report", "save", "score", "show", "vary"), "api"),
     **dict.fromkeys(("Edit", "Constraint", "Trajectory"), "edit"),
     **dict.fromkeys(("MotifError", "MotifWarning"), "errors"),
     "Motion": "motion",
+    "ReadConfig": "io",
     "Skeleton": "skeleton",
 }
 __all__ = sorted(_HOME)  # noqa: PLE0605

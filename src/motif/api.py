@@ -14,13 +14,27 @@ from torch import Tensor, nn
 from . import bundle, contact, crowd, draw, metrics, page, parallel, registry
 from .edit import Edit
 from .errors import MotifError
-from .io import load
+from .io import ReadConfig, load, save
 from .metrics import fakes
 from .motion import Motion
 from .seeds import take_rng
 from .train import HABITS, Progress, TrainConfig, forget, run
 
-__all__ = ["Model", "Pose", "demo_clip", "fit", "forget", "info", "load", "report", "score", "show", "vary"]
+__all__ = [
+    "Model",
+    "Pose",
+    "ReadConfig",
+    "demo_clip",
+    "fit",
+    "forget",
+    "info",
+    "load",
+    "report",
+    "save",
+    "score",
+    "show",
+    "vary",
+]
 
 
 class Pose(NamedTuple):
@@ -270,7 +284,7 @@ def info(motion: Motion) -> dict[str, Any]:
     stands = contact.labels(world, s, motion.frame_time).float().mean(0).tolist() if s.contacts else []
     problems = []
     if not s.contacts:
-        problems.append("no ground contacts found: feet cannot be locked; name them with skeleton.edit(contacts=...)")
+        problems.append("no ground contacts found: feet cannot be locked; name them with skeleton.with_contacts(...)")
     elif not any(stands):
         problems.append("nothing ever stands: is the unit right, and is Y up?")
     if not s.left:
@@ -285,7 +299,7 @@ def info(motion: Motion) -> dict[str, Any]:
         "frames": len(motion),
         "fps": round(motion.fps, 4),
         "seconds": round(motion.seconds, 4),
-        "metres_per_unit": motion.style.unit,
+        "metres_per_unit": motion.file_format.unit,
         "height": round(s.height, 4),
         "floor": round(motion.floor(), 4),
         "travel": round(float(travel[[0, 2]].norm()), 4),

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .errors import MotifError
 from .files import replace_file
-from .motion import FileStyle, Motion
+from .motion import FileFormat, Motion
 from .skeleton import Skeleton
 
 VERSION = 1
@@ -55,7 +55,7 @@ def write(
         "seed": seed,
         "digest": digest(tensors),
         "skeletons": [asdict(clip.skeleton) for clip in clips],
-        "clips": [{"name": c.name, "frame_time": c.frame_time, "style": asdict(c.style)} for c in clips],
+        "clips": [{"name": c.name, "frame_time": c.frame_time, "style": asdict(c.file_format)} for c in clips],
     }
     try:
         replace_file(target, lambda beside: save_file(tensors, beside, {"motif": json.dumps(about)}))
@@ -118,7 +118,7 @@ def read(path: str | Path) -> tuple[dict[str, Any], list[Motion], dict[str, Tens
                 tensors[f"clip.{k}.positions"],
                 clip["frame_time"],
                 clip["name"],
-                FileStyle(tuple(map(tuple, clip["style"]["channels"])), clip["style"]["unit"]),
+                FileFormat(tuple(map(tuple, clip["style"]["channels"])), clip["style"]["unit"]),
             )
             for k, (skeleton, clip) in enumerate(zip(about["skeletons"], about["clips"], strict=True))
         ]

@@ -424,8 +424,10 @@ def change(
     motion = motion if fps is None else motion.resample(fps)
     if out.resolve() == clip.resolve():
         raise MotifError(f"{out} is the clip itself; write to another file")
+    from . import io
+
     _folder(out.parent)
-    print(motion.save(out))
+    print(io.save(motion, out))
 
 
 @app.command
@@ -585,17 +587,16 @@ def _load(
     from . import io
 
     torch.set_num_threads(1)  # many small steps: on a busy machine several threads mostly wait for one another
-    unit, motions = _unit(units), []
+    which = int(clip) if clip and clip.isdigit() else clip
+    config, motions = io.ReadConfig(_unit(units), root_offset, up, which, fps), []
     for path in _files(paths):
-        motion = io.load(
-            path, unit=unit, root_offset=root_offset, up=up, clip=int(clip) if clip and clip.isdigit() else clip
-        )
+        motion = io.load(path, config)
         if not quiet:
             _note(
                 f"{path.name}: {len(motion)} frames at {motion.fps:g} fps, {motion.seconds:.1f} s, "
-                f"{_unit_words(motion.style.unit, units, path)}"
+                f"{_unit_words(motion.file_format.unit, units, path)}"
             )
-        motions.append(motion if fps is None else motion.resample(fps))
+        motions.append(motion)
     return motions
 
 
@@ -719,12 +720,14 @@ def _weights(given: Sequence[str] | None) -> dict[str, float]:
 
 def _write(takes: "Sequence[Motion]", folder: Path, inputs: Sequence[Path]) -> list[str]:
     """Write takes into a folder, never over a clip that they were made from."""
+    from . import io
+
     files = [folder / f"{take.name}.bvh" for take in takes]
     taken = {path.resolve() for path in inputs}
     for file in files:
         if file.resolve() in taken:
             raise MotifError(f"{file} is one of the clips given; choose another folder with --out")
-    return [str(take.save(file)) for take, file in zip(takes, files)]
+    return [str(io.save(take, file)) for take, file in zip(takes, files)]
 
 
 def _told(takes: "Sequence[Motion]", files: list[str], as_json: bool) -> None:

@@ -78,7 +78,7 @@ def feet(
     skeleton: Skeleton, rotations: Float[Tensor, "*b j 4"], positions: Float[Tensor, "*b j 3"]
 ) -> Float[Tensor, "*b c 3"]:
     """World positions of the contact joints alone, metres: what a foot lock needs, without hands and fingers."""
-    small, kept = skeleton.standing
+    small, kept = skeleton.contact_rig
     return small.fk(rotations[..., list(kept), :], positions[..., list(kept), :])[1][..., list(small.contacts), :]
 
 
@@ -197,7 +197,9 @@ def lock(
         mine = list(limb.contacts)
         up = raised[:, :, mine]
         pull, strength = _pulls(world_p[:, :, mine] + up, flags[:, :, mine], held, way[:, :, mine], margin)
-        pull = _gentle(up + _shared(pull, strength), held, SMOOTH / frame_time, 0.15 * skeleton.reach[limb.chain[0]])
+        pull = _gentle(
+            up + _shared(pull, strength), held, SMOOTH / frame_time, 0.15 * skeleton.chain_length[limb.chain[0]]
+        )
         take, frame = ((pull.abs().amax((-1, -2)) > 0) & ~held).nonzero(as_tuple=True)
         if len(take):
             goal = world_p[take, frame][:, mine] + pull[take, frame]
@@ -285,20 +287,20 @@ def _solve(
     """Damped least squares: the smallest joint rotations that bring the limb's contacts to ``goal``."""
     chain, joints = list(limb.chain), [s.contacts[c] for c in limb.contacts]
     below = [[c in s.subtree(j)[1:] for j in chain] for c in joints]
-    scale = max(s.reach[chain[0]], 1e-6)
+    scale = max(s.chain_length[chain[0]], 1e-6)
     damping = torch.eye(3 * len(joints)) * (0.08 * scale) ** 2
     above = s.parents[chain[0]]
     moved = sorted({*chain, *joints})  # parents come first
-    local = {j: rotation.parts(q[:, j]) for j in moved}
-    along = {j: rotation.parts(p[:, j]) for j in moved}
+    local = {j: rotation.components(q[:, j]) for j in moved}
+    along = {j: rotation.components(p[:, j]) for j in moved}
     world_q, world_p = _reach(q, p, s.ancestors(above)[::-1])
-    hip_q, hip_p, goals, zero = world_q, world_p, rotation.parts(goal), torch.zeros(len(q))
+    hip_q, hip_p, goals, zero = world_q, world_p, rotation.components(goal), torch.zeros(len(q))
     for _ in range(2):  # more do not bring feet nearer: pulls are small, and what is left is the damping
         world_q, world_p = {above: hip_q}, {above: hip_p}
         for j in moved:
             parent = s.parents[j]
-            world_p[j] = _plus(world_p[parent], rotation.rotate_parts(world_q[parent], along[j]))
-            world_q[j] = rotation.mul_parts(world_q[parent], local[j])
+            world_p[j] = _plus(world_p[parent], rotation.rotate_components(world_q[parent], along[j]))
+            world_q[j] = rotation.mul_components(world_q[parent], local[j])
         rows, errors = [], []
         for i, c in enumerate(joints):
             errors += [g[:, i] - x for g, x in zip(goals, world_p[c], strict=True)]
@@ -316,10 +318,10 @@ def _solve(
         turn = turn * (0.5 / rotation.length(turn)[..., None].clamp_min(0.5))
         for i, j in enumerate(chain):
             w, x, y, z = world_q[s.parents[j]]
-            vx, vy, vz = rotation.rotate_parts((w, -x, -y, -z), rotation.parts(turn[:, i]))
+            vx, vy, vz = rotation.rotate_components((w, -x, -y, -z), rotation.components(turn[:, i]))
             angle = (vx * vx + vy * vy + vz * vz).sqrt()
             sinc = torch.sinc(angle / (2 * math.pi)) / 2
-            bent = rotation.mul_parts((torch.cos(angle / 2), vx * sinc, vy * sinc, vz * sinc), local[j])
+            bent = rotation.mul_components((torch.cos(angle / 2), vx * sinc, vy * sinc, vz * sinc), local[j])
             size = torch.stack(bent).square().sum(0).rsqrt()
             local[j] = tuple(x * size for x in bent)
     q = q.clone()
@@ -328,14 +330,16 @@ def _solve(
     return q
 
 
-def _reach(q: Float[Tensor, "n j 4"], p: Float[Tensor, "n j 3"], chain: Sequence[int]) -> tuple[rotation.Parts, ...]:
+def _reach(
+    q: Float[Tensor, "n j 4"], p: Float[Tensor, "n j 3"], chain: Sequence[int]
+) -> tuple[rotation.Components, ...]:
     """World rotation and place of the last joint of a chain that begins where no joint has a parent."""
-    world_q, world_p = rotation.parts(q[:, chain[0]]), rotation.parts(p[:, chain[0]])
+    world_q, world_p = rotation.components(q[:, chain[0]]), rotation.components(p[:, chain[0]])
     for j in chain[1:]:
-        world_p = _plus(world_p, rotation.rotate_parts(world_q, rotation.parts(p[:, j])))
-        world_q = rotation.mul_parts(world_q, rotation.parts(q[:, j]))
+        world_p = _plus(world_p, rotation.rotate_components(world_q, rotation.components(p[:, j])))
+        world_q = rotation.mul_components(world_q, rotation.components(q[:, j]))
     return world_q, world_p
 
 
-def _plus(a: rotation.Parts, b: rotation.Parts) -> rotation.Parts:
+def _plus(a: rotation.Components, b: rotation.Components) -> rotation.Components:
     return tuple(x + y for x, y in zip(a, b, strict=True))

@@ -78,7 +78,7 @@ def arrange(
             shift, at = _free(centre - middle, reach + gap, torch.stack(centres), torch.stack(reaches), begin)
             farthest = max(farthest, at)
         shift = shift - middle
-        placed.append(take.place(float(turn), (float(shift[0]), 0.0, float(shift[1]))))
+        placed.append(take.transform(float(turn), (float(shift[0]), 0.0, float(shift[1]))))
         centres.append(centre + shift)
         reaches.append(reach)
         progress((k + 1) / len(takes))

@@ -75,7 +75,7 @@ def _take(motion: Motion, name: str) -> _Take:
     inks = [TRUNK] * len(s)
     for j in body[1:]:
         inks[j] = inks[s.parents[j]] if s.mirror[j] == j else LEFT if j in s.left else RIGHT
-    thick = [(0.026 if inks[j] == TRUNK else 0.021) / (1 + (s.reach[p] < 0.12 * s.height)) for p, j in bones]
+    thick = [(0.026 if inks[j] == TRUNK else 0.021) / (1 + (s.chain_length[p] < 0.12 * s.height)) for p, j in bones]
     view = _view(motion, world[:, list(body)], heading(turns[:, s.root], s, motion.frame_time).double().numpy())
     joints = tuple(sorted({s.root, *bones.flatten().tolist()}))
     tall = float(np.ptp(s.rest_positions[list(body), 1].numpy()))
@@ -127,7 +127,7 @@ def _view(motion: Motion, body: Float[np.ndarray, "t j 3"], yaw: Float[np.ndarra
 
 def _shared(takes: Sequence[_Take], scales: Sequence[float]) -> list[float]:
     """Takes of one rig are drawn at one scale, the smallest, so that they can be compared."""
-    same = [[a is b or a.motion.skeleton.same_rig(b.motion.skeleton) is None for b in takes] for a in takes]
+    same = [[a is b or a.motion.skeleton.rig_difference(b.motion.skeleton) is None for b in takes] for a in takes]
     return [min(itertools.compress(scales, row)) for row in same]
 
 

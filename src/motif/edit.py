@@ -303,7 +303,7 @@ class Edit:
 
 def _checked(keep: Constraint, name: str, skeleton: Skeleton, frame_time: float, frames: int) -> list[int]:
     """The joints of a kept piece, if it can be kept."""
-    difference = skeleton.same_rig(keep.motion.skeleton)
+    difference = skeleton.rig_difference(keep.motion.skeleton)
     if difference:
         raise MotifError(f"{name}: the kept motion is of another rig: {difference}")
     if abs(keep.motion.frame_time / frame_time - 1) > 1e-3:

@@ -17,7 +17,8 @@ from . import contact, rotation
 from .edit import Constraint, Edit, Trajectory
 from .errors import MotifWarning
 from .features import Features, Start
-from .motion import Motion, decay, unwrap
+from .motion import Motion, decay_weights, unwrap
+from .paper_features import PaperFeatures
 from .skeleton import Skeleton
 
 HURRY = 1.4
@@ -58,7 +59,7 @@ def take(
     if lock and s.contacts:
         height_offset = _lift(features, edit, x, imposed, dt) if edit.exact_constraints else None
         rotations = _locked(features, edit, x, imposed, contact_velocities, dt, rotations, positions, height_offset)
-    whole = Motion(s, rotations[0], positions[0], dt, name, features.style)
+    whole = Motion(s, rotations[0], positions[0], dt, name, features.file_format)
     if not edit.exact_constraints:
         return whole
     facing, path = features.trajectory(imposed, dt, start)
@@ -87,7 +88,7 @@ def _impose(features: Features, edit: Edit, x: Float[Tensor, "n t d"], dt: float
         places[features.slices[name]] = 0
     for keep in edit.exact_constraints:
         one = len(keep.motion) == 1
-        mask = features.channels(s.select(keep.joints), moving=not one).to(x.dtype)
+        mask = features.channel_mask(s.select(keep.joints), moving=not one).to(x.dtype)
         target, (before, after) = features.encode(keep.motion), _room(edit, s, keep, x.shape[1])
         for edge, sign, count in ((keep.start, -1, before), (keep.stop - 1, 1, after)):
             if not count:
@@ -103,7 +104,7 @@ def _impose(features: Features, edit: Edit, x: Float[Tensor, "n t d"], dt: float
                 p, q, r = x[:, edge], x[:, edge + step], x[:, edge + 2 * step]
                 bent, bend = (a - 2 * b + c) / step**2, (p - 2 * q + r) / step**2
                 missing[2] = (bent - bend) * places
-            weight = decay(count + 1, count + 1)[1:].to(x.dtype)
+            weight = decay_weights(count + 1, count + 1)[1:].to(x.dtype)
             x[:, near] += mask * torch.einsum("tw,wnd->ntd", weight, torch.stack(missing))
         x[:, keep.start : keep.stop] += mask * (target - x[:, keep.start : keep.stop])
     return x
@@ -114,9 +115,9 @@ def _held(whole: Motion, keep: Constraint, room: tuple[int, int], facing: float,
     s, piece, one = whole.skeleton, keep.motion, len(keep.motion) == 1
     joints = list(s.select(keep.joints))
     if not keep.world_space and s.root in joints:
-        piece = piece.place(facing - float(piece.heading()[0]))
+        piece = piece.transform(facing - float(piece.heading()[0]))
         gap = place.to(piece.positions) - piece.world()[1][0, s.root]
-        piece = piece.place(0.0, (float(gap[0]), 0.0, float(gap[2])))
+        piece = piece.transform(0.0, (float(gap[0]), 0.0, float(gap[2])))
     q, p = whole.rotations.clone(), whole.positions.clone()
     kept_q, kept_p = piece.rotations[:, joints], piece.positions[:, joints]
     for edge, sign, count in ((keep.start, -1, room[0]), (keep.stop - 1, 1, room[1])):
@@ -130,7 +131,7 @@ def _held(whole: Motion, keep: Constraint, room: tuple[int, int], facing: float,
         if not one:
             turning = _between(kept_q[here - sign], kept_q[here]) - _between(own_q[edge], own_q[edge + sign])
             moving = (kept_p[here] - kept_p[here - sign]) - (own_p[edge + sign] - own_p[edge])
-        weight = decay(count + 1, count + 1)[1:].to(q.dtype)[:, :, None, None]
+        weight = decay_weights(count + 1, count + 1)[1:].to(q.dtype)[:, :, None, None]
         bend = rotation.exp(weight[:, 0] * turn + weight[:, 1] * turning)
         q[near[:, None], joints] = rotation.mul(bend, own_q[near])
         p[near[:, None], joints] = own_p[near] + weight[:, 0] * step + weight[:, 1] * moving
@@ -156,7 +157,7 @@ def _lift(
         carried[keep.start - before : keep.stop + after] |= free
     if not carried.any():
         return None
-    was, now = (contact.feet(s, *features.decode(y, dt, joints=s.standing[1]))[..., 1] for y in (x, imposed))
+    was, now = (contact.feet(s, *features.decode(y, dt, joints=s.contact_rig[1]))[..., 1] for y in (x, imposed))
     return torch.where(carried, was - now, 0.0)
 
 
@@ -331,14 +332,14 @@ def foot_drift(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Flo
     if not contact.limbs(s):
         return torch.zeros_like(x[..., at["root_velocity"]])
     on = contact.without_short(x[..., at["contacts"]] > 0.5, round(contact.SHORTEST / dt))
-    world = contact.drift(contact.feet(s, *features.decode(x, dt, joints=s.standing[1])), on, dt)
+    world = contact.drift(contact.feet(s, *features.decode(x, dt, joints=s.contact_rig[1])), on, dt)
     return rotation.rotate(rotation.inv(_before(features, x, dt)), world)[..., (0, 2)]
 
 
 def contact_velocity(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[Tensor, "*b t e"]:
     """Velocity of every contact joint in the heading frame of the frame before, m/s."""
     s = features.skeleton
-    world = contact.feet(s, *features.decode(x, dt, joints=s.standing[1]))
+    world = contact.feet(s, *features.decode(x, dt, joints=s.contact_rig[1]))
     step = world.diff(dim=-3) / dt
     step = torch.cat((step[..., :1, :, :], step), -3) if step.shape[-3] else torch.zeros_like(world)
     return rotation.rotate(rotation.inv(_before(features, x, dt))[..., None, :], step).flatten(-2)
@@ -367,7 +368,7 @@ def _locked(
     index = torch.arange(-around, frames + around) % frames
     q, p = features.decode(imposed[:, index], dt) if around else (rotations, positions)
     if imposed is not x:  # by what is asked feet move that stood, and shall
-        q_was, p_was = features.decode(x[:, index], dt, joints=s.standing[1])
+        q_was, p_was = features.decode(x[:, index], dt, joints=s.contact_rig[1])
     else:
         q_was, p_was = q, p
     slow = contact.speed(contact.feet(s, q_was, p_was), dt) < 1.5 * contact.SPEED * s.height  # what moves is not held
@@ -388,12 +389,22 @@ def _locked(
 
 
 # --- streams ---------------------------------------------------------------------------------------------------------
+def finalize_paper_take(
+    features: PaperFeatures, x: Float[Tensor, "t c"], like: Motion, foot_lock: bool = True, name: str = ""
+) -> Motion:
+    """Return the papers' channels as a motion of the whole rig, at the rate of ``like``; feet locked if asked."""
+    q, p = features.pose(x)
+    if foot_lock:
+        q = contact.lock(features.skeleton, q, p, features.contact_labels(x), 1 / features.RATE)
+    return features.expand(q, p, like, name)
+
+
 def following(last: Motion, take: Motion, first: int, fade: int) -> Motion:
     """The take placed so that its frame ``first`` lies on the first one of ``last``, and faded in from there."""
     s = take.skeleton
-    take = take.place(float(last.heading()[0] - take.heading()[first]))
+    take = take.transform(float(last.heading()[0] - take.heading()[first]))
     gap = last.world()[1][0, s.root] - take.world()[1][first, s.root]
-    take = take.place(0.0, (float(gap[0]), 0.0, float(gap[2])))
+    take = take.transform(0.0, (float(gap[0]), 0.0, float(gap[2])))
     rotations, positions = take.rotations.clone(), take.positions.clone()
     share = contact.smoothstep(fade)
     span = slice(first, first + fade)

@@ -370,10 +370,10 @@ class Matcher:
 
     def _space(self, exemplar: Exemplar, edit: Edit, length: int, coupling: float) -> Pca:
         features, s = exemplar.features, exemplar.features.skeleton
-        scale = features.weights(edit.joint_weights)
+        scale = features.channel_weights(edit.joint_weights)
         always = [j for keep in edit.exact_constraints if len(keep.motion) >= length * exemplar.stride - exemplar.stride + 1
                   for j in s.select(keep.joints)]  # fmt: skip
-        scale = torch.where(features.channels(always), coupling * scale, scale)
+        scale = torch.where(features.channel_mask(always), coupling * scale, scale)
         if edit.trajectory is not None:
             for name in ("root_velocity", "root_turn"):
                 scale[features.slices[name]] *= TRAJECTORY_WEIGHT
@@ -621,7 +621,7 @@ def overlap_add(
 def _guide(exemplar: Exemplar, keep: Constraint, length: int, space: Pca) -> _Guide:
     """A kept piece laid on the finest level of a take, in principal axes."""
     features, stride = exemplar.features, exemplar.stride
-    mask = features.channels(features.skeleton.select(keep.joints), moving=len(keep.motion) > 1)
+    mask = features.channel_mask(features.skeleton.select(keep.joints), moving=len(keep.motion) > 1)
     target, when = torch.zeros(length * stride, features.width), torch.zeros(length * stride, 1)
     target[keep.start : keep.stop], when[keep.start : keep.stop] = features.encode(keep.motion), 1
     share = when.unflatten(0, (-1, stride)).mean(1)

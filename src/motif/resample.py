@@ -48,9 +48,9 @@ def resize(x: Float[Tensor, "*b t d"], frames: int, antialias: bool = True) -> F
 
 def sinc_interpolate(x: Float[Tensor, "t d"], when: Float[Tensor, "n"], taps: int = 8) -> Float[Tensor, "n d"]:
     """Values at fractional frames by a windowed sinc over ``taps`` frames to each side (Lanczos); ends are held."""
-    when = when.double().clamp(0, len(x) - 1)
+    when = when.to(x.device).double().clamp(0, len(x) - 1)
     before = when.floor()
-    shift = torch.arange(1 - taps, taps + 1)
+    shift = torch.arange(1 - taps, taps + 1, device=x.device)
     apart = shift - (when - before)[:, None]
     weight = torch.sinc(apart) * torch.sinc(apart / taps)
     weight = (weight / weight.sum(1, keepdim=True)).to(x.dtype)

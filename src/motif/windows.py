@@ -29,9 +29,9 @@ def check_finite(motion: Motion) -> None:
 
 def body_joints(s: Skeleton) -> list[int]:
     """Return the joints worth comparing: not tips, not fingers (whatever moves less than 3 % of the height)."""
-    return [j for j in s.subtree(s.root) if not s.end[j] and (s.reach[j] > 0.03 * s.height or j in s.contacts)] or [
-        s.root
-    ]
+    return [
+        j for j in s.subtree(s.root) if not s.end[j] and (s.chain_length[j] > 0.03 * s.height or j in s.contacts)
+    ] or [s.root]
 
 
 def stride(fps: float) -> int:

@@ -52,7 +52,7 @@ def bodies(takes: Sequence[Motion], against: Sequence[Motion]) -> tuple[list[Bod
         )
     first = against[0]
     for other in [*takes, *against]:
-        difference = other.skeleton.same_rig(first.skeleton)
+        difference = other.skeleton.rig_difference(first.skeleton)
         if difference:
             raise MotifError(f"{other.name!r} cannot be scored against {first.name!r}: {difference}")
         if abs(other.frame_time / first.frame_time - 1) > 1e-3:

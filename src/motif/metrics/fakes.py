@@ -40,14 +40,14 @@ def shuffle(clip: Motion, frames: int, seed: int, seconds: float = 0.5) -> Motio
 def frozen(clip: Motion, frames: int, seed: int) -> Motion:
     """Return the clip's mean pose, standing still."""
     mean = rotation.from_sixd(rotation.to_sixd(clip.rotations).mean(0, keepdim=True))
-    return replace(clip, rotations=mean, positions=clip.positions.mean(0, keepdim=True)).take(
+    return replace(clip, rotations=mean, positions=clip.positions.mean(0, keepdim=True)).select(
         torch.zeros(frames, dtype=torch.long)
     )
 
 
 def slow(clip: Motion, frames: int, seed: int) -> Motion:
     """Repeat the clip at half its speed."""
-    return copy(clip.at(torch.arange(2 * len(clip) - 1) / 2), frames, seed)
+    return copy(clip.interpolate(torch.arange(2 * len(clip) - 1) / 2), frames, seed)
 
 
 def joined(pieces: Sequence[Motion]) -> Motion:
@@ -56,10 +56,10 @@ def joined(pieces: Sequence[Motion]) -> Motion:
     for piece in pieces[1:]:
         last = placed[-1]
         turn = float(last.heading()[-1] - piece.heading()[0])
-        piece = piece.place(turn)
+        piece = piece.transform(turn)
         s = piece.skeleton
         shift = last.world()[1][-1, s.root] - piece.world()[1][0, s.root]
-        placed.append(piece.place(0.0, (float(shift[0]), 0.0, float(shift[2]))))
+        placed.append(piece.transform(0.0, (float(shift[0]), 0.0, float(shift[2]))))
     return replace(
         placed[0],
         rotations=torch.cat([p.rotations for p in placed]),

@@ -17,8 +17,9 @@ from jaxtyping import Float
 
 from .. import parallel
 from ..errors import MotifError
-from ..features import Features, PaperFeatures
+from ..features import Features
 from ..motion import Motion
+from ..paper_features import PaperFeatures
 
 COVERAGE_WINDOW, GLOBAL_WINDOW, LOCAL_WINDOW = 30, 30, 15
 """Frames; GANimator (Li et al. 2022)."""

@@ -18,13 +18,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from .. import parallel
+from .. import finish, parallel
 from ..edit import EDIT_FEATURES, Edit
 from ..errors import MotifError
-from ..features import PaperFeatures
 from ..matching import Exemplar
 from ..motion import Motion
 from ..nets.clip_unet import FlowNet, SinQna, SinUnet
+from ..paper_features import PaperFeatures
 from ..seeds import take_rng
 from ..train import Optim, Stage, Update
 from . import coarse
@@ -243,7 +243,8 @@ class SinMdm:
                     take_rng(seed, k),
                     told,
                 )
-                takes.append(features.motion(x[0].T, first, lock, f"{first.name}-take-{k + 1:02d}"))
+                name = f"{first.name}-take-{k + 1:02d}"
+                takes.append(finish.finalize_paper_take(features, x[0].T, first, lock, name))
         net.train(learning)
         return [t.crop(0, wanted) for t in takes]
 

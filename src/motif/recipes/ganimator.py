@@ -17,12 +17,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from .. import parallel, resample
+from .. import finish, parallel, resample
 from ..edit import EDIT_FEATURES, Edit
 from ..errors import MotifError
-from ..features import PaperFeatures
 from ..motion import Motion
 from ..nets.clip_gan import PaperPyramid
+from ..paper_features import PaperFeatures
 from ..seeds import take_rng
 from ..train import Optim, Stage, Update
 
@@ -78,7 +78,7 @@ class Ganimator:
         if not clips:
             raise MotifError("no clip to learn from; give at least one")
         for other in clips[1:]:
-            difference = clips[0].skeleton.same_rig(other.skeleton)
+            difference = clips[0].skeleton.rig_difference(other.skeleton)
             if difference:
                 raise MotifError(f"{clips[0].name!r} and {other.name!r} are not the same rig: {difference}")
         features = PaperFeatures.of(clips[0].skeleton)
@@ -158,7 +158,8 @@ class Ganimator:
                 for level, length in enumerate(lengths):
                     noise = torch.randn(1, 1, length, generator=random) * exemplar.levels[0].amplitude[0]
                     x = step(net, level, _up(x[0], length)[None], noise if level == 0 else torch.zeros(1, 1, length))
-                takes.append(exemplar.features.motion(x[0].T, first, lock, f"{first.name}-take-{k + 1:02d}"))
+                name = f"{first.name}-take-{k + 1:02d}"
+                takes.append(finish.finalize_paper_take(exemplar.features, x[0].T, first, lock, name))
                 progress((k + 1) / n)
         return [t.crop(0, wanted) for t in takes]
 
