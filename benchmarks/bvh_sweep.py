@@ -38,7 +38,7 @@ def check(path: Path, out: Path, tally: collections.Counter) -> Iterator[str]:
             return
         bvh.write(motion, out)
         s, style = motion.skeleton, motion.file_format
-        again = bvh.read(out, unit=style.unit)
+        again = bvh.read(out, ReadConfig(unit=style.unit))
     yield from (f"warned: {w.message}" for w in caught)
     source, written = reference.load(path), reference.positions(reference.load(out))
     truth, height = reference.positions(source), s.height / style.unit
