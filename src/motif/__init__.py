@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from .api import score as score
     from .api import show as show
     from .api import vary as vary
+    from .config import ReadConfig as ReadConfig
     from .edit import Constraint as Constraint
     from .edit import Edit as Edit
     from .edit import Trajectory as Trajectory
     from .errors import MotifError as MotifError
     from .errors import MotifWarning as MotifWarning
-    from .io import ReadConfig as ReadConfig
     from .motion import Motion as Motion
     from .skeleton import Skeleton as Skeleton
 
@@ -36,7 +36,7 @@ _HOME = {
     **dict.fromkeys(("Edit", "Constraint", "Trajectory"), "edit"),
     **dict.fromkeys(("MotifError", "MotifWarning"), "errors"),
     "Motion": "motion",
-    "ReadConfig": "io",
+    "ReadConfig": "config",
     "Skeleton": "skeleton",
 }
 __all__ = sorted(_HOME)  # noqa: PLE0605

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..config import ReadConfig
 from ..errors import MotifError
 from ..motion import Motion
-from .config import ReadConfig
 
 __all__ = ["READS", "WRITES", "ReadConfig", "load", "save"]
 

@@ -24,11 +24,11 @@ import torch
 from torch import Tensor
 
 from .. import rotation
+from ..config import ReadConfig
 from ..errors import MotifError, MotifWarning
 from ..motion import FileFormat, Motion
 from ..rig_guess import guess_rig
 from ..skeleton import Skeleton
-from .config import ReadConfig
 
 _JSON, _BIN = 0x4E4F534A, 0x004E4942
 _COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
