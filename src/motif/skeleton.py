@@ -217,7 +217,7 @@ class Skeleton:
     @functools.cached_property
     def rest_positions(self) -> Float[Tensor, "j 3"]:
         """World positions of the natural pose, metres, joint 0 at its offset."""
-        return self.fk(torch.tensor(self.rest))[1]
+        return self.fk(self.rest_tensor())[1]
 
     @functools.cached_property
     def height(self) -> float:
