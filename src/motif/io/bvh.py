@@ -34,9 +34,6 @@ CMU_UNIT = 0.056444
 # --- reading motion --------------------------------------------------------------------------------------------------
 def read(path: str | Path | bytes, config: ReadConfig = ReadConfig()) -> Motion:
     """Read a BVH file, or its text (see :func:`parse`), as a motion in metres and quaternions."""
-    if config.root_offset not in ("replace", "add") or config.up not in ("y", "z"):
-        found = f"root offset {config.root_offset!r} and up {config.up!r}"
-        raise MotifError(f"{found}; expected 'replace' (as Blender) or 'add' (as three.js), and 'y' or 'z'")
     file = parse(path)
     rotations, positions = _quaternions(file), _positions(file, config.root_offset)
     if config.up == "z":
@@ -55,7 +52,7 @@ def read(path: str | Path | bytes, config: ReadConfig = ReadConfig()) -> Motion:
         )
     if config.up == "y" and looks_z_up(raw, world.median(0).values):
         warn(f"{file.path}: the feet are at the bottom along Z, so this file looks Z-up; read it with --up z")
-    unit = guess_unit(size)[0] if config.metres_per_unit is None else _checked_unit(config.metres_per_unit)
+    unit = guess_unit(size)[0] if config.metres_per_unit is None else config.metres_per_unit
     skeleton = replace(raw, offsets=_triples(file.offsets * unit))
     rotations, positions = rotations.float(), (positions * unit).float()
     motion = Motion(
@@ -76,12 +73,6 @@ def guess_unit(size: float) -> tuple[float, str]:
     if size < 55:
         return CMU_UNIT, "CMU units"
     return (0.01, "centimetres") if size < 1000 else (0.001, "millimetres")
-
-
-def _checked_unit(unit: float) -> float:
-    if not 1e-9 <= unit <= 1e9:
-        raise MotifError(f"unit {unit}; expected metres per unit of length, e.g. 0.01 for centimetres")
-    return unit
 
 
 def _triples(rows: np.ndarray) -> tuple[tuple[float, float, float], ...]:
@@ -154,7 +145,8 @@ def write(
         unit: metres per unit of length in the file; that of the file it came from if not given.
         channels: per joint its channels in order. A joint that moves in ways they cannot hold gets what it needs.
     """
-    unit = _checked_unit(motion.file_format.unit if unit is None else unit)
+    unit = motion.file_format.unit if unit is None else unit
+    ReadConfig(unit=unit)  # checks it
     for what, values in (("rotation", motion.rotations), ("position", motion.positions)):
         if not bool(values.isfinite().all()):
             frame, joint = (~values.isfinite()).any(-1).nonzero()[0].tolist()
