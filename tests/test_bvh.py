@@ -408,6 +408,14 @@ def test_units_are_guessed_from_the_size_of_the_body(size, unit, words):
     assert bvh.guess_unit(size) == (unit, words)
 
 
+def test_fps_resamples_the_frames():
+    plain = bvh.read(PLAIN)
+    slow = bvh.read(PLAIN, ReadConfig(fps=17.0))
+    assert slow.frame_time == 1 / 17
+    assert torch.equal(slow.rotations, plain.resample(17.0).rotations)
+    assert torch.equal(slow.positions, plain.resample(17.0).positions)
+
+
 def test_units_scale_lengths_and_come_back(tmp_path):
     metres, plain = bvh.read(PLAIN, ReadConfig(unit=1.0)), bvh.read(PLAIN)
     assert plain.file_format.unit == 0.01

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -147,6 +149,29 @@ def test_weights_turn_channels_into_metres():
         features.channel_weights({"uper": 1.0})
 
 
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_nothing_is_mixed_from_two_devices(name):
+    motion = SPELLINGS[name]()
+    features = Features.of([motion])
+    there = replace(motion, rotations=motion.rotations.to("meta"), positions=motion.positions.to("meta"))
+    x = features.encode(there)
+    assert x.device.type == "meta"
+    assert all(t.device.type == "meta" for t in features.decode(x.expand(2, -1, -1), 1 / 30, Start(1.0, 0.0, 2.0)))
+    assert there.heading().device.type == there.resample(24).rotations.device.type == "meta"
+
+
+def test_decoding_trains_after_inference():
+    motion = walk(tree(), 20, 30, 0)
+    features = Features.of([motion])
+    with torch.inference_mode():
+        x = features.encode(motion)
+        features.decode(x, 1 / 30)
+    x = x.clone().requires_grad_()
+    motion.skeleton.fk(*features.decode(x, 1 / 30))[1].square().sum().backward()
+    assert x.grad is not None
+    assert bool(x.grad.isfinite().all())
+
+
 def test_rigs_must_be_one():
     with pytest.raises(MotifError, match="not the same rig"):
         Features.of([walk(tree(), 30, 30, 0), walk(RIGS["star"](), 30, 30, 0)])
@@ -173,6 +198,19 @@ def test_paper_layout_is_the_papers():
     assert float(x[:, 171:].abs().max()) == 0
     back = paper.decode(x, float(path[0, 0]), float(path[0, 2]))
     assert torch.allclose(back.world()[1], motion.world()[1][:, :24], atol=1e-4)
+
+
+def test_the_papers_pose_stays_on_its_device_and_comes_back_to_the_whole_rig():
+    motion = walk(mixamo(), 50, 30, 0)
+    paper = PaperFeatures.of(motion.skeleton)
+    x = paper.encode(motion)
+    there = replace(motion, rotations=motion.rotations.to("meta"), positions=motion.positions.to("meta"))
+    assert all(t.device.type == "meta" for t in paper.pose(paper.encode(there)))
+    assert paper.contact_labels(x).shape == (50, 4)
+    whole = paper.expand(*paper.pose(x), like=motion)
+    assert whole.skeleton is motion.skeleton
+    assert torch.allclose(whole.rotations[:, :24].abs(), motion.rotations[:, :24].abs(), atol=1e-4)
+    assert torch.equal(whole.rotations[:, 24:], motion.rotations[:1, 24:].expand(50, -1, -1))
 
 
 def test_paper_layout_refuses_other_rigs():

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import struct
 import warnings
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from motif import rotation
+from motif import io, rotation
 from motif.errors import MotifError, MotifWarning
 from motif.io import ReadConfig, glb
 
@@ -192,6 +193,22 @@ def test_joints_times_and_places(tmp_path):
     assert len(glb.read(path, ReadConfig(fps=10))) == 11
 
 
+def test_fps_samples_the_keys_themselves(tmp_path):
+    scene, times = Scene(arm(), [1, 2, 3]), np.arange(121) / 120
+    half = np.sin(2 * math.pi * 12 * times) / 4  # an elbow that swings twelve times a second
+    turns = np.stack((0 * half, 0 * half, np.sin(half), np.cos(half)), 1)
+    path = scene.clip("c", (2, "rotation", times, turns)).save(tmp_path / "a.glb")
+    fast = io.load(path, ReadConfig(fps=120))
+    assert len(fast) == 121
+    assert fast.frame_time == 1 / 120
+    assert_same_places(path, "c", list(range(0, 121, 3)), fast)
+    plain = io.load(path)
+    assert torch.equal(plain.rotations, io.load(path, ReadConfig(fps=30)).rotations)
+    assert torch.allclose(fast.select(torch.arange(0, 121, 4)).rotations, plain.rotations, atol=1e-6)
+    lost = rotation.geodesic(plain.resample(120).rotations[:, 1], fast.rotations[:, 1])
+    assert math.degrees(float(lost.max())) > 10  # what frames at 30 Hz cannot tell
+
+
 def test_rest_pose_has_no_rotations(tmp_path):
     scene = Scene(arm(rotation=TURN["y"]), [1, 2, 3])
     scene.clip("rest", (1, "rotation", [0], [TURN["x"]]), (2, "rotation", [0], [TURN["z"]]))
@@ -364,7 +381,7 @@ def test_choosing_a_clip(tmp_path):
     assert len(glb.read(path, ReadConfig(clip="clip2"))) == 1
     refused(path, "no clip 'walk'; did you mean 'Walk'.*It has 4: Walk, Run", clip="walk")
     refused(path, "no clip 7", clip=7)
-    with pytest.raises(MotifError, match="frames a second"):
+    with pytest.raises(MotifError, match=r"fps|frames a second"):
         ReadConfig(fps=0)
 
 

@@ -5,7 +5,7 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 import torch
 
-from motif import rotation
+from motif import api, rotation
 from motif.errors import MotifError
 from motif.rig_guess import build, guess_pairs_and_contacts
 from motif.skeleton import Skeleton, strip_namespace
@@ -49,6 +49,16 @@ def test_fk_has_gradients():
     q = m.rotations.double().requires_grad_()
     p = m.positions.double().requires_grad_()
     assert torch.autograd.gradcheck(m.skeleton.fk, (q[:1], p[:1]))
+
+
+def test_fk_stays_on_its_device_and_trains_after_inference():
+    m = walk(quadruped(), 4, 30, 0)
+    assert all(t.device.type == "meta" for t in m.skeleton.fk(m.rotations.to("meta")))
+    with torch.inference_mode():
+        tree().fk(rotation.identity(24))
+    q = rotation.identity(24).requires_grad_()
+    tree().fk(q)[1].square().sum().backward()
+    assert q.grad is not None
 
 
 # --- pairs
@@ -180,6 +190,34 @@ def test_parts():
     assert s.names[s.limb_of(s.index("LeftToeBase"))] == "LeftUpLeg"
     assert s.limb_of(s.index("Neck")) == s.root
     assert {"limb:front_thigh_L", "limb:back_thigh_R"} <= set(quadruped().parts)
+
+
+def test_a_joint_and_a_limb_of_one_name():
+    s = tree()
+    assert s.select(["LeftShoulder"]) == (s.index("LeftShoulder"),)
+    limb = s.select(["limb:LeftShoulder"])
+    assert [s.names[j] for j in limb] == ["LeftShoulder", "LeftArm", "LeftForeArm", "LeftHand"]
+    assert s.select(["LeftShoulder", "limb:LeftShoulder"]) == limb
+    clip = api.demo_clip().skeleton  # its joint has an end site of its own nowhere, its limb nine joints
+    assert [clip.names[j] for j in clip.select(["LeftShoulder"])] == ["LeftShoulder"]
+    assert len(clip.select(["limb:LeftShoulder"])) == 9
+    with pytest.raises(MotifError, match="did you mean 'limb:LeftShoulder'"):
+        s.select(["limb:LeftSholder"])
+    with pytest.raises(MotifError, match="no joint 'limb:LeftHand'"):  # a limb is called by its first joint
+        s.select(["limb:LeftHand"])
+
+
+def test_limbs_with_a_namespace_and_joints_called_like_parts():
+    s = tree()
+    spaced = build([f"mixamorig:{n}" for n in s.names], s.parents, s.offsets)
+    assert "limb:LeftShoulder" in spaced.parts
+    assert spaced.select(["limb:LeftShoulder"]) == spaced.select(["limb:mixamorig:LeftShoulder"])
+    assert len(spaced.select(["limb:LeftShoulder"])) == 4
+    names = [{"Spine": "trunk", "Spine1": "all"}.get(n, n) for n in s.names]
+    odd = build(names, s.parents, s.offsets)
+    assert odd.select(["trunk"]) == (odd.index("trunk"),)
+    assert odd.select(["part:trunk"]) == s.select(["trunk"])
+    assert odd.select(["all"]) == tuple(range(24))
 
 
 def test_neighbours_count_bones():

@@ -7,6 +7,7 @@ so that they are right at every level of a pyramid.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 
 import torch
 from jaxtyping import Bool, Float
@@ -81,7 +82,7 @@ class Features:
             "positions": 3 * len(self.translating),
             "contacts": len(self.skeleton.contacts),
         }
-        ends = torch.tensor(list(widths.values())).cumsum(0).tolist()
+        ends = accumulate(widths.values())
         return {name: slice(end - width, end) for (name, width), end in zip(widths.items(), ends, strict=True)}
 
     @property
@@ -94,18 +95,8 @@ class Features:
         s, dt = self.skeleton, motion.frame_time
         world_q, world_p = s.fk(motion.rotations, motion.positions)
         root_q, root_p = world_q[:, s.root], world_p[:, s.root]
-        facing = heading(root_q, s, dt)
-        level = rotation.about("y", -facing)
-        step = rotation.rotate(level[:-1], root_p.diff(dim=0))[:, (0, 2)] / dt
-        turn = facing.diff()[:, None] / dt
-        first = slice(0, 1) if len(motion) > 1 else slice(0, 0)
-        velocity = torch.cat((step[first] if len(step) else step.new_zeros(1, 2), step))
-        turning = torch.cat((turn[first] if len(turn) else turn.new_zeros(1, 1), turn))
         columns = (
-            root_p[:, 1:2],
-            velocity,
-            turning,
-            rotation.to_sixd(rotation.mul(level, root_q)),
+            root_channels(root_q, root_p, heading(root_q, s, dt), dt),
             rotation.to_sixd(_pick(motion.rotations, self.rotating)).flatten(1),
             _pick(motion.positions, self.translating).flatten(1),
             contact.labels(world_p, s, dt).to(root_p),
@@ -121,17 +112,7 @@ class Features:
         self, x: Float[Tensor, "*b t d"], frame_time: float, start: Start = Start()
     ) -> tuple[Float[Tensor, "*b t"], Float[Tensor, "*b t 3"]]:
         """Return heading (radians) and root path (metres, world), in float64: velocities summed up from ``start``."""
-        at = self.slices
-        turn = x[..., at["root_turn"]][..., 0].double() * frame_time
-        turn[..., 0] = _scalar(start.heading, turn)
-        facing = turn.cumsum(-1)
-        flat = x[..., 1:, at["root_velocity"]].double() * frame_time
-        flat = torch.stack((flat[..., 0], torch.zeros_like(flat[..., 0]), flat[..., 1]), -1)
-        step = rotation.rotate(rotation.about("y", facing[..., :-1]), flat)
-        begin = [_scalar(v, turn).expand(turn.shape[:-1]) for v in (start.x, 0.0, start.z)]
-        path = torch.cat((torch.stack(begin, -1)[..., None, :], step), -2).cumsum(-2)
-        path[..., 1] = x[..., at["root_height"]][..., 0]
-        return facing, path
+        return root_path(x[..., : self.slices["root_tilt"].start], frame_time, start)
 
     def decode(
         self,
@@ -209,6 +190,34 @@ class Features:
         w[at["positions"]] = joint[list(self.translating)].repeat_interleave(3)
         w[at["contacts"]] = 0.03 * s.height
         return w
+
+
+# --- the root --------------------------------------------------------------------------------------------------------
+def root_channels(
+    q: Float[Tensor, "*b t 4"], p: Float[Tensor, "*b t 3"], facing: Float[Tensor, "*b t"], frame_time: float
+) -> Float[Tensor, "*b t 10"]:
+    """Return height, velocity (2), turn and tilt (6) of a root with this rotation, place and heading in the world."""
+    level = rotation.about("y", -facing)
+    step = rotation.rotate(level[..., :-1, :], p.diff(dim=-2))[..., ::2]
+    rates = torch.cat((step, facing.diff()[..., None]), -1) / frame_time
+    rates = torch.cat((rates[..., :1, :] if p.shape[-2] > 1 else torch.zeros_like(p), rates), -2)
+    return torch.cat((p[..., 1:2], rates, rotation.to_sixd(rotation.mul(level, q))), -1)
+
+
+def root_path(
+    x: Float[Tensor, "*b t 4"], frame_time: float, start: Start = Start()
+) -> tuple[Float[Tensor, "*b t"], Float[Tensor, "*b t 3"]]:
+    """Return heading (radians) and path (metres, world), in float64, of height, velocity and turn of a root."""
+    turn = x[..., 3].double() * frame_time
+    turn[..., 0] = _scalar(start.heading, turn)
+    facing = turn.cumsum(-1)
+    flat = x[..., 1:, 1:3].double() * frame_time
+    flat = torch.stack((flat[..., 0], torch.zeros_like(flat[..., 0]), flat[..., 1]), -1)
+    step = rotation.rotate(rotation.about("y", facing[..., :-1]), flat)
+    begin = [_scalar(v, turn).expand(turn.shape[:-1]) for v in (start.x, 0.0, start.z)]
+    path = torch.cat((torch.stack(begin, -1)[..., None, :], step), -2).cumsum(-2)
+    path[..., 1] = x[..., 0]
+    return facing, path
 
 
 def _set_root(

@@ -160,17 +160,14 @@ class Motion:
         after = (before + 1).clamp(max=len(self) - 1)
         t = (when - before).to(self.positions.dtype)
         q = rotation.slerp(self.rotations[before], self.rotations[after], t[:, None].expand(-1, len(self.skeleton)))
-        return replace(
-            self, rotations=q, positions=torch.lerp(self.positions[before], self.positions[after], t[:, None, None])
-        )
+        p = torch.lerp(self.positions[before], self.positions[after], t[:, None, None])
+        return replace(self, rotations=q, positions=p)
 
     def mirror(self) -> "Motion":
         """Return left and right exchanged, across the plane x = 0; refused on a rig without left/right pairs."""
         s = self.skeleton
         if not s.left:
-            raise MotifError(
-                f"{self.name!r} has no left/right pairs to mirror; name them with skeleton.with_pairs(...)"
-            )
+            raise MotifError(f"{self.name!r} has no left/right pairs to mirror; name them by skeleton.with_pairs(...)")
         partner = list(s.mirror)
         frames = _mirror_frames(s, self).to(self.positions)
         world_q, world_p = self.world()
@@ -220,8 +217,7 @@ class Motion:
             raise MotifError("nothing to concatenate; give at least one motion")
         whole = motions[0]
         for later in motions[1:]:
-            difference = whole.skeleton.rig_difference(later.skeleton)
-            if difference:
+            if difference := whole.skeleton.rig_difference(later.skeleton):
                 raise MotifError(f"cannot join {whole.name!r} and {later.name!r}: {difference}")
             if abs(later.frame_time / whole.frame_time - 1) > 1e-3:
                 raise MotifError(
@@ -240,7 +236,7 @@ def heading(world_q: Float[Tensor, "*b t 4"], skeleton: Skeleton, frame_time: fl
 
 
 def heading_from_rest(
-    world_q: Float[Tensor, "*b t 4"], rest: Float[Tensor, "*#b 4"], rest_heading: float | Tensor, frame_time: float
+    world_q: Float[Tensor, "*b t 4"], rest: Float[Tensor, "*r 4"], rest_heading: float | Tensor, frame_time: float
 ) -> Float[Tensor, "*b t"]:
     """Return the heading of root rotations, given that of the natural pose as a rotation and as an angle."""
     q = rotation.mul(world_q, rotation.inv(rest))
@@ -269,22 +265,16 @@ def _box_smooth(x: Float[Tensor, "*b t n"], radius: int) -> Float[Tensor, "*b t 
 # --- seams -----------------------------------------------------------------------------------------------------------
 def _append(whole: Motion, later: Motion, blend: float) -> Motion:
     """``later`` at the end of ``whole``, its first frame one step on from the last, the jump blended away."""
-    dt = whole.frame_time
     root = whole.skeleton.root
-    tail_p = whole.world()[1][:, root]
-    tail_h = whole.heading()
+    tail_p, tail_h = whole.world()[1][:, root], whole.heading()
     step_p = tail_p[-1] - tail_p[-2] if len(whole) > 1 else torch.zeros_like(tail_p[-1])
     step_h = float(tail_h[-1] - tail_h[-2]) if len(whole) > 1 else 0.0
     turned = later.transform(float(tail_h[-1]) + step_h - float(later.heading()[0]))
     gap = tail_p[-1] + step_p - turned.world()[1][0, root]
     placed = turned.transform(translation=(float(gap[0]), 0.0, float(gap[2])))
     bent = _inertialize(whole, placed, blend) if blend > 0 else placed
-    return replace(
-        whole,
-        rotations=torch.cat((whole.rotations, bent.rotations)),
-        positions=torch.cat((whole.positions, bent.positions)),
-        frame_time=dt,
-    )
+    rotations = torch.cat((whole.rotations, bent.rotations))
+    return replace(whole, rotations=rotations, positions=torch.cat((whole.positions, bent.positions)))
 
 
 def decay_weights(count: int, span: float) -> Float[Tensor, "n 3"]:
@@ -311,13 +301,9 @@ def _inertialize(before: Motion, after: Motion, seconds: float) -> Motion:
     offset, velocity = continue_from(before.positions, p[0], p[min(1, n - 1)])
     positions = p + weights[:, 0, None, None] * offset + weights[:, 1, None, None] * velocity
 
-    q = after.rotations
-    last = before.rotations[-1]
-    speed = (
-        rotation.log(rotation.mul(last, rotation.inv(before.rotations[-2])))
-        if len(before) > 1
-        else torch.zeros_like(p[0])
-    )
+    q, last, speed = after.rotations, before.rotations[-1], torch.zeros_like(p[0])
+    if len(before) > 1:
+        speed = rotation.log(rotation.mul(last, rotation.inv(before.rotations[-2])))
     here = rotation.log(rotation.mul(q[min(1, n - 1)], rotation.inv(q[0])))
     jump = rotation.log(rotation.mul(rotation.mul(rotation.exp(speed), last), rotation.inv(q[0])))
     bend = weights[:, 0, None, None] * jump + weights[:, 1, None, None] * (speed - here)

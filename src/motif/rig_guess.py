@@ -129,28 +129,21 @@ def _pairs_by_name(s: Skeleton) -> list[int] | None:
 
 def _pairs_by_shape(s: Skeleton) -> list[int]:
     """Siblings whose subtrees are mirror images across the plane x = const (or z = const) through their parent."""
-    pose, best = s.rest_positions, list(range(len(s)))
+    pose, best, near = s.rest_positions, list(range(len(s))), 0.03 * s.height
     for axis in (0, 2):
+        flip = torch.ones(3)
+        flip[axis] = -1
         mirror = list(range(len(s)))
         for parent, siblings in enumerate(s.children):
             spot = pose[list(siblings)] - pose[parent]
-            image = spot.clone()
-            image[:, axis] *= -1
-            near = (spot[:, None] - image).abs().amax(-1) < 0.03 * s.height  # before the dearer look at whole subtrees
+            alike = (spot[:, None] - spot * flip).abs().amax(-1) < near  # before the dearer look at whole subtrees
             below = [s.subtree(j) for j in siblings]
-            for i, k in near.triu(1).nonzero().tolist():
-                a, b = siblings[i], siblings[k]
-                if mirror[a] != a or mirror[b] != b:
+            for here, there in ((below[i], below[k]) for i, k in alike.triu(1).nonzero().tolist()):
+                if mirror[here[0]] != here[0] or mirror[there[0]] != there[0] or len(here) != len(there):
                     continue
-                here, there = below[i], below[k]
-                if len(here) != len(there):
-                    continue
-                gap = pose[list(here)] - pose[parent]
-                other = pose[list(there)] - pose[parent]
-                flipped = other.clone()
-                flipped[:, axis] *= -1
-                apart = float((gap - other)[:, axis].abs().max())
-                if float((gap - flipped).abs().max()) < 0.03 * s.height and apart > 0.01 * s.height:
+                one, other = pose[list(here)] - pose[parent], pose[list(there)] - pose[parent]
+                apart = float((one - other)[:, axis].abs().max())
+                if float((one - other * flip).abs().max()) < near and apart > 0.01 * s.height:
                     for m, n in zip(here, there, strict=True):
                         mirror[m], mirror[n] = n, m
         if sum(m != j for j, m in enumerate(mirror)) > sum(m != j for j, m in enumerate(best)):
@@ -196,9 +189,8 @@ def looks_z_up(s: Skeleton, pose: Float[Tensor, "j 3"]) -> bool:
 
 
 def _sole(s: Skeleton, ankle: int, candidates: list[int]) -> list[int]:
-    """An ankle and what it stands on: at most two more joints, on the way to the tip that is farthest from it."""
+    """An ankle and what it stands on: at most two more joints, towards the tip that is farthest from it."""
     if any(k in candidates for k in s.ancestors(ankle)[1:]):
         return []
     far = max(candidates, key=lambda j: float(s.hops[ankle, j]) if ankle in s.ancestors(j) else -1.0)
-    way = [j for j in reversed(s.ancestors(far)) if j in candidates and ankle in s.ancestors(j)]
-    return way[:3]
+    return [j for j in reversed(s.ancestors(far)) if j in candidates and ankle in s.ancestors(j)][:3]

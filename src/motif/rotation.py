@@ -256,11 +256,7 @@ def _wrap(angle: Tensor) -> Tensor:
 def geodesic(a: Float[Tensor, "*#b 4"], b: Float[Tensor, "*#b 4"]) -> Float[Tensor, "*b"]:
     """Return the angle between two rotations, in [0, pi]; q and -q are the same rotation."""
     relative = mul(inv(a), b)
-    return 2 * torch.atan2(length(relative[..., 1:]), _abs(relative[..., 0]))
-
-
-def _abs(x: Tensor) -> Tensor:
-    return torch.where(x < 0, -x, x)
+    return 2 * torch.atan2(length(relative[..., 1:]), relative[..., 0].abs())
 
 
 def slerp(a: Float[Tensor, "*#b 4"], b: Float[Tensor, "*#b 4"], t: Float[Tensor, "*#b"]) -> Float[Tensor, "*b 4"]:

@@ -1,11 +1,9 @@
 """Skeleton: any rig as one frozen value, and forward kinematics batched by tree depth.
 
-A rig is data, never a class: joint names, parents, rest offsets, and what :mod:`motif.rig_guess` finds out about it
-(the joint that carries the body, ground contacts, left/right pairs). Everything found is a plain field, so a user who
-knows better replaces it: ``skeleton.with_contacts(["LeftToe", "RightToe"])``.
+A rig is data, never a class: joint names, parents, rest offsets, and what :mod:`motif.rig_guess` finds out about it.
+All of that are plain fields, so a user who knows better replaces them: ``skeleton.with_contacts(["LeftToe"])``.
 
-End sites (the tips of the last bones, which carry no channels in BVH) are ordinary joints here with ``end[j]`` set, so
-that kinematics, contacts and drawing need no special case.
+End sites (the tips of the last bones, which carry no channels in BVH) are ordinary joints here with ``end[j]`` set.
 """
 
 import difflib
@@ -219,7 +217,7 @@ class Skeleton:
     @functools.cached_property
     def rest_positions(self) -> Float[Tensor, "j 3"]:
         """World positions of the natural pose, metres, joint 0 at its offset."""
-        return self.fk(torch.tensor(self.rest))[1]
+        return self.fk(self.rest_tensor())[1]
 
     @functools.cached_property
     def height(self) -> float:
@@ -228,9 +226,8 @@ class Skeleton:
         Every tolerance in motif is a share of it.
         """
         pose = self.rest_positions
-        body = self.subtree(self.root)
+        body = list(self.subtree(self.root))
         for joints in ([j for j in body if not self.end[j]], body):
-            joints = list(joints)
             extent = float((pose[joints].amax(0) - pose[joints].amin(0)).max())
             if extent > 1e-6:
                 return extent
