@@ -11,7 +11,9 @@ from PIL import Image
 from motif import rotation, view
 from motif.errors import MotifError
 from motif.motion import Motion
-from motif.skeleton import MIXAMO_24, Skeleton, build
+from motif.paper_features import MIXAMO_24
+from motif.rig_guess import build
+from motif.skeleton import Skeleton
 from motif.view import ShowConfig, animation, draw
 
 BIPED = {
@@ -141,7 +143,7 @@ def test_sides_have_their_colours(tmp_path):
 
 def test_view_is_a_rotation_and_a_walk_goes_right():
     for turn in (0.0, 1.0, 2.5, -2.0):
-        motion = biped().place(turn)
+        motion = biped().transform(turn)
         take = draw.figures([motion])[0]
         assert np.allclose(take.axes @ take.axes.T, np.eye(3), atol=1e-9)
         path = (take.world[-1, 0] - take.world[0, 0]) @ take.axes.T
@@ -152,7 +154,7 @@ def test_view_is_a_rotation_and_a_walk_goes_right():
 def test_the_picture_does_not_depend_on_place_and_turn(tmp_path):
     motion = biped(name="a")
     first = view.contact_sheet([motion], tmp_path / "a.png").read_bytes()
-    moved = view.contact_sheet([motion.place(0.7, (30.0, 5.0, -20.0))], tmp_path / "b.png")
+    moved = view.contact_sheet([motion.transform(0.7, (30.0, 5.0, -20.0))], tmp_path / "b.png")
     one, two = (np.asarray(Image.open(p).convert("L")).astype(int) for p in (tmp_path / "a.png", moved))
     assert one.shape == two.shape
     assert (np.abs(one - two) > 60).mean() < 0.002
@@ -184,7 +186,7 @@ def test_gif_plays_at_true_speed(fps, seconds, tmp_path):
 
 
 def test_gif_of_a_still_body_keeps_its_length(tmp_path):
-    still = chain(2, (0.0, 1.0, 0.0)).take(torch.zeros(60, dtype=torch.long))
+    still = chain(2, (0.0, 1.0, 0.0)).select(torch.zeros(60, dtype=torch.long))
     assert sum(durations(view.animate([still], tmp_path / "a.gif", ShowConfig(size=64)))) == 2000
 
 

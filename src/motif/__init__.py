@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .motion import Motion, Pose
     from .skeleton import Skeleton
 
-__all__ = ["Constraint", "CrowdConfig", "Edit", "Model", "Motion", "MotifError", "MotifWarning", "Pose", "ReadConfig"]
+__all__ = ["Constraint", "CrowdConfig", "Edit", "Model", "MotifError", "MotifWarning", "Motion", "Pose", "ReadConfig"]
 __all__ += ["SampleConfig", "ShowConfig", "Skeleton", "TrainConfig", "Trajectory", "demo_clip", "fit", "info", "load"]
 __all__ += ["report", "save", "score", "show", "vary"]
 __version__ = "0.1.0"

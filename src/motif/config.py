@@ -4,7 +4,7 @@ Field docstrings are the command line's help, so nothing heavy may be imported h
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from .errors import MotifError
@@ -20,23 +20,29 @@ class ReadConfig:
     unit: float | str | None = None
     """Unit of a BVH file: m, cm, mm, in, cmu, or metres per unit; guessed from the size of the body if not given."""
     root_offset: Literal["replace", "add"] = "replace"
-    """Whether the root's position channels replace its OFFSET or are added to it (BVH)."""
+    """BVH only: whether the root's position channels replace its OFFSET (as Blender) or add to it (as three.js)."""
     up: Literal["y", "z"] = "y"
-    """Axis that points up in the file (BVH)."""
+    """BVH only: the axis that points up in the file; a Z-up clip is turned to stand along Y."""
     clip: int | str | None = None
-    """Which animation of a glTF file: its name or number; the longest if not given."""
+    """glTF only: which of the file's animations, by name or number; the longest if not given."""
     fps: float | None = None
-    """Resample to this rate; the file's own if not given."""
+    """Frames a second: glTF keys are sampled at it (30 if not given), BVH frames are resampled to it."""
 
     def __post_init__(self):
         if isinstance(self.unit, str) and self.unit not in UNITS:
             raise MotifError(
                 f"unit is {self.unit!r}; expected one of {', '.join(UNITS)}, or metres per unit such as 0.01"
             )
-        if not isinstance(self.unit, str | None) and not 0 < self.unit < math.inf:
-            raise MotifError(f"unit is {self.unit}; give metres per unit, a positive number such as 0.01")
+        if not isinstance(self.unit, str | None) and not 1e-9 <= self.unit <= 1e9:
+            raise MotifError(f"unit {self.unit}; expected metres per unit of length, e.g. 0.01 for centimetres")
+        if self.root_offset not in ("replace", "add"):
+            raise MotifError(
+                f"root offset {self.root_offset!r}; expected 'replace' (as Blender) or 'add' (as three.js)"
+            )
+        if self.up not in ("y", "z"):
+            raise MotifError(f"up {self.up!r}; expected 'y' or 'z'")
         if self.fps is not None and not 0 < self.fps < math.inf:
-            raise MotifError(f"fps is {self.fps}; give a positive number of frames a second")
+            raise MotifError(f"cannot read at {self.fps} frames a second; give a positive number")
 
     @property
     def metres_per_unit(self) -> float | None:
@@ -65,40 +71,55 @@ class SampleConfig:
     @property
     def given(self) -> dict[str, float]:
         """The numbers that are not None."""
-        return {k: v for k, v in vars(self).items() if k != "foot_lock" and v is not None}
+        return {k: v for k in ("variety", "tempo", "completeness") if (v := getattr(self, k)) is not None}
 
-    def fill(self, defaults: "SampleConfig") -> "SampleConfig":
-        """Return this configuration with ``defaults`` where nothing is given."""
-        return replace(defaults, foot_lock=self.foot_lock, **self.given)
+    def resolve(self, defaults: "SampleConfig") -> tuple[float, float, float]:
+        """Return variety, tempo and completeness, those of ``defaults`` where nothing is given."""
+        values = defaults.given | self.given
+        return values["variety"], values["tempo"], values["completeness"]
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How a run is run; no field changes what is learned, but for ``precision`` in its last digits."""
+    """How a run is run. No field changes what is learned but ``precision``, in its last digits; a batch in parts
+    (several processes, ``accumulate``) draws other noise for its losses.
+    """
 
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """bf16 is faster on some processors; auto measures both on the first update and takes the faster one."""
-    save_every: float = 20.0
-    """Seconds between checkpoints."""
-    ema: float = 0.999
-    """Decay of the average; less in the first steps, (1 + n) / (10 + n)."""
+    """bf16 keeps parameters in fp32; auto takes it where the hardware computes in it (CUDA, or a CPU with AMX)."""
     device: str = "auto"
-    """Where losses and steps are computed, as torch spells it; auto is an NVIDIA GPU if there is one."""
+    """As torch spells it; auto is an NVIDIA GPU if there is one. On the CPU a run that was stopped ends bit for bit as
+    the whole one."""
+    parallel: Literal["auto", "none", "ddp", "fsdp"] = "auto"
+    """How the processes of torchrun share the work; auto is ddp."""
+    accumulate: int = 1
+    """Parts that each process draws and computes its share of a batch in, one after the other."""
+    prefetch: int | None = None
+    """Batches drawn ahead in a thread; None: 2 on a GPU, 0 on the CPU."""
+    compile: bool = False
+    """Whether modules are compiled (torch.compile); not for losses with gradient penalties."""
+    save_every: float = 20.0
+    """Seconds between checkpoints at least; more where they are slow."""
+
+    def __post_init__(self):
+        if self.accumulate < 1 or (self.prefetch or 0) < 0:
+            raise MotifError(f"accumulate is {self.accumulate}, prefetch {self.prefetch}; give at least 1 and 0")
 
 
 @dataclass(frozen=True)
-class CrowdConfig:
-    """How a crowd stands."""
+class CrowdConfig(SampleConfig):
+    """How a crowd is made: as takes are sampled, and how its members differ in speed and stand."""
 
     spread: float = 0.1
-    """Each is up to this fraction faster or slower than the clip; as it is where an edit asks for anything."""
+    """Each member is up to this fraction faster or slower than the clip; as it is where an edit asks for anything."""
     gap: float = 0.1
     """Metres left between any two bodies at least."""
 
     def __post_init__(self):
+        SampleConfig.__post_init__(self)
         if not 0 <= self.spread < 1:
             raise MotifError(f"spread is {self.spread}; give a fraction from 0 to below 1")
-        if not 0 <= self.gap < math.inf:
+        if not (0 <= self.gap < math.inf):
             raise MotifError(f"gap is {self.gap}; give metres, at least 0")
 
 

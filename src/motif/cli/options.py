@@ -221,5 +221,5 @@ def load_clips(paths: Sequence[Path], read: ReadConfig | None, quiet: bool = Fal
     motions = [load(path, read) for path in files]
     for path, motion in zip(files, motions if not quiet else ()):
         length = f"{len(motion)} frames at {motion.fps:g} fps, {motion.seconds:.1f} s"
-        note(f"{path.name}: {length}, {unit_words(motion.style.unit, read.unit is not None, path)}")
+        note(f"{path.name}: {length}, {unit_words(motion.file_format.unit, read.unit is not None, path)}")
     return motions

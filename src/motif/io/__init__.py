@@ -2,19 +2,19 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ..config import ReadConfig
 from ..errors import MotifError
 from ..motion import Motion
 
+__all__ = ["READS", "WRITES", "ReadConfig", "load", "save"]
+
 READS = (".bvh", ".glb", ".gltf")
 WRITES = (".bvh",)
 
 
-def load(path: str | Path, config: ReadConfig = ReadConfig(), **old: Any) -> Motion:
-    """Read a motion file."""
-    config = ReadConfig(**old) if old else config
+def load(path: str | Path, config: ReadConfig = ReadConfig()) -> Motion:
+    """Read a motion file: ``.bvh``, ``.glb`` or ``.gltf``."""
     suffix = Path(path).suffix.lower()
     if suffix == ".bvh":
         if config.clip is not None:
@@ -23,18 +23,16 @@ def load(path: str | Path, config: ReadConfig = ReadConfig(), **old: Any) -> Mot
             )
         from . import bvh
 
-        motion = bvh.read(path, unit=config.metres_per_unit, root_offset=config.root_offset, up=config.up)
-    elif suffix in READS:
+        return bvh.read(path, config)
+    if suffix in READS:
         if config.unit is not None or config.root_offset != "replace" or config.up != "y":
             raise MotifError(f"{path}: glTF is in metres, Y-up and has no OFFSET; leave out unit, root offset and up")
         from . import glb
 
-        motion = glb.read(path, clip=config.clip)
-    else:
-        raise MotifError(
-            f"{path}: motif cannot read {_spell(suffix)}; it reads {', '.join(READS)}: convert the clip to one of them"
-        )
-    return motion if config.fps is None else motion.resample(config.fps)
+        return glb.read(path, config)
+    raise MotifError(
+        f"{path}: motif cannot read {_spell(suffix)}; it reads {', '.join(READS)}: convert the clip to one of them"
+    )
 
 
 def save(

@@ -71,7 +71,7 @@ def _figure(motion: Motion, name: str) -> Figure:
     colours = [TRUNK] * len(s)
     for j in body[1:]:
         colours[j] = colours[s.parents[j]] if s.mirror[j] == j else LEFT if j in s.left else RIGHT
-    widths = [(0.026 if colours[j] == TRUNK else 0.021) / (1 + (s.reach[p] < 0.12 * s.height)) for p, j in bones]
+    widths = [(0.026 if colours[j] == TRUNK else 0.021) / (1 + (s.chain_length[p] < 0.12 * s.height)) for p, j in bones]
     axes = _camera_axes(
         motion, world[:, list(body)], heading(rotations[:, s.root], s, motion.frame_time).double().numpy()
     )
@@ -127,7 +127,7 @@ def _camera_axes(
 
 def shared_scales(drawn: Sequence[Figure], scales: Sequence[float]) -> list[float]:
     """Return the smallest scale among figures of one rig for each of them, so that they can be compared."""
-    same = [[a is b or a.motion.skeleton.same_rig(b.motion.skeleton) is None for b in drawn] for a in drawn]
+    same = [[a is b or a.motion.skeleton.rig_difference(b.motion.skeleton) is None for b in drawn] for a in drawn]
     return [min(itertools.compress(scales, row)) for row in same]
 
 
