@@ -122,9 +122,8 @@ def _shepperd(m: Sequence[Tensor]) -> Float[Tensor, "*b 4"]:
     ww, xx, yy, zz = 1 + a + b + c, 1 + a - b - c, 1 - a + b - c, 1 - a - b + c
     wx, wy, wz = zy - yz, xz - zx, yx - xy
     byx, bxz, bzy = yx + xy, xz + zx, zy + yz
-    w_is = (ww >= xx) & (ww >= yy) & (ww >= zz)
-    x_is = (xx >= yy) & (xx >= zz)
-    y_is = yy >= zz
+    most = torch.maximum(yy, zz)
+    w_is, x_is, y_is = ww >= torch.maximum(xx, most), xx >= most, yy >= zz
 
     def chosen(if_w: Tensor, if_x: Tensor, if_y: Tensor, if_z: Tensor) -> Tensor:
         return torch.where(w_is, if_w, torch.where(x_is, if_x, torch.where(y_is, if_y, if_z)))
