@@ -18,7 +18,7 @@ from common import options, table
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import reference
 from motif.errors import MotifError
-from motif.io import bvh
+from motif.io import ReadConfig, bvh
 
 LIMIT = 1e-4
 UNITS = {1.0: "m", bvh.CMU_UNIT: "CMU", 0.01: "cm", 0.001: "mm"}
@@ -38,7 +38,7 @@ def check(path: Path, out: Path, tally: collections.Counter) -> Iterator[str]:
             return
         bvh.write(motion, out)
         s, style = motion.skeleton, motion.file_format
-        again = bvh.read(out, unit=style.unit)
+        again = bvh.read(out, ReadConfig(unit=style.unit))
     yield from (f"warned: {w.message}" for w in caught)
     source, written = reference.load(path), reference.positions(reference.load(out))
     truth, height = reference.positions(source), s.height / style.unit

@@ -14,8 +14,7 @@ from motif.edit import Constraint, Edit
 from motif.errors import MotifError
 from motif.nets.clip_flow import FlowNet
 from motif.nets.sinmdm import QnA, SinQna, SinUnet
-from motif.nn.conv import receptive_field
-from motif.nn.time import timestep_embedding
+from motif.nn.layers import PcaProjection, receptive_field, timestep_embedding
 from motif.recipes.clip_flow import ClipFlow, flow_loss, sample_euler
 from motif.recipes.sinmdm import RECIPES, SinMdm, cosine_alphas_cumprod, denoising_loss, sample_ddpm
 from motif.train.optim import lr_factor
@@ -28,6 +27,10 @@ def test_the_networks_have_the_published_size(net, count, millions):
     found = sum(p.numel() for p in net(174).parameters())
     assert found == count
     assert round(found / 1e6, 2) == millions
+
+
+def projection(features, components):
+    return PcaProjection(torch.ones(features), torch.zeros(features), torch.eye(features)[:, :components], 1.0)
 
 
 def woken(net):
@@ -50,7 +53,7 @@ def test_the_networks_see_as_far_as_published(net, field):
 
 
 def test_the_flow_sees_as_far_as_it_says():
-    net = woken(FlowNet(40, 6, 16, (1, 2, 4)))
+    net = woken(FlowNet(projection(40, 6), 16, (1, 2, 4)))
     x = torch.randn(1, 41, 6, dtype=torch.float64, requires_grad=True)
     (slope,) = torch.autograd.grad(net(x, torch.tensor([0.5]).double())[0, 20].sum(), x)
     seen = (slope.abs().sum((0, 2)) > 0).nonzero()[:, 0].tolist()
@@ -166,7 +169,7 @@ def test_the_schedule_of_the_learning_rate_is_the_published_one(clips):
 
 # --- clip-flow -------------------------------------------------------------------------------------------------------
 def test_the_flow_loss_and_the_sampler_are_their_definitions():
-    net = FlowNet(10, 3, 8, (1, 2))
+    net = FlowNet(projection(10, 3), 8, (1, 2))
     nn.init.normal_(net.out_proj.weight)
     random = torch.Generator().manual_seed(0)
     motion, noise = torch.randn(2, 9, 3, generator=random), torch.randn(2, 9, 3, generator=random)

@@ -11,7 +11,7 @@ from motif.data.domain import Domain
 from motif.edit import Edit
 from motif.errors import MotifError
 from motif.nets.ganimator import GanimatorNet, adjacency
-from motif.nn.conv import conv_stack, receptive_field
+from motif.nn.layers import conv_stack, receptive_field
 from motif.paper_features import MIXAMO_24, PaperFeatures
 from motif.recipes.ganimator import RECIPES, Ganimator, Losses, contact_loss, step
 from rigs import RIGS, walk

@@ -223,7 +223,7 @@ def test_a_state_can_be_kept_and_stepped_twice(name, clip):
             assert torch.equal(pose.positions, expected.positions)
     streamed = itertools.islice(model.stream(5), 220)
     assert all(torch.equal(a.rotations, b.rotations) for a, b in zip(streamed, poses, strict=True))
-    with pytest.raises(MotifError, match=f"{name} takes no control"):
+    with pytest.raises(MotifError, match="takes no control"):
         model.step(model.start(5), control=(1.0, 0.0))
 
 

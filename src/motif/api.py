@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -85,7 +85,7 @@ class Model:
             config: how the takes are made.
             progress: called with the fraction done.
         """
-        return self._sample(_request(n, seconds, seed, edit, config, progress))
+        return self._sample(Request(_edit(edit, seconds), n, seed, config, progress))
 
     def _sample(self, request: Request) -> list[Motion]:
         registry.check_supported(self.name, self.recipe, request.edit, request.config)
@@ -102,24 +102,14 @@ class Model:
     ) -> list[Motion]:
         """Sample ``n`` new takes that stand side by side: no two bodies touch at any frame (:mod:`motif.crowd`).
 
-        Args:
-            n: how many.
-            seconds: length of each.
-            seed: same seed, same crowd.
-            edit: what each take is asked; trajectories and constraints are turned and shifted with it, in one piece.
-            config: speeds and distances.
-            progress: called with the fraction done.
+        Arguments are those of :meth:`sample`. Trajectories and constraints of ``edit`` are turned and shifted with
+        their take, in one piece.
         """
-        request = _request(n, seconds, seed, edit, config, progress)
+        request = Request(_edit(edit, seconds), n, seed, config, progress)
         return crowd.crowd(self._sample, request, self.domain.frame_time, self.domain.seconds, config)
 
     def start(self, seed: int = 0, config: SampleConfig = SampleConfig()) -> Any:
-        """Return the state that an endless take begins with, for :meth:`step`.
-
-        Args:
-            seed: same seed, same poses.
-            config: how the take is made.
-        """
+        """Return the state that an endless take begins with, for :meth:`step`; same seed, same poses."""
         if not isinstance(self.recipe, Streaming):
             raise MotifError(f"{self.name} cannot stream; clip-match, clip-gan and clip-flow can")
         registry.check_supported(self.name, self.recipe, Edit(), config)
@@ -130,18 +120,13 @@ class Model:
 
         A state can be kept and stepped again, with the same result. ``control`` steers recipes that can be steered.
         """
-        assert isinstance(self.recipe, Streaming)
-        return self.recipe.step(state, control)
+        return cast(Streaming, self.recipe).step(state, control)
 
     def stream(self, seed: int = 0, config: SampleConfig = SampleConfig()) -> Iterator[Pose]:
         """Return the poses of one endless take, one after the other at the clips' rate, for games and installations.
 
         They are made in blocks of about three seconds, the first a short one, each while the one before is played: who
-        asks for no more than the clips' rate does not wait. Memory does not grow.
-
-        Args:
-            seed: same seed, same poses.
-            config: how the take is made.
+        asks for no more than the clips' rate does not wait. Memory does not grow. Same seed, same poses.
         """
 
         def poses(state: Any) -> Iterator[Pose]:
@@ -168,16 +153,9 @@ class Model:
         return Model(file.recipe, recipe, file.domain, prepared, net, file.seed, file.precision)
 
 
-def _request(
-    n: int,
-    seconds: float | None,
-    seed: int,
-    edit: Edit | None,
-    config: SampleConfig,
-    progress: Callable[[float], None] = lambda fraction: None,
-) -> Request:
-    request = Request(Edit() if edit is None else edit, n, seed, config, progress)
-    return request if seconds is None else replace(request, edit=replace(request.edit, seconds=seconds))
+def _edit(edit: Edit | None, seconds: float | None) -> Edit:
+    edit = Edit() if edit is None else edit
+    return replace(edit, seconds=seconds) if seconds is not None and isinstance(edit, Edit) else edit
 
 
 def check_request(
@@ -194,7 +172,7 @@ def check_request(
         MotifError: for a number of takes, an edit, a length or a parameter that the recipe cannot meet for these clips.
     """
     name, recipe = registry.resolve(recipe)
-    domain, edit = Domain.of(_several(clips)), _request(n, seconds, 0, edit, config).edit
+    domain, edit = Domain.of(_several(clips)), Request(_edit(edit, seconds), n).edit
     registry.check_supported(name, recipe, edit, config)
     timed = edit.seconds is not None or (edit.trajectory is not None and edit.trajectory.times is not None)
     if not timed and (edit.constraints or edit.clip_weights):  # they must fit into a length that the clips decide

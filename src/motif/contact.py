@@ -55,11 +55,7 @@ def labels(
 ) -> Bool[Tensor, "*b t c"]:
     """Return where contact joints stand: slow and low, for at least ``SHORTEST`` seconds.
 
-    Args:
-        world: world positions in metres.
-        skeleton: the rig; C is the number of its contact joints.
-        frame_time: seconds a frame.
-        level: resting levels (:func:`floors`) of a clip that ``world`` is judged by; its own if not given.
+    ``level`` are the resting levels (:func:`floors`) of a clip that ``world`` is judged by; its own if not given.
     """
     if not skeleton.contacts:
         return world.new_zeros(*world.shape[:-2], 0, dtype=torch.bool)

@@ -73,9 +73,7 @@ class Trajectory:
         except (TypeError, ValueError):
             points = torch.zeros(0)
         if points.ndim != 2 or points.shape[1] != 2 or len(points) < 2 or not bool(points.isfinite().all()):
-            raise MotifError(
-                f"Trajectory.points holds {_short(self.points)}; give at least two points of finite x and z"
-            )
+            raise MotifError(f"Trajectory.points holds {_short(self.points)}; give at least two points of finite x, z")
         for name in ("times", "facing"):
             given = getattr(self, name)
             if given is not None and (len(given) != len(self.points) or not all(map(math.isfinite, given))):
@@ -122,9 +120,8 @@ class Edit:
             if not isinstance(given, tuple) or not all(isinstance(one, kind) for one in given):
                 raise MotifError(f"Edit.{name} holds {_short(given)}; give a tuple of {kind.__name__}s")
         if self.trajectory is not None and not isinstance(self.trajectory, Trajectory):
-            raise MotifError(
-                f"Edit.trajectory is {_short(self.trajectory)}; give a Trajectory, as in Trajectory(((0, 0), (3, 0)))"
-            )
+            given = _short(self.trajectory)
+            raise MotifError(f"Edit.trajectory is {given}; give a Trajectory, as in Trajectory(((0, 0), (3, 0)))")
 
     # --- common requests
     @staticmethod
@@ -134,12 +131,9 @@ class Edit:
             raise MotifError(f"Edit.keep: frames is {frames!r}; give a slice of all frames, as in slice(30, 90)")
         span = range(len(motion))[frames or slice(None)]
         if not span:
-            raise MotifError(
-                f"Edit.keep: frames {frames} leave none of the {len(motion)} of {motion.name!r}; widen the slice"
-            )
+            raise MotifError(f"Edit.keep: frames {frames} leave none of the {len(motion)} of {motion.name!r}; widen it")
         names = ("all",) if joints is None else (joints,) if isinstance(joints, str) else tuple(joints)
-        piece = Constraint(motion.crop(span.start, span.stop), names, span.start)
-        return Edit(motion.seconds, constraints=(piece,))
+        return Edit(motion.seconds, constraints=(Constraint(motion.crop(span.start, span.stop), names, span.start),))
 
     @staticmethod
     def inpaint(motion: Motion, begin: float, end: float) -> "Edit":
@@ -147,9 +141,9 @@ class Edit:
         inside = 0 <= begin < end <= motion.seconds + motion.frame_time  # not for NaN
         first, last = (min(round(t / motion.frame_time), len(motion)) for t in ((begin, end) if inside else (0, 0)))
         if first >= last or last - first == len(motion):
+            lasts = f"{motion.name!r}, which lasts {motion.seconds:.2f} s"
             raise MotifError(
-                f"Edit.inpaint: {begin:g} to {end:g} s of {motion.name!r}, which lasts {motion.seconds:.2f} s; give a "
-                f"span that lies in it and leaves some of it"
+                f"Edit.inpaint: {begin:g} to {end:g} s of {lasts}; give a span in it that leaves some of it"
             )
         pieces = tuple(Constraint(motion.crop(a, b), start=a) for a, b in ((0, first), (last, len(motion))) if b > a)
         return Edit(motion.seconds, constraints=pieces)
@@ -169,9 +163,8 @@ class Edit:
         fit = all(0 <= t <= MAX_SECONDS for t in (before, after))
         start, stop = (round(t / motion.frame_time) if fit else 0 for t in (before, after))
         if start + stop < 1:
-            raise MotifError(
-                f"Edit.expand: {before:g} s before and {after:g} s after; give some, none below 0 or above {MAX_SECONDS:g}"
-            )
+            given, most = f"{before:g} s before and {after:g} s after", f"{MAX_SECONDS:g}"
+            raise MotifError(f"Edit.expand: {given}; give some, none below 0 or above {most}")
         return Edit((start + len(motion) + stop) * motion.frame_time, constraints=(Constraint(motion, start=start),))
 
     @staticmethod
@@ -233,27 +226,22 @@ class Edit:
             seconds = self.trajectory.times[-1]
         seconds = default if seconds is None else seconds
         if not 0 < seconds <= MAX_SECONDS:
-            raise MotifError(
-                f"Edit.seconds is {seconds:g}; give a number above 0 and up to {MAX_SECONDS:g} (beyond that, stream)"
-            )
+            raise MotifError(f"Edit.seconds is {seconds:g}; give more than 0 and up to {MAX_SECONDS:g} (or stream)")
         return seconds
 
     def check(self, skeleton: Skeleton, frame_time: float, frames: int, clips: int = 1) -> None:
         """Raise a MotifError that names the field if takes of ``frames`` frames cannot meet this edit."""
         _select("Edit.joint_weights", skeleton, self.joint_weights)
         if not all(0 <= w <= MAX_WEIGHT for w in self.joint_weights.values()):
-            raise MotifError(
-                f"Edit.joint_weights holds {_short(dict(self.joint_weights))}; weights are at least 0 and at most {MAX_WEIGHT:g}"
-            )
+            given = _short(dict(self.joint_weights))
+            raise MotifError(f"Edit.joint_weights holds {given}; weights are at least 0 and at most {MAX_WEIGHT:g}")
         taken = torch.zeros(frames, len(skeleton), dtype=torch.bool)
         for i, c in enumerate(self.constraints):
-            name = f"Edit.constraints[{i}]"
+            name, span = f"Edit.constraints[{i}]", slice(c.start, c.stop)
             joints = _check_constraint(c, name, skeleton, frame_time, frames)
-            if taken[c.start : c.stop, joints].any():
-                raise MotifError(
-                    f"{name} overlaps an earlier one in the same joints; constrain each joint once a frame"
-                )
-            taken[c.start : c.stop, joints] = True
+            if taken[span, joints].any():
+                raise MotifError(f"{name} overlaps an earlier one in the same joints; constrain each once a frame")
+            taken[span, joints] = True
             if not c.exact or skeleton.root not in joints:
                 continue
             if self.trajectory is not None:
@@ -271,31 +259,24 @@ class Edit:
             raise MotifError("Edit.trajectory and Edit.loop: close a trajectory by its points; leave loop out")
         end = 0.0 if self.trajectory is None or self.trajectory.times is None else self.trajectory.times[-1]
         if end > whole + tolerance:
-            raise MotifError(
-                f"Edit.trajectory takes {end:g} s and the take lasts {whole:.2f}; give it {end:g} seconds or leave "
-                f"seconds out"
-            )
+            lasts = f"{end:g} s and the take lasts {whole:.2f}"
+            raise MotifError(f"Edit.trajectory takes {lasts}; give it {end:g} seconds or leave seconds out")
         for i, (at, weights) in enumerate(self.clip_weights):
+            name = f"Edit.clip_weights[{i}]"
             if len(weights) != clips or min(weights) < 0 or not 0 < sum(weights) < math.inf:
-                raise MotifError(
-                    f"Edit.clip_weights[{i}] has the weights {_short(weights)} for {clips} clips; give one for each, at least 0 "
-                    f"and not all 0"
-                )
+                given = f"{_short(weights)} for {clips} clips"
+                raise MotifError(f"{name} has the weights {given}; give one for each, at least 0 and not all 0")
             if not 0 <= at <= whole + tolerance or (i and at <= self.clip_weights[i - 1][0]):
-                raise MotifError(
-                    f"Edit.clip_weights[{i}] is at {at:g} s; times rise from 0 or later to {whole:.2f} at most"
-                )
+                raise MotifError(f"{name} is at {at:g} s; times rise from 0 or later to {whole:.2f} at most")
 
 
 def _check_constraint(c: Constraint, name: str, skeleton: Skeleton, frame_time: float, frames: int) -> list[int]:
     """Return the joints of a constraint, if it can be met."""
-    difference = skeleton.rig_difference(c.motion.skeleton)
-    if difference:
+    if difference := skeleton.rig_difference(c.motion.skeleton):
         raise MotifError(f"{name}: its motion is of another rig: {difference}")
     if abs(c.motion.frame_time / frame_time - 1) > 1e-3:
-        raise MotifError(
-            f"{name}: its motion runs at {c.motion.fps:.3f} fps, the clips at {1 / frame_time:.3f}; resample() it first"
-        )
+        rates = f"{c.motion.fps:.3f} fps, the clips at {1 / frame_time:.3f}"
+        raise MotifError(f"{name}: its motion runs at {rates}; resample() it first")
     if c.start < 0:
         raise MotifError(f"{name} begins {-c.start * frame_time:.2f} s before the take; begin it at 0 or later")
     if c.stop > frames:

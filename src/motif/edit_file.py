@@ -18,7 +18,7 @@ the JSON file. Equal ``from`` and ``to`` give one frame: a key frame.
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +28,8 @@ from .errors import MotifError
 from .files import replace_file
 from .motion import Motion
 
-RENAMED = {
-    "keep": "constraints",
-    "weights": "joint_weights",
-    "mix": "clip_weights",
-    "way": "trajectory",
-    "rate": "cutoff",
-    "anchored": "world_space",
-}
+RENAMED = {"keep": "constraints", "weights": "joint_weights", "mix": "clip_weights", "way": "trajectory"}
+RENAMED |= {"rate": "cutoff", "anchored": "world_space"}
 """Fields of older files and what they are called now."""
 
 
@@ -53,7 +47,7 @@ def read(path: str | Path, load: Callable[[Path], Motion] = io.load) -> Edit:
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise MotifError(f"{path}: is not JSON ({error})") from None
     try:
-        return _edit(_Object(data, ""), path.parent, load)
+        return _edit(data, path.parent, load)
     except MotifError as error:
         raise MotifError(f"{path}: {error}") from None
 
@@ -82,119 +76,89 @@ def write(edit: Edit, path: str | Path) -> Path:
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
-class _Object:
-    """A JSON object whose fields are read one by one; what was never read is refused."""
-
-    def __init__(self, data: Any, where: str):
-        if not isinstance(data, Mapping):
-            raise MotifError(f"{where or 'the file'} holds {json.dumps(data)[:60]}; expected an object in braces")
-        self.data, self.where, self.known = data, f"{where}." if where else "", set()
-
-    def get(self, name: str, kind: str, check: Callable[[Any], bool], default: Any = None, must: bool = False) -> Any:
-        """Return a field that passes ``check``, or ``default`` if it is not there and not a ``must``."""
-        self.known.add(name)
-        value = self.data.get(name)
-        if value is None:
-            if must:
-                raise MotifError(f"{self.where}{name} is missing; give {kind}")
-            return default
-        if not check(value):
-            raise MotifError(f"{self.where}{name} is {json.dumps(value)[:60]}; give {kind}")
-        return value
-
-    def number(self, name: str, default: Any = None, must: bool = False) -> Any:
-        """Return a finite number."""
-        return self.get(name, "a number", _number, default, must)
-
-    def rows(self, name: str) -> "list[_Object]":
-        """Return the objects of a list."""
-        found = self.get(name, "a list of objects", lambda v: isinstance(v, list), [])
-        return [_Object(row, f"{self.where}{name}[{k}]") for k, row in enumerate(found)]
-
-    def done(self) -> None:
-        """Refuse fields that were not read."""
-        for name in sorted(set(self.data) - self.known):
-            if RENAMED.get(name) in self.known:
-                raise MotifError(f"{self.where}{name} is now called {RENAMED[name]}; rename the field")
-            known = ", ".join(sorted(self.known))
-            raise MotifError(f"{self.where}{name} is not a field of an edit; here there are {known}")
-
-
 def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _numbers(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_number, value))
-
-
-def _points(value: Any) -> bool:
-    return isinstance(value, list) and all(_numbers(p) and len(p) == 2 for p in value)
-
-
 def _name(value: Any) -> bool:
-    return isinstance(value, str) and bool(value)
+    return isinstance(value, str) and value != ""
 
 
-def _flag(value: Any) -> bool:
-    return isinstance(value, bool)
+def _list_of(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(map(check, value))
 
 
-def _edit(top: _Object, folder: Path, load: Callable[[Path], Motion]) -> Edit:
-    mapping = lambda v: isinstance(v, dict)  # noqa: E731
-    trajectory = top.get("trajectory", "an object", mapping)
+KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    **dict.fromkeys(("seconds", "from", "to", "at", "blend", "cutoff"), ("a number", _number)),
+    **dict.fromkeys(("loop", "world_space"), ("true or false", lambda v: isinstance(v, bool))),
+    **dict.fromkeys(("times", "facing", "weights"), ("a list of numbers", _list_of(_number))),
+    **dict.fromkeys(("constraints", "clip_weights"), ("a list of objects", _list_of(lambda v: True))),
+    "trajectory": ("an object", lambda v: isinstance(v, dict)),
+    "joint_weights": ("names and numbers", lambda v: isinstance(v, dict) and all(map(_number, v.values()))),
+    "motion": ("the name of a motion file", _name),
+    "joints": ("a list of names", _list_of(_name)),
+    "points": ("a list of pairs of x and z", _list_of(lambda v: _list_of(_number)(v) and len(v) == 2)),
+}
+"""What each field holds, in words and as a check."""
+
+
+def _fields(data: Any, where: str, must: tuple[str, ...], may: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return those fields of a JSON object that are not null, if they are the right ones and of the right kind."""
+    if not isinstance(data, dict):
+        raise MotifError(f"{where or 'the file'} holds {json.dumps(data)[:60]}; expected an object in braces")
+    known, where = sorted(must + may), f"{where}." if where else ""
+    for name in sorted(set(data) - set(known)):
+        if RENAMED.get(name) in known:
+            raise MotifError(f"{where}{name} is now called {RENAMED[name]}; rename the field")
+        raise MotifError(f"{where}{name} is not a field of an edit; here there are {', '.join(known)}")
+    for name in must:
+        if data.get(name) is None:
+            raise MotifError(f"{where}{name} is missing; give {KINDS[name][0]}")
+    given = {name: value for name, value in data.items() if value is not None}
+    for name, value in given.items():
+        if not KINDS[name][1](value):
+            raise MotifError(f"{where}{name} is {json.dumps(value)[:60]}; give {KINDS[name][0]}")
+    return given
+
+
+def _edit(data: Any, folder: Path, load: Callable[[Path], Motion]) -> Edit:
+    known = ("clip_weights", "constraints", "joint_weights", "loop", "seconds", "trajectory")
+    top = _fields(data, "", (), known)
+    constraints, clips = (list(enumerate(top.get(name, []))) for name in ("constraints", "clip_weights"))
+    rows = [_fields(row, f"clip_weights[{k}]", ("at", "weights")) for k, row in clips]
     edit = Edit(
-        seconds=top.number("seconds"),
-        loop=top.get("loop", "true or false", _flag, False),
-        constraints=tuple(_constraint(row, folder, load) for row in top.rows("constraints")),
-        joint_weights=top.get(
-            "joint_weights", "names and numbers", lambda v: mapping(v) and _numbers([*v.values()]), {}
-        ),
-        trajectory=None if trajectory is None else _trajectory(_Object(trajectory, "trajectory")),
-        clip_weights=tuple(map(_weights, top.rows("clip_weights"))),
+        seconds=top.get("seconds"),
+        loop=top.get("loop", False),
+        constraints=tuple(_constraint(row, f"constraints[{k}]", folder, load) for k, row in constraints),
+        joint_weights=top.get("joint_weights", {}),
+        trajectory=_trajectory(top["trajectory"]) if "trajectory" in top else None,
+        clip_weights=tuple((float(row["at"]), tuple(map(float, row["weights"]))) for row in rows),
     )
-    top.done()
     if not edit.features and edit.seconds is None:
-        raise MotifError(f"asks for nothing; give at least one of {', '.join(sorted(top.known))}")
+        raise MotifError(f"asks for nothing; give at least one of {', '.join(known)}")
     return edit
 
 
-def _weights(row: _Object) -> tuple[float, tuple[float, ...]]:
-    weights, at = row.get("weights", "a list of numbers", _numbers, must=True), row.number("at", must=True)
-    row.done()
-    return float(at), tuple(map(float, weights))
-
-
-def _constraint(row: _Object, folder: Path, load: Callable[[Path], Motion]) -> Constraint:
-    motion = load(folder / row.get("motion", "the name of a motion file", _name, must=True))
-    begin, end = row.number("from", 0.0), row.number("to", motion.seconds)
+def _constraint(data: Any, where: str, folder: Path, load: Callable[[Path], Motion]) -> Constraint:
+    row = _fields(data, where, ("motion",), ("from", "to", "at", "joints", "blend", "world_space", "cutoff"))
+    motion = load(folder / row["motion"])
+    begin, end = row.get("from", 0.0), row.get("to", motion.seconds)
     first, last = round(begin * motion.fps), round(end * motion.fps)
     if begin == end:
         first = min(first, len(motion) - 1) if begin <= motion.seconds else first
         last = first + 1
     if not 0 <= first < last <= len(motion):
         raise MotifError(
-            f"{row.where}from and to: {begin:g} to {end:g} s of {motion.name!r}, which lasts {motion.seconds:.2f} s; "
+            f"{where}.from and to: {begin:g} to {end:g} s of {motion.name!r}, which lasts {motion.seconds:.2f} s; "
             f"give a span that lies in it"
         )
-    constraint = Constraint(
-        motion.crop(first, last),
-        tuple(row.get("joints", "a list of names", lambda v: isinstance(v, list) and all(map(_name, v)), ["all"])),
-        round(row.number("at", 0.0) * motion.fps),
-        row.number("blend", Constraint.blend),
-        row.get("world_space", "true or false", _flag, True),
-        row.number("cutoff"),
-    )
-    row.done()
-    return constraint
+    joints, start = tuple(row.get("joints", ("all",))), round(row.get("at", 0.0) * motion.fps)
+    options = {name: row[name] for name in ("blend", "world_space", "cutoff") if name in row}
+    return Constraint(motion.crop(first, last), joints, start, **options)
 
 
-def _trajectory(row: _Object) -> Trajectory:
-    points = row.get("points", "a list of pairs of x and z", _points, must=True)
-    times, facing = (row.get(name, "a list of numbers", _numbers) for name in ("times", "facing"))
-    row.done()
-    return Trajectory(
-        tuple((float(x), float(z)) for x, z in points),
-        times and tuple(map(float, times)),
-        facing and tuple(map(math.radians, facing)),
-    )
+def _trajectory(data: Any) -> Trajectory:
+    row = _fields(data, "trajectory", ("points",), ("times", "facing"))
+    times, facing = (tuple(row[name]) if name in row else None for name in ("times", "facing"))
+    points = tuple((float(x), float(z)) for x, z in row["points"])
+    return Trajectory(points, times and tuple(map(float, times)), facing and tuple(map(math.radians, facing)))

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -10,11 +9,11 @@ from torch import Tensor, nn
 
 from .. import resample
 from ..errors import MotifError
-from ..train import Shard
+from ..train import Batches, Shard
 
 
 @dataclass(frozen=True, eq=False)
-class Crops:
+class Crops(Batches):
     """Windows of clips, resampled to a coarser frame rate.
 
     A batch depends on the generator alone. Every process draws all windows and cuts its own share of them.
@@ -42,16 +41,9 @@ class Crops:
                 windows.append(resample.resize(x[start : start + length], self.frames))
         return torch.stack(windows)
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return nothing: there is no state."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Do nothing."""
-
 
 @dataclass(frozen=True, eq=False)
-class StretchedClip:
+class StretchedClip(Batches):
     """A batch of copies of one clip, all stretched by one random factor (SinMDM, as coded), and a seed for dropout."""
 
     clip: Float[Tensor, "c t"]
@@ -64,13 +56,6 @@ class StretchedClip:
         seed = int(torch.randint(1 << 62, (1,), generator=generator))
         factor = 1 + self.stretch * (2 * float(torch.rand(1, generator=generator)) - 1)
         return stretch(self.clip, factor).expand(check_shard(self.batch, shard), -1, -1), seed
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return nothing: there is no state."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Do nothing."""
 
 
 def check_shard(batch: int, shard: Shard) -> int:

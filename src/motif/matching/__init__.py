@@ -11,32 +11,10 @@ What differs from the paper (benchmarks/matcher.py holds the plain form; where t
 - the last average is taken over the clips' own frames at their own rate, all joints included, under a Hann window.
 """
 
-from .config import MatchConfig
-from .exemplar import Exemplar, prepare, take_length
-from .guides import Guide, guides
-from .pca import Pca, pca
-from .search import Database, mean_distance, nearest, overlap_add
-from .stream import Stream, StreamState, start, step
-from .synthesize import reordered, shuffled, synthesize
-
-__all__ = [
-    "Database",
-    "Exemplar",
-    "Guide",
-    "MatchConfig",
-    "Pca",
-    "Stream",
-    "StreamState",
-    "guides",
-    "mean_distance",
-    "nearest",
-    "overlap_add",
-    "pca",
-    "prepare",
-    "reordered",
-    "shuffled",
-    "start",
-    "step",
-    "synthesize",
-    "take_length",
-]
+from .config import MatchConfig  # noqa: F401
+from .exemplar import Exemplar, prepare, take_length  # noqa: F401
+from .guides import Guide, guides  # noqa: F401
+from .pca import Pca, pca  # noqa: F401
+from .search import Database, mean_distance, nearest, overlap_add  # noqa: F401
+from .stream import Stream, StreamState, start, step  # noqa: F401
+from .synthesize import reordered, shuffled, synthesize  # noqa: F401

@@ -15,8 +15,7 @@ from ..edit import MIN_SPEED, Edit
 from ..errors import MotifError
 from ..features import Features, Start
 from ..motion import Motion
-from ..post import feet
-from ..post.trajectory import SWAY
+from ..post import feet, trajectory
 from ..tempo import TempoVariability, tempo_variability
 
 
@@ -26,19 +25,18 @@ class Exemplar:
 
     clips: tuple[Motion, ...]
     features: Features
-    full: tuple[Float[Tensor, "_t d"], ...]
-    """Features of each clip at its own rate, cut to whole strides."""
-    foot_drifts: tuple[Float[Tensor, "_t 2"], ...]
-    """:func:`motif.post.feet.foot_drift` of each clip: takes should slide as much, not more."""
-    contact_velocities: tuple[Float[Tensor, "_t e"], ...]
-    """:func:`motif.post.feet.contact_velocity` of each clip: locked feet keep it."""
+    fine: tuple[Float[Tensor, "_s d"], ...]
+    """Features of each clip at the finest level: means over a stride."""
+    table: Float[Tensor, "f e"]
+    """Features, :func:`feet.foot_drift` and :func:`feet.contact_velocity` of all clips at their own rate, end to end:
+    takes should slide as much as the clips, and locked feet move as they do."""
     tempo: TempoVariability
     start: Start
     """Where the first clip begins; takes do, too."""
     stride: int
     """Frames of a clip per frame of the finest level."""
     cache: dict[float, Any] = field(default_factory=dict, repr=False)
-    """Principal axes of takes without an edit, by the variance that they keep."""
+    """Principal axes for takes without an edit, by the variance that they keep."""
 
     @property
     def frame_time(self) -> float:
@@ -51,43 +49,28 @@ class Exemplar:
         return 1 / (self.frame_time * self.stride)
 
     @cached_property
-    def fine(self) -> list[Float[Tensor, "_s d"]]:
-        """Features of each clip at the finest level: means over a stride."""
-        return [x.unflatten(0, (-1, self.stride)).mean(1) for x in self.full]
-
-    @cached_property
-    def table(self) -> Float[Tensor, "f e"]:
-        """Features, foot drifts and contact velocities of all clips, end to end."""
-        return torch.cat([torch.cat(part) for part in (self.full, self.foot_drifts, self.contact_velocities)], -1)
-
-    @cached_property
     def travel(self) -> tuple[float, float]:
         """Speed of the clips where they travel, m/s, and its direction in the heading frame, radians."""
         at = self.features.slices["root_velocity"]
-        steady = torch.cat([contact.smooth(x[:, at], SWAY * self.rate) for x in self.fine])
+        steady = torch.cat([contact.smooth(x[:, at], trajectory.SWAY * self.rate) for x in self.fine])
         x, z = steady.mean(0).tolist()
         speed = steady.norm(dim=1)
         return float(speed.square().sum() / speed.sum().clamp_min(1e-9)), math.atan2(x, z)
 
     def patch(self, frames: int) -> int:
         """Return the frames of a patch: as many as wanted, fewer if a clip is shorter."""
-        return min(frames, min(len(x) for x in self.fine))
+        return min(frames, *map(len, self.fine))
 
 
 def prepare(clips: Sequence[Motion], rate: float = 30.0) -> Exemplar:
-    """Encode clips of one rig and one rate.
-
-    Args:
-        clips: the clips.
-        rate: the finest level runs at the largest whole fraction of the clips' rate that is near this or below, Hz.
+    """Encode clips of one rig and one rate, with the finest level near ``rate`` Hz (:attr:`MatchConfig.rate`).
 
     Raises:
         MotifError: for no clip, different rigs or rates, and clips that are too short.
     """
     if not clips:
         raise MotifError("no clip to learn from; give at least one")
-    features = Features.of(clips)
-    dt = clips[0].frame_time
+    features, dt = Features.of(clips), clips[0].frame_time
     for clip in clips:
         if abs(clip.frame_time / dt - 1) > 1e-3:
             raise MotifError(
@@ -95,16 +78,16 @@ def prepare(clips: Sequence[Motion], rate: float = 30.0) -> Exemplar:
                 f"resample() them to one rate first (--fps does)"
             )
     stride = max(math.floor(1 / dt / rate + 0.05), 1)
-    full = tuple(features.encode(c)[: len(c) // stride * stride] for c in clips)
-    if min(len(x) for x in full) // stride < 3:
+    full = [features.encode(c)[: len(c) // stride * stride] for c in clips]
+    if min(map(len, full)) // stride < 3:
         raise MotifError(
             f"a clip of {min(map(len, clips))} frames ({min(c.seconds for c in clips):.2f} s) is too short to make "
             f"variations of; give at least {3 * stride} frames"
         )
-    drifts = tuple(feet.foot_drift(features, x, dt) for x in full)
-    velocities = tuple(feet.contact_velocity(features, x, dt) for x in full)
-    tempo, start = tempo_variability(clips), features.start(clips[0])
-    return Exemplar(tuple(clips), features, full, drifts, velocities, tempo, start, stride)
+    fine = tuple(x.unflatten(0, (-1, stride)).mean(1) for x in full)
+    extra = [(feet.foot_drift(features, x, dt), feet.contact_velocity(features, x, dt)) for x in full]
+    table = torch.cat([torch.cat((x, *more), -1) for x, more in zip(full, extra)])
+    return Exemplar(tuple(clips), features, fine, table, tempo_variability(clips), features.start(clips[0]), stride)
 
 
 def take_length(exemplar: Exemplar, edit: Edit) -> tuple[int, int]:
@@ -113,7 +96,7 @@ def take_length(exemplar: Exemplar, edit: Edit) -> tuple[int, int]:
     Raises:
         MotifError: naming the field of ``edit`` that cannot be met.
     """
-    s, default = exemplar.features.skeleton, 2 * sum(map(len, exemplar.full)) * exemplar.frame_time
+    s, default = exemplar.features.skeleton, 2 * len(exemplar.table) * exemplar.frame_time
     if edit.trajectory is not None:
         default = edit.trajectory.length / max(exemplar.travel[0], MIN_SPEED * s.height)
     frames = max(round(edit.duration(default) / exemplar.frame_time), 1)

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from .. import resample
 from ..edit import Constraint, Edit, Trajectory
-from ..features import Features
 from ..post.trajectory import trajectory_velocities
 from .exemplar import Exemplar
 from .pca import Pca
@@ -33,14 +32,9 @@ class Guide:
 
 
 def guides(exemplar: Exemplar, edit: Edit, length: int, pca: Pca, speed_ratio: float = 1.0) -> list[Guide]:
-    """Lay constraints and trajectory of an edit on the finest level of a take.
+    """Lay constraints and trajectory of an edit on ``length`` frames at the finest level, in the axes of ``pca``.
 
-    Args:
-        exemplar: the clips.
-        edit: what is asked.
-        length: frames of the take at the finest level, as it is matched.
-        pca: the axes that guides are given in.
-        speed_ratio: how much faster the take is shown than it is matched; times of the edit are those of the take shown.
+    Times of the edit are those of the take as it is shown: ``speed_ratio`` times faster than it is matched.
     """
     found = [_constraint(exemplar, c, length, pca, speed_ratio) for c in edit.constraints]
     if edit.trajectory is not None:
@@ -50,27 +44,20 @@ def guides(exemplar: Exemplar, edit: Edit, length: int, pca: Pca, speed_ratio: f
 
 def _constraint(exemplar: Exemplar, constraint: Constraint, length: int, pca: Pca, speed_ratio: float) -> Guide:
     """Lay one constraint on a take."""
-    features, stride = exemplar.features, exemplar.stride
+    features, stride, start = exemplar.features, exemplar.stride, constraint.start
     mask = features.channel_mask(features.skeleton.select(constraint.joints), moving=len(constraint.motion) > 1)
-    x, start = features.encode(constraint.motion), constraint.start
+    x = features.encode(constraint.motion)
     if speed_ratio != 1:
-        x, start = _slowed(features, x, start, length * stride, speed_ratio)
+        count = min(max(round(len(x) * speed_ratio), 1), length * stride)
+        x, start = resample.resize(x, count), min(round(start * speed_ratio), length * stride - count)
+        for name in ("root_velocity", "root_turn"):
+            x[:, features.slices[name]] /= speed_ratio
     target, weight = x.new_zeros(length * stride, features.width), x.new_zeros(length * stride, 1)
     target[start : start + len(x)], weight[start : start + len(x)] = x, 1
     weight = weight.unflatten(0, (-1, stride)).mean(1)
     target = target.unflatten(0, (-1, stride)).sum(1) / (weight * stride).clamp_min(1)
-    return _guide(pca, mask, target, weight, math.inf if constraint.exact else constraint.cutoff / exemplar.rate)
-
-
-def _slowed(
-    features: Features, x: Float[Tensor, "t d"], start: int, frames: int, speed_ratio: float
-) -> tuple[Float[Tensor, "s d"], int]:
-    """Return a piece and its first frame as they are before a take of ``frames`` frames is sped up."""
-    count = min(max(round(len(x) * speed_ratio), 1), frames)
-    x = resample.resize(x, count)
-    for name in ("root_velocity", "root_turn"):
-        x[:, features.slices[name]] /= speed_ratio
-    return x, min(round(start * speed_ratio), frames - count)
+    cutoff = math.inf if constraint.cutoff is None else constraint.cutoff / exemplar.rate
+    return Guide(weight, *_project(pca, mask, target), cutoff)
 
 
 def _trajectory(exemplar: Exemplar, trajectory: Trajectory, length: int, pca: Pca, speed_ratio: float) -> Guide:
@@ -80,16 +67,10 @@ def _trajectory(exemplar: Exemplar, trajectory: Trajectory, length: int, pca: Pc
     velocity, turn = trajectory_velocities(trajectory, length, 1 / exemplar.rate, exemplar.travel[1], speed_ratio)
     for name, values in (("root_velocity", velocity), ("root_turn", turn)):
         target[:, features.slices[name]], mask[features.slices[name]] = values.to(target), True
-    return _guide(pca, mask, target, target.new_ones(length, 1))
+    return Guide(target.new_ones(length, 1), *_project(pca, mask, target))
 
 
-def _guide(
-    pca: Pca,
-    mask: Bool[Tensor, "d"],
-    target: Float[Tensor, "t d"],
-    weight: Float[Tensor, "t 1"],
-    max_rate_ratio: float = math.inf,
-) -> Guide:
-    """Return a guide that sets the masked channels."""
+def _project(pca: Pca, mask: Bool[Tensor, "d"], target: Float[Tensor, "t d"]) -> tuple[Tensor, Tensor]:
+    """Return the masked channels of a target in principal axes, and the projection of a take on these channels."""
     masked = pca.basis * mask.to(pca.basis.device)[:, None]
-    return Guide(weight, (target * pca.scale - pca.centre) @ masked, pca.basis.T @ masked, max_rate_ratio)
+    return (target * pca.scale - pca.centre) @ masked, pca.basis.T @ masked

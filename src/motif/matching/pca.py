@@ -48,42 +48,26 @@ def pca(
     kept_weight: float = 1.0,
     variance: float = 0.995,
 ) -> Pca:
-    """Fit principal axes to the clips' features, as an edit weighs them.
+    """Fit principal axes that keep a fraction of the variance of the clips' features, as an edit weighs them.
 
-    Args:
-        exemplar: the clips.
-        edit: gives joint weights, and what else changes the weights.
-        length: frames of a take at the finest level.
-        kept_weight: factor on joints that the edit keeps throughout a take.
-        variance: fraction of the variance that the axes keep.
+    Joints that it keeps throughout a take of ``length`` frames at the finest level count ``kept_weight`` times as much.
     """
-    if edit.constraints or edit.joint_weights or edit.trajectory:
-        return _fit(exemplar, _weights(exemplar, edit, length, kept_weight), variance)
-    if variance not in exemplar.cache:
-        exemplar.cache[variance] = _fit(exemplar, exemplar.features.channel_weights(edit.joint_weights), variance)
-    return exemplar.cache[variance]
-
-
-def _weights(exemplar: Exemplar, edit: Edit, length: int, kept_weight: float) -> Float[Tensor, "d"]:
-    """Return the weight of each channel."""
+    edited = bool(edit.constraints or edit.joint_weights or edit.trajectory)
+    if not edited and variance in exemplar.cache:
+        return exemplar.cache[variance]
     features, whole = exemplar.features, length * exemplar.stride - exemplar.stride + 1
-    weights = features.channel_weights(edit.joint_weights)
+    scale = features.channel_weights(edit.joint_weights)
     throughout = [c for c in edit.exact_constraints if len(c.motion) >= whole]
     joints = [j for c in throughout for j in features.skeleton.select(c.joints)]
-    weights = torch.where(features.channel_mask(joints), kept_weight * weights, weights)
+    scale = torch.where(features.channel_mask(joints), kept_weight * scale, scale).to(exemplar.table.device)
     if edit.trajectory is not None:
         for name in ("root_velocity", "root_turn"):
-            weights[features.slices[name]] *= TRAJECTORY_WEIGHT
-    return weights
-
-
-def _fit(exemplar: Exemplar, scale: Float[Tensor, "d"], variance: float) -> Pca:
-    """Return the axes of the features times ``scale``."""
-    scale = scale.to(exemplar.fine[0].device)
+            scale[features.slices[name]] *= TRAJECTORY_WEIGHT
     x = torch.cat(exemplar.fine) * scale
     centre = x.mean(0)
     values, vectors = torch.linalg.eigh((x - centre).T.double() @ (x - centre).double())
     explained = values.flip(0).clamp_min(0).cumsum(0) / values.clamp_min(0).sum().clamp_min(1e-12)
     axes = min(int((explained < variance).sum()) + 1, MAX_AXES, len(explained))
     basis = vectors.flip(1)[:, :axes].to(x.dtype)
-    return Pca([(c * scale - centre) @ basis for c in exemplar.fine], scale, centre, basis)
+    fitted = Pca([(c * scale - centre) @ basis for c in exemplar.fine], scale, centre, basis)
+    return fitted if edited else exemplar.cache.setdefault(variance, fitted)

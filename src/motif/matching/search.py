@@ -4,9 +4,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..windows import diagonal_sums
@@ -27,33 +28,25 @@ class Database:
     patch: int
     """Frames of a patch."""
 
-    @cached_property
-    def within(self) -> Bool[Tensor, "q"]:
-        """Which patches lie within one clip."""
-        within = self.frames.new_ones(sum(self.lengths) - self.patch + 1, dtype=torch.bool)
-        end = 0
-        for length in self.lengths[:-1]:
-            end += length
-            within[end - self.patch + 1 : end] = False
-        return within
+    @property
+    def patches(self) -> int:
+        """Q, the number of patches."""
+        return len(self.frames) - self.patch + 1
 
     @cached_property
     def barrier(self) -> Float[Tensor, "q"] | None:
-        """Infinity for each patch that does not lie within one clip; None for a single clip."""
+        """Infinity for each patch that reaches from one clip into the next; None for a single clip."""
         if len(self.lengths) == 1:
             return None
-        return self.frames.new_zeros(len(self.within)).masked_fill_(~self.within, torch.inf)
-
-    @cached_property
-    def squares(self) -> Float[Tensor, "m"]:
-        """Squared length of each frame."""
-        return (self.frames * self.frames).sum(-1)
+        barrier = self.frames.new_zeros(self.patches)
+        for end in accumulate(self.lengths[:-1]):
+            barrier[end - self.patch + 1 : end] = torch.inf
+        return barrier
 
     @cached_property
     def clip_of(self) -> Int[Tensor, "q"]:
         """The clip that each patch begins in."""
-        lengths = torch.tensor(self.lengths, device=self.frames.device)
-        return torch.repeat_interleave(lengths)[: len(self.within)]
+        return torch.repeat_interleave(torch.tensor(self.lengths, device=self.frames.device))[: self.patches]
 
 
 def nearest(
@@ -64,38 +57,36 @@ def nearest(
     diversity: Float[Tensor, "q"] | None = None,
     clip_cost: Float[Tensor, "p c"] | None = None,
 ) -> Int[Tensor, "p"]:
-    """Return for each patch of a take the patch of least normalised distance D_ij / (alpha + min_i D_ij) (GenMM, eq. 2).
+    """Return for each patch of a take the patch of least normalised distance D_ij / (alpha + min_i D_ij).
 
     Args:
         x: frames of the take.
         database: what is searched.
-        alpha: how much patches that are far from everything are shown: the less, the more.
+        alpha: the smaller, the more patches are shown that are far from everything (GenMM, eq. 2).
         loop: whether the last patches reach into the beginning.
-        diversity: what the distances to each patch are divided by.
-        clip_cost: what the distances to each clip's patches are multiplied by, for each patch of the take.
+        diversity: divides the distances to each patch.
+        clip_cost: multiplies the distances to each clip's patches, for each patch of the take.
     """
-    patch, size = database.patch, len(database.frames)
+    patch, frames = database.patch, database.frames
     if loop:
         x = torch.cat((x, x[: patch - 1]))
-    rows = len(x) - patch + 1
-    step = max(BLOCK // size, patch)
-    starts = range(0, rows, step)
+    rows, squares = len(x) - patch + 1, (frames * frames).sum(-1)
+    step = max(BLOCK // len(frames), patch)
 
     def distances() -> Iterator[Tensor]:
-        """Squared distances summed over each two patches, for some rows at a time."""
-        for start in starts:
+        """Yield squared distances summed over each two patches, for some rows at a time."""
+        for start in range(0, rows, step):
             part = x[start : min(start + step, rows) + patch - 1]
-            frames = torch.addmm(database.squares, part, database.frames.T, alpha=-2)
-            yield diagonal_sums(frames.add_((part * part).sum(-1, keepdim=True)), patch)
+            pairs = torch.addmm(squares, part, frames.T, alpha=-2).add_((part * part).sum(-1, keepdim=True))
+            yield diagonal_sums(pairs, patch)
 
-    stored = list(distances()) if rows * size <= STORED else None
-    least = x.new_full((size - patch + 1,), torch.inf)
+    stored = list(distances()) if rows * len(frames) <= STORED else None
+    least = x.new_full((database.patches,), torch.inf)
     for block in stored or distances():
         least = torch.minimum(least, block.amin(0))
     scale = 1 / (alpha * patch + least.clamp_min(0))
-    scale = scale if diversity is None else scale / diversity
-    found = []
-    for start, block in zip(starts, stored or distances()):
+    scale, found = scale if diversity is None else scale / diversity, []
+    for start, block in zip(range(0, rows, step), stored or distances()):
         ratio = block.mul_(scale)
         if clip_cost is not None:
             ratio = ratio.clamp_min(0).mul_(clip_cost[start : start + step][:, database.clip_of])
@@ -121,8 +112,8 @@ def overlap_add(
     """Return frames of takes, each the mean of the patches that cover it.
 
     Args:
-        frames: what patches are made of.
-        indices: the patch of the database at each place of a take, in strides.
+        frames: what patches are made of, ``stride`` of them per index.
+        indices: the patch at each place of a take.
         patch: strides of a patch.
         loop: whether the last patches reach into the beginning.
         stride: frames per index.
@@ -137,8 +128,6 @@ def overlap_add(
     index = (indices[..., source] + shift) * stride + rest[:, None]
     phase = (shift * stride + rest[:, None] + 0.5) / (patch * stride)
     weight = torch.sin(math.pi * phase).square() * inside if hann else inside.float()
-    weight = (weight / weight.sum(1, keepdim=True)).to(frames.dtype).expand(index.shape)
-    mean = torch.nn.functional.embedding_bag(
-        index.reshape(-1, patch), frames, per_sample_weights=weight.reshape(-1, patch), mode="sum"
-    )
-    return mean.reshape(*index.shape[:-1], -1)
+    weight = (weight / weight.sum(1, keepdim=True)).to(frames.dtype).expand(index.shape).reshape(-1, patch)
+    bag = torch.nn.functional.embedding_bag
+    return bag(index.reshape(-1, patch), frames, per_sample_weights=weight, mode="sum").reshape(*index.shape[:-1], -1)

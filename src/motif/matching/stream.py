@@ -1,8 +1,8 @@
 """Endless takes, one pose at a time.
 
 A stream is matched in blocks, the first one short so that it comes at once. Every block is matched with a second of
-coarse motion before and after it and faded into the last one: the delay is a block and a second, and memory that of two
-blocks. Each block is made in the background while the one before is played.
+coarse motion before and after it, faded into the last one, and made in the background while that is played: the
+delay is a block and a second, and memory that of two blocks.
 """
 
 from collections.abc import Callable
@@ -25,12 +25,8 @@ from .config import MatchConfig
 from .exemplar import Exemplar, take_length
 from .synthesize import TakePlan, make_take, match
 
-CONTEXT = 1.0
-"""Seconds of coarse motion matched before and after a block."""
-FADE = 0.3
-"""Seconds over which a block is faded into the last one."""
-FIRST_BLOCK, BLOCK = 0.6, 3.0
-"""Seconds."""
+CONTEXT, FADE, FIRST_BLOCK, BLOCK = 1.0, 0.3, 0.6, 3.0
+"""Seconds that are matched around a block, that a fade lasts, that the first block lasts, and the others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +40,7 @@ class Stream:
     """Rate of the coarse motion as a fraction of the finest level's."""
     foot_lock: bool
     advance: Callable[[Any], tuple[Float[Tensor, "c d"], Any]]
-    """A pure function from a coarse state to the coarse features that come next, any number of them, and the next state."""
+    """A pure function from a coarse state to the coarse features that come next, however many, and the next state."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,16 +48,14 @@ class _Cursor:
     """What the next block is made from."""
 
     coarse: Any
-    tempo: Tensor
-    """State of the generator that the tempo comes from."""
+    rng: Tensor
+    """State of the generator of the tempo."""
     window: Float[Tensor, "c d"]
-    """Coarse features from the context before the block on."""
-    context: int
-    """Frames of the window before the block."""
+    """Coarse features: ``before`` frames of context, ``frames`` of the block, and what has been made beyond."""
+    before: int
     frames: int
-    """Coarse frames of the block."""
     tail: Motion | None = None
-    """What the last take went on with, which this block is faded from."""
+    """How the last take goes on after its block."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +65,7 @@ class StreamState:
     stream: Stream
     block: Motion | None
     frame: int
-    """Of the block; the one that comes next."""
+    """Of the block, the one that comes next."""
     following: "Future[tuple[Motion, _Cursor]]"
     worker: ThreadPoolExecutor
 
@@ -97,33 +91,29 @@ def step(state: StreamState) -> tuple[Pose, StreamState]:
 
 def _next_block(stream: Stream, cursor: _Cursor) -> tuple[Motion, _Cursor]:
     """Return a block and what the next one is made from."""
-    exemplar, dt = stream.exemplar, stream.exemplar.frame_time
-    rate = exemplar.rate * stream.rate_ratio
+    exemplar, dt, coarse, window = stream.exemplar, stream.exemplar.frame_time, cursor.coarse, cursor.window
+    rate, end = exemplar.rate * stream.rate_ratio, cursor.before + cursor.frames
     context, fade = max(round(CONTEXT * rate), 2), max(round(FADE / dt), 1)
-    coarse, window, end = cursor.coarse, cursor.window, cursor.context + cursor.frames
     while len(window) < end + context:
         features, coarse = stream.advance(coarse)
         window = torch.cat((window, features))
-    random = torch.Generator()
-    random.set_state(cursor.tempo)
+    rng, config = torch.Generator().set_state(cursor.rng), replace(stream.config, completeness=0.0)
     with parallel.single_thread():
         request = Request(Edit((end + context) / rate), config=SampleConfig(foot_lock=stream.foot_lock))
-        config = replace(stream.config, completeness=0.0)
         frames, length = take_length(exemplar, request.edit)
         plan = TakePlan(exemplar, request, config, frames, length, 1.0, window[None, : end + context])
-        first, stop = round(cursor.context / rate / dt), min(round(end / rate / dt), frames - fade)
-        amount = exemplar.tempo.amount(config.tempo)
-        when = torch.arange(frames).double()
-        when[first:stop] = first + time_warp(stop - first, dt, amount, random)
+        first, stop = round(cursor.before / rate / dt), min(round(end / rate / dt), frames - fade)
+        amount, when = exemplar.tempo.amount(config.tempo), torch.arange(frames).double()
+        when[first:stop] = first + time_warp(stop - first, dt, amount, rng)
         take = make_take(plan, match(plan)[0], when if amount else None, "")
         take = take if cursor.tail is None else _faded(cursor.tail, take, first)
-    window, context = window[max(end - context, 0) :], min(end, context)
-    frames, tail = max(round(BLOCK * rate), 2), take.crop(stop, stop + fade)
-    return take.crop(first, stop), _Cursor(coarse, random.get_state(), window, context, frames, tail)
+    window, tail = window[max(end - context, 0) :], take.crop(stop, stop + fade)
+    frames = max(round(BLOCK * rate), 2)
+    return take.crop(first, stop), _Cursor(coarse, rng.get_state(), window, min(end, context), frames, tail)
 
 
 def _faded(tail: Motion, take: Motion, first: int) -> Motion:
-    """Return a take placed with its frame ``first`` on the first one of ``tail``, and faded in over the length of it."""
+    """Return a take with its frame ``first`` placed on the first one of ``tail``, and faded in over the tail."""
     s, fade = take.skeleton, len(tail)
     take = take.transform(float(tail.heading()[0] - take.heading()[first]))
     gap = tail.world()[1][0, s.root] - take.world()[1][first, s.root]

@@ -1,7 +1,7 @@
 """Takes from patches of the clips, coarse to fine."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -11,7 +11,6 @@ from torch import Tensor
 
 from .. import parallel, post, resample
 from ..motion import Motion
-from ..post.trajectory import speed_ratio
 from ..request import Request
 from ..seeds import take_rng
 from ..tempo import apply_time_warp, time_warp
@@ -66,19 +65,18 @@ def synthesize(
         exemplar: the clips.
         request: what is asked; of its ``config`` only the foot lock is read here.
         config: hyper-parameters.
-        init: features of the takes at a coarse rate, which matching starts from; the clips' own pieces in a new order
-            if not given.
+        init: features of the takes at a coarse rate to start from; the clips' own pieces in a new order if not given.
 
     Raises:
         MotifError: naming the field of the edit that cannot be met.
     """
     with parallel.single_thread():
-        edit = request.edit
-        plan = TakePlan(exemplar, request, config, *take_length(exemplar, edit), 1.0, init)
-        if edit.trajectory is not None:
+        plan = TakePlan(exemplar, request, config, *take_length(exemplar, request.edit), 1.0, init)
+        if request.edit.trajectory is not None:
             plan = _paced(plan)
         indices = match(plan, lambda fraction: request.progress(fraction / 2))
-        amount = 0.0 if edit.constraints or edit.trajectory else exemplar.tempo.amount(config.tempo)
+        edited = bool(request.edit.constraints or request.edit.trajectory)
+        amount = 0.0 if edited else exemplar.tempo.amount(config.tempo)
 
         def take(k: int) -> Motion:  # full features and poses are large: no more at a time than there are cores
             when = None
@@ -99,28 +97,32 @@ def _paced(plan: TakePlan) -> TakePlan:
     exemplar, request, edit = plan.exemplar, plan.request, plan.request.edit
     assert edit.trajectory is not None
     init = None if plan.init is None else plan.init[:1]
-    indices = match(replace(plan, request=replace(request, n=1), init=init))
-    x = overlap_add(exemplar.table, indices[0], plan.patch, edit.loop, exemplar.stride, hann=True)
-    x = x[: plan.frames, : exemplar.features.width]
-    ratio, frames = speed_ratio(exemplar.features, edit.trajectory, x, exemplar.frame_time), plan.frames
-    matched = frames * ratio
+    indices = match(replace(plan, request=replace(request, n=1), init=init))[0]
+    x = _blend(plan, indices)[: plan.frames, : exemplar.features.width]
+    ratio = post.trajectory.speed_ratio(exemplar.features, edit.trajectory, x, exemplar.frame_time)
+    frames, matched = plan.frames, plan.frames * ratio
     if edit.seconds is None and edit.trajectory.times is None:
         frames = max(round(matched), *(c.stop for c in edit.constraints), 0)
         if frames == round(matched):
             return replace(plan, frames=frames, length=-(-frames // exemplar.stride))
-        ratio = matched / frames
-    return replace(plan, frames=frames, length=-(-math.ceil(matched) // exemplar.stride), speed_ratio=ratio)
+    length = -(-math.ceil(matched) // exemplar.stride)
+    return replace(plan, frames=frames, length=length, speed_ratio=ratio if frames == plan.frames else matched / frames)
 
 
 def make_take(plan: TakePlan, indices: Int[Tensor, "q"], when: Float[Tensor, "t"] | None, name: str) -> Motion:
     """Return a take from its patches and, if its tempo differs, the frames (fractional) that are shown."""
-    exemplar, edit = plan.exemplar, plan.request.edit
-    x = overlap_add(exemplar.table, indices, plan.patch, edit.loop, exemplar.stride, hann=True)
+    exemplar, edit, x = plan.exemplar, plan.request.edit, _blend(plan, indices)
     if edit.trajectory is None:  # along a trajectory more or fewer frames may have been matched than are shown
         x = x[: plan.frames]
     x = x[: plan.frames] if when is None else apply_time_warp(exemplar.features, x, when)
     lock = plan.request.config.foot_lock
     return post.finalize_take(exemplar.features, edit, x[None], exemplar.frame_time, exemplar.start, lock, name)
+
+
+def _blend(plan: TakePlan, indices: Int[Tensor, "q"]) -> Float[Tensor, "t e"]:
+    """Return the clips' own frames at their own rate, blended as a take's patches say."""
+    exemplar = plan.exemplar
+    return overlap_add(exemplar.table, indices, plan.patch, plan.request.edit.loop, exemplar.stride, hann=True)
 
 
 # --- the levels ------------------------------------------------------------------------------------------------------
@@ -130,25 +132,18 @@ def match(plan: TakePlan, progress: Callable[[float], None] = lambda fraction: N
     space = pca(exemplar, edit, -(-plan.frames // exemplar.stride), KEPT_JOINT_WEIGHT, config.variance)
     imposed = guides(exemplar, edit, plan.length, space, plan.speed_ratio)
     guided = bool(edit.trajectory or edit.clip_weights or any(not c.exact for c in edit.constraints))
-    rate_ratios = _rate_ratios(plan)
-    database = indices = None
+    rate_ratios, x, indices = _rate_ratios(plan), None, None
     for level, ratio in enumerate(rate_ratios):
-        frames = max(round(plan.length * ratio), plan.patch)
-        before, database = database, space.database(ratio, plan.patch)
-        if before is None or indices is None:
-            x = _initial(plan, space, database, frames, ratio)
-        else:
-            x = resample.resize(overlap_add(before.frames, indices, plan.patch, edit.loop), frames)
+        frames, database = max(round(plan.length * ratio), plan.patch), space.database(ratio, plan.patch)
+        x = _init(plan, space, database, frames, ratio) if x is None else resample.resize(x, frames)
         alpha = config.alpha(ratio, guided) * mean_distance(x, database.frames)
-        cost = _clip_cost(plan, frames, ratio)
-        search = partial(nearest, database=database, alpha=alpha, loop=edit.loop, clip_cost=cost)
-        diversity = _diversity(plan, len(database.within))
+        search = partial(nearest, database=database, alpha=alpha, loop=edit.loop)
+        calls = _preferences(plan, search, database.patches, frames, ratio)
         for _ in range(config.rounds):
             for guide in imposed:
                 if ratio <= guide.max_rate_ratio or not level:
                     x = guide.impose(x)
-            calls = [partial(search, one, diversity=weights) for one, weights in zip(x, diversity)]
-            indices = torch.stack(parallel.parallel_map(lambda call: call(), calls))
+            indices = torch.stack(parallel.parallel_map(lambda pair: pair[0](pair[1]), zip(calls, x)))
             x = overlap_add(database.frames, indices, plan.patch, edit.loop)
         progress(sum(r * r for r in rate_ratios[: level + 1]) / sum(r * r for r in rate_ratios))
     assert indices is not None
@@ -157,89 +152,72 @@ def match(plan: TakePlan, progress: Callable[[float], None] = lambda fraction: N
 
 def _rate_ratios(plan: TakePlan) -> list[float]:
     """Return the rate of each level as a fraction of the finest."""
-    exemplar, clips = plan.exemplar, [len(x) for x in plan.exemplar.fine]
+    rate, clips = plan.exemplar.rate, [len(x) for x in plan.exemplar.fine]
     if plan.init is not None:
-        slowest = exemplar.rate * plan.init.shape[1] / plan.length
+        slowest = rate * plan.init.shape[1] / plan.length
     else:
-        ratio = max(plan.config.coarsest * plan.patch / sum(clips), 1.5 * plan.patch / min(clips))
-        slowest = exemplar.rate * min(ratio, 1.0)
-    return [rate / exemplar.rate for rate in resample.level_rates(exemplar.rate, slowest)]
+        slowest = rate * min(max(plan.config.coarsest * plan.patch / sum(clips), 1.5 * plan.patch / min(clips)), 1.0)
+    return [level / rate for level in resample.level_rates(rate, slowest)]
 
 
-def _clip_cost(plan: TakePlan, frames: int, rate_ratio: float) -> Float[Tensor, "p c"] | None:
-    """Return the factor on distances to each clip for each patch of a take; None where all clips count alike."""
-    edit, patch = plan.request.edit, plan.patch
-    if not edit.clip_weights:
-        return None
-    middle = torch.arange(frames if edit.loop else frames - patch + 1) + patch / 2
-    weights = edit.clip_weights_at(middle / (plan.exemplar.rate * rate_ratio))
-    return (1 / weights.clamp_min(1e-6)).to(plan.exemplar.table.device)
-
-
-def _diversity(plan: TakePlan, patches: int) -> list[Float[Tensor, "q"]] | list[None]:
-    """Return for each take a weight of each patch, where an edit would make the best match the same for all takes."""
-    exemplar, edit, n = plan.exemplar, plan.request.edit, plan.request.n
+def _preferences(
+    plan: TakePlan, search: Callable[..., Tensor], patches: int, frames: int, rate_ratio: float
+) -> list[Callable[[Tensor], Tensor]]:
+    """Return the search of each take, with the weights that it gives to clips and patches."""
+    exemplar, request, edit, patch = plan.exemplar, plan.request, plan.request.edit, plan.patch
+    device = exemplar.table.device
+    if edit.clip_weights:
+        middle = torch.arange(frames if edit.loop else frames - patch + 1) + patch / 2
+        weights = edit.clip_weights_at(middle / (exemplar.rate * rate_ratio))
+        search = partial(search, clip_cost=(1 / weights.clamp_min(1e-6)).to(device))
     if plan.config.diversity == 0 or not (edit.constraints or edit.trajectory):
-        return [None] * n
-    frames = max((c.stop for c in edit.constraints), default=1)
-    kept = float(edit.mask(exemplar.features.skeleton, frames).float().mean())
-    deviation = plan.config.diversity * (DIVERSITY_NOISE[0] + DIVERSITY_NOISE[1] * kept)
+        return [search] * request.n
+    # the best match would be the same for all takes
+    kept = edit.mask(exemplar.features.skeleton, max((c.stop for c in edit.constraints), default=1)).float().mean()
+    deviation = plan.config.diversity * (DIVERSITY_NOISE[0] + DIVERSITY_NOISE[1] * float(kept))
     seconds = math.ceil(sum(map(len, exemplar.fine)) / exemplar.rate) + 2
-    noise = torch.stack([torch.randn(seconds, generator=take_rng(plan.request.seed, k)) for k in range(n)])
-    smooth = resample.resize(noise[..., None], patches, antialias=False)[..., 0]
-    return list(torch.exp(deviation * smooth).to(exemplar.table.device))
+    noise = torch.stack([torch.randn(seconds, generator=take_rng(request.seed, k)) for k in range(request.n)])
+    noise = resample.resize(noise[..., None], patches, antialias=False)[..., 0]
+    return [partial(search, diversity=weights) for weights in torch.exp(deviation * noise).to(device)]
 
 
 # --- the first guess -------------------------------------------------------------------------------------------------
-def _initial(
-    plan: TakePlan, space: Pca, database: Database, frames: int, rate_ratio: float
-) -> Float[Tensor, "n frames k"]:
+def _init(plan: TakePlan, space: Pca, database: Database, frames: int, rate_ratio: float) -> Float[Tensor, "n t k"]:
     """Return takes at the coarsest level before anything is matched."""
-    edit, rate = plan.request.edit, plan.exemplar.rate * rate_ratio
-    random = [take_rng(plan.request.seed, k) for k in range(plan.request.n)]
-    least = round(MIN_PIECE * rate)
+    edit, config, rate = plan.request.edit, plan.config, plan.exemplar.rate * rate_ratio
+    rngs, least = [take_rng(plan.request.seed, k) for k in range(plan.request.n)], round(MIN_PIECE * rate)
     if plan.init is not None:
         x = resample.resize(space.project(plan.init), frames)
     elif edit.clip_weights:
         weights = edit.clip_weights_at(torch.arange(frames) / rate)
-        clips = database.frames.split(list(database.lengths))
-        x = torch.stack([_mixed(clips, weights, max(least, 2), one) for one in random])
+        x = torch.stack([_mixed(database, weights, max(least, 2), rng) for rng in rngs])
     else:
-        pieces = partial(shuffled, database.frames, frames, plan.patch, least, plan.config.reorder)
-        x = torch.stack([pieces(one) for one in random])
+        shuffle = partial(shuffled, database.frames, frames, plan.patch, least, config.reorder)
+        x = torch.stack([shuffle(rng) for rng in rngs])
     return x if edit.trajectory is None else x * INIT_SCALE
 
 
-def reordered(exemplar: Exemplar, config: MatchConfig, random: torch.Generator) -> Float[Tensor, "t d"]:
+def reordered(exemplar: Exemplar, config: MatchConfig, rng: torch.Generator) -> Float[Tensor, "t d"]:
     """Return the clips' features at the finest level, all of them once, in a new order."""
-    fine, patch = torch.cat(exemplar.fine), exemplar.patch(config.patch)
-    least = round(MIN_PIECE * exemplar.rate)
-    return shuffled(fine, len(fine), patch, least, config.reorder, random)
+    fine, least = torch.cat(exemplar.fine), round(MIN_PIECE * exemplar.rate)
+    return shuffled(fine, len(fine), exemplar.patch(config.patch), least, config.reorder, rng)
 
 
 def shuffled(
-    frames: Float[Tensor, "m k"], count: int, patch: int, least: int, reorder: float, random: torch.Generator
+    frames: Float[Tensor, "m k"], count: int, patch: int, least: int, reorder: float, rng: torch.Generator
 ) -> Float[Tensor, "count k"]:
-    """Return frames cut into pieces, in a new order, each piece once before any comes twice.
+    """Return ``count`` frames: pieces of ``frames`` in a new order, each once before any comes twice.
 
-    Args:
-        frames: what is cut.
-        count: frames of the result.
-        patch: frames of a patch.
-        least: frames of a piece at least.
-        reorder: 0 to 1: from one piece that holds everything, its order kept, to pieces of half a patch.
-        random: source of the order.
+    Pieces are of ``least`` frames at least; ``reorder`` goes from one piece, its order kept (0), to half patches (1).
     """
-    m = len(frames)
+    m, parts = len(frames), []
     piece = max(round(m ** (1 - reorder) * (patch / 2) ** reorder), least, 2)
-    parts: list[Tensor] = []
     while sum(map(len, parts)) < count:
-        first = int(torch.randint(piece, (1,), generator=random))
-        cuts = sorted({0, *range(first, m, piece), m})
+        cuts = sorted({0, *range(int(torch.randint(piece, (1,), generator=rng)), m, piece), m})
         pieces = [frames[a:b] for a, b in zip(cuts, cuts[1:])]
         order = [*range(1, len(pieces)), 0]
         if reorder > 0:
-            order = _separated(torch.randperm(len(pieces), generator=random).tolist())
+            order = _separated(torch.randperm(len(pieces), generator=rng).tolist())
         parts += [pieces[i] for i in order]
     return torch.cat(parts)[:count]
 
@@ -254,13 +232,11 @@ def _separated(order: list[int]) -> list[int]:
     return order
 
 
-def _mixed(
-    clips: Sequence[Float[Tensor, "_m k"]], weights: Float[Tensor, "count c"], piece: int, random: torch.Generator
-) -> Float[Tensor, "count k"]:
+def _mixed(database: Database, weights: Float[Tensor, "t c"], piece: int, rng: torch.Generator) -> Float[Tensor, "t k"]:
     """Return short pieces of the clips, drawn by the clips' weights at their time."""
-    parts: list[Tensor] = []
+    clips, parts = database.frames.split(list(database.lengths)), []
     while (done := sum(map(len, parts))) < len(weights):
-        clip = clips[int(torch.multinomial(weights[done], 1, generator=random))]
-        first = int(torch.randint(max(len(clip) - piece, 0) + 1, (1,), generator=random))
+        clip = clips[int(torch.multinomial(weights[done], 1, generator=rng))]
+        first = int(torch.randint(max(len(clip) - piece, 0) + 1, (1,), generator=rng))
         parts.append(clip[first : first + piece])
     return torch.cat(parts)[: len(weights)]

@@ -6,9 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ..nn.conv import TapConv, zero_init
-from ..nn.pca import PcaProjection
-from ..nn.time import timestep_embedding
+from ..nn.layers import PcaProjection, TapConv, timestep_embedding, zero_init
 
 TIME_WIDTH = 64
 """Channels of the time embedding."""
@@ -35,9 +33,9 @@ class FlowBlock(nn.Module):
 class FlowNet(nn.Module):
     """A velocity field over K components at a coarse frame rate (flow matching, Lipman et al. 2023)."""
 
-    def __init__(self, features: int, components: int, width: int, dilations: Sequence[int]):
+    def __init__(self, pca: PcaProjection, width: int, dilations: Sequence[int]):
         super().__init__()
-        self.pca = PcaProjection(features, components)
+        self.pca, components = pca, pca.basis.shape[1]
         self.in_proj, self.out_proj = TapConv(components, width), zero_init(nn.Linear(width, components))
         self.blocks = nn.ModuleList([FlowBlock(width, d) for d in dilations])
         self.time = nn.Sequential(nn.Linear(32, TIME_WIDTH), nn.SiLU(), nn.Linear(TIME_WIDTH, TIME_WIDTH), nn.SiLU())

@@ -6,8 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ..nn.conv import conv_stack
-from ..nn.pca import PcaProjection
+from ..nn.layers import PcaProjection, conv_stack
 
 
 class ClipGanNet(nn.Module):
@@ -18,9 +17,9 @@ class ClipGanNet(nn.Module):
 
     reconstruction_noise: Tensor
 
-    def __init__(self, features: int, components: int, noise: int, frames: int, width: int, dilations: Sequence[int]):
+    def __init__(self, pca: PcaProjection, noise: int, frames: int, width: int, dilations: Sequence[int]):
         super().__init__()
-        self.pca = PcaProjection(features, components)
+        self.pca, components = pca, pca.basis.shape[1]
         self.generator = conv_stack(noise, components, width, dilations)
         self.critic = conv_stack(components, 1, width, dilations[:-1])
         self.register_buffer("reconstruction_noise", torch.zeros(noise, frames))

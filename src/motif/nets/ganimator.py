@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from ..nn.conv import LEAKY_SLOPE
+from ..nn.layers import LEAKY_SLOPE
 from ..skeleton import Skeleton
 
 

@@ -4,8 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ..nn.conv import zero_init
-from ..nn.time import timestep_embedding
+from ..nn.layers import timestep_embedding, zero_init
 
 
 class QnA(nn.Module):

@@ -38,7 +38,7 @@ def finalize_take(
         edited, start = constraints.meet_in_world(features, edit, edited, dt, start)
     rotations, positions = features.decode(edited, dt, start)
     if foot_lock:
-        rotations = feet.lock_take(feet.Matched(features, edit, dt, x, edited, velocity), rotations, positions)
+        rotations = feet.lock_take(features, edit, x, edited, velocity, dt, (rotations, positions))
     take = Motion(s, rotations[0], positions[0], dt, name, features.file_format)
     if not edit.exact_constraints:
         return take

@@ -23,13 +23,11 @@ ACCELERATION_SPAN = 1 / 30
 
 def blend_room(edit: Edit, skeleton: Skeleton, constraint: Constraint, frames: int) -> tuple[int, int]:
     """Return the frames before and after a constraint that may bend: no more than half of those to the next one."""
-    joints = set(skeleton.select(constraint.joints))
+    joints, start, stop = set(skeleton.select(constraint.joints)), constraint.start, constraint.stop
     others = [c for c in edit.exact_constraints if c is not constraint and joints & set(skeleton.select(c.joints))]
-    previous = max((c.stop for c in others if c.stop <= constraint.start), default=None)
-    following = min((c.start for c in others if c.start >= constraint.stop), default=None)
+    before = min(((start - c.stop) // 2 for c in others if c.stop <= start), default=start)
+    after = min(((c.start - stop) // 2 for c in others if c.start >= stop), default=frames - stop)
     fade = max(round(constraint.blend / constraint.motion.frame_time), 1)
-    before = constraint.start if previous is None else (constraint.start - previous) // 2
-    after = frames - constraint.stop if following is None else (following - constraint.stop) // 2
     return min(fade, before), min(fade, after)
 
 
@@ -68,14 +66,9 @@ def impose(features: Features, edit: Edit, x: Float[Tensor, "n t d"], dt: float)
 def copy_exactly(
     take: Motion, constraint: Constraint, room: tuple[int, int], heading: float, place: Float[Tensor, "3"]
 ) -> Motion:
-    """Copy constrained joints, those that no layout holds included, and bend what jumps beside them.
+    """Copy constrained joints, those that no layout holds included, and bend what jumps in ``room`` frames beside them.
 
-    Args:
-        take: the take.
-        constraint: what is copied.
-        room: frames before and after that may bend.
-        heading: of the take where the constraint begins, radians; not used if the constraint is in world space.
-        place: of the take's root there.
+    A constraint that is not in world space is placed where the take is: at a heading (radians) and a place of the root.
     """
     s, piece, moving = take.skeleton, constraint.motion, len(constraint.motion) > 1
     joints = list(s.select(constraint.joints))
@@ -88,29 +81,29 @@ def copy_exactly(
     own_q, own_p = take.rotations[:, joints], take.positions[:, joints]
     for edge, sign, near in _edges(constraint, room):
         here = edge - constraint.start
-        turn, shift = _rotation_between(own_q[edge], exact_q[here]), exact_p[here] - own_p[edge]
+        turn, shift = _turn(own_q[edge], exact_q[here]), exact_p[here] - own_p[edge]
         spin, velocity = torch.zeros_like(turn), torch.zeros_like(shift)
         if moving:
-            spin = _rotation_between(exact_q[here - sign], exact_q[here])
-            spin = spin - _rotation_between(own_q[edge], own_q[edge + sign])
+            spin = _turn(exact_q[here - sign], exact_q[here]) - _turn(own_q[edge], own_q[edge + sign])
             velocity = (exact_p[here] - exact_p[here - sign]) - (own_p[edge + sign] - own_p[edge])
         weight = decay_weights(len(near) + 1, len(near) + 1)[1:].to(q)[:, :, None, None]
         bend = rotation.exp(weight[:, 0] * turn + weight[:, 1] * spin)
         q[near[:, None], joints] = rotation.mul(bend, own_q[near])
         p[near[:, None], joints] = own_p[near] + weight[:, 0] * shift + weight[:, 1] * velocity
-    q[constraint.start : constraint.stop, joints], p[constraint.start : constraint.stop, joints] = exact_q, exact_p
+    span = slice(constraint.start, constraint.stop)
+    q[span, joints], p[span, joints] = exact_q, exact_p
     return replace(take, rotations=q, positions=p)
 
 
-def _rotation_between(a: Float[Tensor, "*b 4"], b: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3"]:
-    """Return the rotation vector that takes one rotation to another."""
+def _turn(a: Float[Tensor, "*b 4"], b: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3"]:
+    """Return the rotation vector from one rotation to another."""
     return rotation.log(rotation.mul(b, rotation.inv(a)))
 
 
 def meet_in_world(
     features: Features, edit: Edit, x: Float[Tensor, "n t d"], dt: float, start: Start
 ) -> tuple[Float[Tensor, "n t d"], Start]:
-    """Bend turns and steps between constraints of the root in world space so that each is met; return the start, too."""
+    """Bend turns and steps between constraints of the root in world space so that each is met; return a start, too."""
     s, at = features.skeleton, features.slices
     pins = [c for c in edit.exact_constraints if c.world_space and s.root in s.select(c.joints)]
     if not pins:
@@ -121,7 +114,8 @@ def meet_in_world(
     start = replace(start, heading=first.heading - heading[:, pins[0].start])
     for before, pin in zip(pins, pins[1:]):
         heading, _ = features.trajectory(x, dt, start)
-        missing = _wrapped(features.start(pin.motion).heading - heading[:, pin.start])
+        missing = features.start(pin.motion).heading - heading[:, pin.start]
+        missing = torch.remainder(missing + math.pi, 2 * math.pi) - math.pi
         bump = bump_window(before.stop, pin.start, x)
         x[:, before.stop : pin.start + 1, at["root_turn"]] += (missing[:, None] * bump / dt)[..., None]
     _, path = features.trajectory(x, dt, start)
@@ -130,17 +124,11 @@ def meet_in_world(
     for before, pin in zip(pins, pins[1:]):
         heading, path = features.trajectory(x, dt, start)
         goal = features.start(pin.motion)
-        missing = path.new_tensor([goal.x, 0.0, goal.z]) - path[:, pin.start]
-        missing[:, 1] = 0
+        missing = (path.new_tensor([goal.x, 0.0, goal.z]) - path[:, pin.start]) * path.new_tensor([1.0, 0.0, 1.0])
         steps = missing[:, None] * bump_window(before.stop, pin.start, x)[:, None] / dt
         local = rotation.rotate(rotation.about("y", -heading[:, before.stop - 1 : pin.start]), steps)
         x[:, before.stop : pin.start + 1, at["root_velocity"]] += local[..., (0, 2)].to(x.dtype)
     return x, start
-
-
-def _wrapped(angle: Float[Tensor, "n"]) -> Float[Tensor, "n"]:
-    """Return angles within pi of zero."""
-    return torch.remainder(angle + math.pi, 2 * math.pi) - math.pi
 
 
 def bump_window(first: int, last: int, like: Tensor) -> Float[Tensor, "t"]:

@@ -53,62 +53,56 @@ def _heading_before(features: Features, x: Float[Tensor, "*b t d"], dt: float) -
 
 
 # --- the lock of a take ----------------------------------------------------------------------------------------------
-@dataclass(frozen=True, eq=False)
-class Matched:
-    """Features of takes before and after constraints and trajectory are met."""
-
-    features: Features
-    edit: Edit
-    dt: float
-    x: Float[Tensor, "n t d"]
-    edited: Float[Tensor, "n t d"]
-    """``x`` itself if the edit changes nothing."""
-    contact_velocity: Float[Tensor, "n t e"]
-    """As it was matched."""
-
-
 def lock_take(
-    m: Matched, rotations: Float[Tensor, "n t j 4"], positions: Float[Tensor, "n t j 3"]
+    features: Features,
+    edit: Edit,
+    x: Float[Tensor, "n t d"],
+    edited: Float[Tensor, "n t d"],
+    velocity: Float[Tensor, "n t e"],
+    dt: float,
+    pose: tuple[Float[Tensor, "n t j 4"], Float[Tensor, "n t j 3"]],
 ) -> Float[Tensor, "n t j 4"]:
-    """Return rotations with feet locked where matched contacts stand; a loop is locked with its next rounds around it.
+    """Return local rotations with feet locked where the contacts say so; a loop with its next rounds around it.
 
-    ``rotations`` and ``positions`` are those of ``m.edited``.
+    ``x`` are features as they were matched and ``velocity`` is their :func:`contact_velocity`; ``edited`` are features
+    that meet constraints and trajectory, ``x`` itself if there are none, and ``pose`` is what they stand for.
     """
-    features, s, frames = m.features, m.features.skeleton, m.x.shape[1]
-    around = min(round(2 / m.dt), frames) if m.edit.loop else 0
-    index = torch.arange(-around, frames + around, device=m.x.device) % frames
-    edited = m.edited[:, index]
-    q, p = features.decode(edited, m.dt) if around else (rotations, positions)
-    own_q, own_p = q, p
-    if m.edited is not m.x:  # feet that stood and are moved by the edit shall still stand
-        own_q, own_p = features.decode(m.x[:, index], m.dt, joints=s.contact_rig[1])
-    slow = contact.speed(contact.feet(s, own_q, own_p), m.dt) < 1.5 * contact.SPEED * s.height  # nothing fast is locked
-    on = contact.without_short((edited[..., features.slices["contacts"]] > 0.5) & slow, round(contact.SHORTEST / m.dt))
-    fixed = m.edit.mask(s, frames).to(index.device)[index].expand(len(m.x), -1, -1)
-    velocity = m.contact_velocity[:, index].unflatten(-1, (-1, 3))
-    world = rotation.rotate(_heading_before(features, edited, m.dt)[:, :, None], velocity)
-    raised = height_offset(m) if m.edit.exact_constraints else None
-    motion = FootMotion(world * m.dt, None if raised is None else raised[:, index])
-    locked = lock(s, q, p, on, m.dt, fixed, motion)[:, around : around + frames]
+    s, frames = features.skeleton, x.shape[1]
+    around = min(round(2 / dt), frames) if edit.loop else 0
+    index = torch.arange(-around, frames + around, device=x.device) % frames
+    wide = edited[:, index]
+    q, p = own = features.decode(wide, dt) if around else pose
+    if edited is not x:  # feet that stood and are moved by the edit shall still stand
+        own = features.decode(x[:, index], dt, joints=s.contact_rig[1])
+    slow = contact.speed(contact.feet(s, *own), dt) < 1.5 * contact.SPEED * s.height  # nothing fast is locked
+    on = contact.without_short((wide[..., features.slices["contacts"]] > 0.5) & slow, round(contact.SHORTEST / dt))
+    turn = _heading_before(features, wide, dt)[:, :, None]
+    steps = rotation.rotate(turn, velocity[:, index].unflatten(-1, (-1, 3))) * dt
+    fixed = raised = None
+    if edit.exact_constraints:
+        fixed = edit.mask(s, frames).to(x.device)[index].expand(len(x), -1, -1)
+        raised = height_offset(features, edit, x, edited, dt)[:, index]
+    locked = lock(s, (q, p), on, dt, fixed, steps, raised)[:, around : around + frames]
     above = list(s.ancestors(s.root))
-    locked[:, :, above] = rotations[:, :, above]
+    locked[:, :, above] = pose[0][:, :, above]
     return locked
 
 
-def height_offset(m: Matched) -> Float[Tensor, "n t c"] | None:
+def height_offset(
+    features: Features, edit: Edit, x: Float[Tensor, "n t d"], edited: Float[Tensor, "n t d"], dt: float
+) -> Float[Tensor, "n t c"]:
     """Return how far a constrained trunk has sunk new limbs below it, metres: feet should be as high as was matched."""
-    s, frames = m.features.skeleton, m.x.shape[1]
+    s, frames = features.skeleton, x.shape[1]
     carried = torch.zeros(frames, len(s.contacts), dtype=torch.bool)
-    for c in m.edit.exact_constraints:
-        joints = set(s.select(c.joints))
+    for c in edit.exact_constraints:
+        joints, (before, after) = set(s.select(c.joints)), blend_room(edit, s, c, frames)
         free = torch.tensor([s.root in joints and j not in joints for j in s.contacts], dtype=torch.bool)
-        before, after = blend_room(m.edit, s, c, frames)
         carried[c.start - before : c.stop + after] |= free
     if not carried.any():
-        return None
-    poses = (m.features.decode(x, m.dt, joints=s.contact_rig[1]) for x in (m.x, m.edited))
+        return x.new_zeros(*x.shape[:2], len(s.contacts))
+    poses = (features.decode(y, dt, joints=s.contact_rig[1]) for y in (x, edited))
     matched, present = (contact.feet(s, *pose)[..., 1] for pose in poses)
-    return torch.where(carried.to(m.x.device), matched - present, 0.0)
+    return torch.where(carried.to(x.device), matched - present, 0.0)
 
 
 # --- the lock --------------------------------------------------------------------------------------------------------
@@ -125,77 +119,61 @@ def contact_limbs(skeleton: Skeleton) -> list[Limb]:
     """Return one entry for each limb that stands on the ground; the trunk has nothing to bend and is left out."""
     found: dict[int, list[int]] = {}
     for index, joint in enumerate(skeleton.contacts):
-        top = skeleton.limb_of(joint)
-        if top != skeleton.root:
-            found.setdefault(top, []).append(index)
+        found.setdefault(skeleton.limb_of(joint), []).append(index)
+    found.pop(skeleton.root, None)
     limbs = []
     for top, indices in found.items():
-        chain: set[int] = set()
-        for index in indices:
-            above = skeleton.ancestors(skeleton.contacts[index])
-            chain.update(above[1 : above.index(top) + 1])
-        if chain:
-            limbs.append(Limb(tuple(sorted(chain)), tuple(indices)))
+        lines = [skeleton.ancestors(skeleton.contacts[index]) for index in indices]
+        if chain := sorted({j for line in lines for j in line[1 : line.index(top) + 1]}):
+            limbs.append(Limb(tuple(chain), tuple(indices)))
     return limbs
-
-
-@dataclass(frozen=True, eq=False)
-class FootMotion:
-    """How contact joints should move: what the lock leaves in or adds."""
-
-    steps: Float[Tensor, "*b t c 3"] | None = None
-    """Steps from frame to frame while a foot stands, as it rolls or gives in the clip, metres; none if not given.
-    Feet that stand perfectly still are told from real ones at once."""
-    height_offset: Float[Tensor, "*b t c"] | None = None
-    """Metres by which each joint should be higher, standing or not."""
 
 
 def lock(
     skeleton: Skeleton,
-    rotations: Float[Tensor, "*b t j 4"],
-    positions: Float[Tensor, "*b t j 3"],
+    pose: tuple[Float[Tensor, "*b t j 4"], Float[Tensor, "*b t j 3"]],
     on: Bool[Tensor, "*b t c"],
     frame_time: float,
     fixed: Bool[Tensor, "*b t j"] | None = None,
-    motion: FootMotion = FootMotion(),
+    steps: Float[Tensor, "*b t c 3"] | None = None,
+    height_offset: Float[Tensor, "*b t c"] | None = None,
 ) -> Float[Tensor, "*b t j 4"]:
     """Return local rotations with every standing contact joint held where it stands.
 
-    Each run of contact is pulled to its mean place, about which it moves by ``motion.steps``; before and after it the
-    pull dies out, starting with its own speed, so no frame pops. Limbs are solved by damped least squares on the chain
-    from the trunk to the contacts (any number of joints and contacts). Frames that no run reaches come back bit for bit.
+    Each run of contact is pulled to its mean place; before and after it the pull dies out, starting with its own speed,
+    so no frame pops. Limbs are solved by damped least squares on the chain from the trunk to the contacts (any number
+    of joints and contacts). Frames that no run reaches come back bit for bit.
 
     Args:
         skeleton: the rig.
-        rotations: local rotations (w, x, y, z).
-        positions: local translations, metres.
+        pose: local rotations (w, x, y, z) and translations, metres.
         on: contact labels.
         frame_time: seconds a frame.
-        fixed: joints that must not be turned, per frame; a limb with such a joint stays as it is in that frame, and
-            its neighbours in time are pulled to where it stands.
-        motion: how feet should move.
+        fixed: joints that must not turn; a limb with one stays as it is in that frame, and is led to there and away.
+        steps: of each contact joint from frame to frame about its mean place, metres, as a foot rolls or gives in the
+            clip; none if not given. Feet that stand perfectly still are told from real ones at once.
+        height_offset: metres by which each contact joint should be higher, standing or not.
     """
-    q = rotations.reshape(-1, *rotations.shape[-3:]).clone()
-    p = positions.reshape(-1, *positions.shape[-3:])
+    shape = pose[0].shape
+    q, p = pose[0].reshape(-1, *shape[-3:]).clone(), pose[1].reshape(-1, *shape[-3:-1], 3)
     flags = on.reshape(len(q), *on.shape[-2:])
     exact = flags.new_zeros(q.shape[:3]) if fixed is None else fixed.reshape(q.shape[:3])
     feet = contact.feet(skeleton, q, p)
-    raised, path = torch.zeros_like(feet), torch.zeros_like(feet)
-    if motion.height_offset is not None:
-        raised[..., 1] = motion.height_offset.reshape(raised.shape[:-1])
-    if motion.steps is not None:
-        path = motion.steps.reshape(path.shape).cumsum(1)
+    raised = torch.zeros_like(feet)
+    if height_offset is not None:
+        raised[..., 1] = height_offset.reshape(raised.shape[:-1])
+    path = torch.zeros_like(feet) if steps is None else steps.reshape(feet.shape).cumsum(1)
     margin, sigma = max(round(EASE / frame_time), 1), contact.SMOOTH / frame_time
     for limb in contact_limbs(skeleton):
         still, own = exact[:, :, list(limb.chain)].any(-1), list(limb.contacts)
         up, most = raised[:, :, own], MAX_PULL * skeleton.chain_length[limb.chain[0]]
         pull, strength = _pulls(feet[:, :, own] + up, flags[:, :, own], still, path[:, :, own], margin)
-        pull = _softened(up + _shared(pull, strength), still, sigma, most)
+        pull = _smoothed(up + _shared(pull, strength), still, sigma, most)
         take, frame = ((pull.abs().amax((-1, -2)) > 0) & ~still).nonzero(as_tuple=True)
         if len(take):
             goal = feet[take, frame][:, own] + pull[take, frame]
             q[take, frame] = _solve(skeleton, q[take, frame], p[take, frame], limb, goal)
-    return q.reshape(rotations.shape)
+    return q.reshape(shape)
 
 
 def _pulls(
@@ -253,14 +231,14 @@ def _room(exact: Bool[Tensor, "b t"], row: Tensor, start: Tensor, stop: Tensor, 
 
 
 def _shared(pull: Float[Tensor, "b t c 3"], strength: Float[Tensor, "b t c"]) -> Float[Tensor, "b t c 3"]:
-    """Return pulls in which a limb's contacts that do not stand move with those that do, so that the foot stays a foot."""
+    """Return pulls in which contacts that do not stand move with those of their limb that do: a foot stays a foot."""
     total = strength.sum(-1, keepdim=True)
     common = (pull * strength[..., None]).sum(-2, keepdim=True) / total.clamp_min(1e-6)[..., None]
     own = strength[..., None]
     return own * pull + (1 - own) * common * strength.amax(-1)[..., None, None]
 
 
-def _softened(
+def _smoothed(
     pull: Float[Tensor, "b t c 3"], exact: Bool[Tensor, "b t"], sigma: float, most: float
 ) -> Float[Tensor, "b t c 3"]:
     """Return pulls without corners: smoothed in time, softly limited to ``most`` metres, zero next to exact frames."""
@@ -277,27 +255,25 @@ def _solve(
     s: Skeleton, q: Float[Tensor, "n j 4"], p: Float[Tensor, "n j 3"], limb: Limb, goal: Float[Tensor, "n c 3"]
 ) -> Float[Tensor, "n j 4"]:
     """Return rotations with the smallest turns that bring a limb's contacts to ``goal``, by damped least squares."""
-    chain, joints = list(limb.chain), [s.contacts[c] for c in limb.contacts]
-    scale = max(s.chain_length[chain[0]], 1e-6)
-    damping = torch.eye(3 * len(joints), device=q.device) * (DAMPING * scale) ** 2
-    top = s.parents[chain[0]]
-    moved = sorted({*chain, *joints})  # parents come first
-    local, along = ({j: rotation.components(x[:, j]) for j in moved} for x in (q, p))
-    hip_q, hip_p = _chain_end(q, p, s.ancestors(top)[::-1])
-    goals = rotation.components(goal)
+    chain, joints, top = list(limb.chain), [s.contacts[c] for c in limb.contacts], s.parents[limb.chain[0]]
+    damping = torch.eye(3 * len(joints), device=q.device) * (DAMPING * max(s.chain_length[chain[0]], 1e-6)) ** 2
+    above, moved, goals = (
+        s.ancestors(top)[::-1],
+        sorted({*chain, *joints}),
+        rotation.components(goal),
+    )  # parents come first
+    local, along = ({j: rotation.components(x[:, j]) for j in (*above, *moved)} for x in (q, p))
+    hip = _forward(s, local, along, above[1:], {above[0]: (local[above[0]], along[above[0]])})[top]
     for _ in range(2):  # more do not bring feet nearer: pulls are small, and what is left is the damping
-        world_q, world_p = {top: hip_q}, {top: hip_p}
-        for j in moved:
-            parent = s.parents[j]
-            world_p[j] = _sum(world_p[parent], rotation.rotate_components(world_q[parent], along[j]))
-            world_q[j] = rotation.mul_components(world_q[parent], local[j])
+        world = _forward(s, local, along, moved, {top: hip})
+        world_p = {j: place for j, (_, place) in world.items()}
         errors = [g[:, i] - x for i, c in enumerate(joints) for g, x in zip(goals, world_p[c], strict=True)]
         jacobian, error = _jacobian(s, world_p, chain, joints), torch.stack(errors, -1)[..., None]
         step = torch.cholesky_solve(error, torch.linalg.cholesky(jacobian @ jacobian.transpose(1, 2) + damping))
         turn = (jacobian.transpose(1, 2) @ step).reshape(len(q), len(chain), 3)
         turn = turn * (0.5 / rotation.length(turn)[..., None].clamp_min(0.5))
         for i, j in enumerate(chain):
-            w, x, y, z = world_q[s.parents[j]]
+            w, x, y, z = world[s.parents[j]][0]
             vx, vy, vz = rotation.rotate_components((w, -x, -y, -z), rotation.components(turn[:, i]))
             angle = (vx * vx + vy * vy + vz * vz).sqrt()
             sinc = torch.sinc(angle / (2 * math.pi)) / 2
@@ -325,16 +301,16 @@ def _jacobian(
     return torch.stack(rows, -1).reshape(len(zero), 3 * len(joints), 3 * len(chain))
 
 
-def _chain_end(
-    q: Float[Tensor, "n j 4"], p: Float[Tensor, "n j 3"], chain: Sequence[int]
-) -> tuple[rotation.Components, ...]:
-    """Return world rotation and place of the last joint of a chain whose first joint has no parent."""
-    world_q, world_p = rotation.components(q[:, chain[0]]), rotation.components(p[:, chain[0]])
-    for j in chain[1:]:
-        world_p = _sum(world_p, rotation.rotate_components(world_q, rotation.components(p[:, j])))
-        world_q = rotation.mul_components(world_q, rotation.components(q[:, j]))
-    return world_q, world_p
-
-
-def _sum(a: rotation.Components, b: rotation.Components) -> rotation.Components:
-    return tuple(x + y for x, y in zip(a, b, strict=True))
+def _forward(
+    s: Skeleton,
+    local: dict[int, rotation.Components],
+    along: dict[int, rotation.Components],
+    joints: Sequence[int],
+    world: dict[int, tuple[rotation.Components, rotation.Components]],
+) -> dict[int, tuple[rotation.Components, rotation.Components]]:
+    """Add world rotations and places of ``joints``, parents first, to those of joints above them."""
+    for j in joints:
+        q, p = world[s.parents[j]]
+        place = rotation.rotate_components(q, along[j])
+        world[j] = rotation.mul_components(q, local[j]), tuple(a + b for a, b in zip(p, place, strict=True))
+    return world

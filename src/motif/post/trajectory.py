@@ -26,11 +26,8 @@ def sample_trajectory(
 ) -> tuple[Float[Tensor, "t 2"], Float[Tensor, "t"] | None]:
     """Return x and z of the root in each frame, metres, and its heading if the trajectory has one, float64.
 
-    Args:
-        trajectory: its times count, if it has some; what is left of the take is spent at its end.
-        speed: without times, how fast the take goes in each frame, in any unit; evenly if not given.
-        frames: of the take.
-        dt: seconds a frame.
+    Where the trajectory has times they count, and what is left of the take is spent at its end; otherwise ``speed`` is
+    how fast the take goes in each frame, in any unit, evenly if not given.
     """
     device = None if speed is None else speed.device
     points = torch.tensor(trajectory.points, dtype=torch.float64, device=device)
@@ -66,12 +63,8 @@ def trajectory_velocities(
 ) -> tuple[Float[Tensor, "t 2"], Float[Tensor, "t 1"]]:
     """Return the ``root_velocity`` and ``root_turn`` features of a body that follows a trajectory evenly.
 
-    Args:
-        trajectory: the trajectory.
-        frames: of the take as it is matched.
-        dt: seconds a frame.
-        direction: in which the clips travel in the heading frame, radians.
-        speed_ratio: how much faster the frames will be shown.
+    ``direction`` is that in which the clips travel in the heading frame, radians; ``speed_ratio`` how much faster the
+    frames will be shown.
     """
     place, heading = sample_trajectory(trajectory, None, frames, dt / speed_ratio)
     step = _steps(smoothed_path(place, SWAY / 2, dt))
@@ -87,9 +80,8 @@ def speed_ratio(features: Features, trajectory: Trajectory, x: Float[Tensor, "t 
     wanted = trajectory.length / max(own, 1e-9)
     if not 1 / WARN_SPEED_RATIO < wanted < WARN_SPEED_RATIO:
         warnings.warn(
-            f"the trajectory asks for {wanted:.2g} times the speed that the clips have there "
-            f"({own / (len(x) * dt):.2g} m/s): feet will slide; give it about {wanted * len(x) * dt:.3g} s, or clips of "
-            f"its speed",
+            f"the trajectory asks for {wanted:.2g} times the speed of the clips there ({own / (len(x) * dt):.2g} m/s): "
+            f"feet will slide; give it about {wanted * len(x) * dt:.3g} s, or clips that go at its speed",
             MotifWarning,
             stacklevel=2,
         )
@@ -99,7 +91,7 @@ def speed_ratio(features: Features, trajectory: Trajectory, x: Float[Tensor, "t 
 def warp_to_trajectory(
     features: Features, trajectory: Trajectory, x: Float[Tensor, "1 t d"], dt: float
 ) -> tuple[Float[Tensor, "1 t d"], Start]:
-    """Bend turns and steps so that the root follows a trajectory and sways about it as it did; return the start, too."""
+    """Bend turns and steps so that the root follows a trajectory and sways about it as it did; return a start, too."""
     at, frames = features.slices, x.shape[1]
     heading, path = features.trajectory(x[0], dt)
     path = path[:, (0, 2)]

@@ -16,7 +16,7 @@ from ..edit import Edit
 from ..errors import MotifError
 from ..matching import Exemplar, Guide, MatchConfig, StreamState
 from ..motion import Motion, Pose
-from ..nn.pca import PcaProjection
+from ..nn.layers import PcaProjection
 from ..paper_features import PaperFeatures
 from ..post import feet
 from ..request import Request
@@ -117,19 +117,10 @@ def coarse_match_config(config: SampleConfig) -> MatchConfig:
     return MatchConfig(completeness, reorder=0.0, diversity=variety, tempo=tempo, patch=patch)
 
 
-def fit_pca(projection: PcaProjection, exemplar: Exemplar) -> None:
-    """Set a projection's buffers to the principal axes of the clips."""
+def fit_pca(exemplar: Exemplar) -> PcaProjection:
+    """Return a projection onto the principal axes of the clips."""
     pca = matching.pca(exemplar)
-    projection.scale.copy_(pca.scale)
-    projection.mean.copy_(pca.centre)
-    projection.basis.copy_(pca.basis)
-    projection.std.fill_(max(float(torch.cat(pca.clips).std()), 1e-9))
-
-
-def components(exemplar: Exemplar) -> tuple[int, int]:
-    """Return how many features and principal components the clips have."""
-    width, count = matching.pca(exemplar).basis.shape
-    return width, count
+    return PcaProjection(pca.scale, pca.centre, pca.basis, max(float(torch.cat(pca.clips).std()), 1e-9))
 
 
 def guides(clips: CoarseClips, edit: Edit, length: int) -> list[Guide]:
@@ -137,10 +128,10 @@ def guides(clips: CoarseClips, edit: Edit, length: int) -> list[Guide]:
     return matching.guides(clips.exemplar, edit, length, matching.pca(clips.exemplar))
 
 
-def step_stream(name: str, state: StreamState, control: Any) -> tuple[Pose, StreamState]:
-    """Return a stream's next pose and state, for a recipe that cannot be controlled."""
+def step_stream(state: StreamState, control: Any = None) -> tuple[Pose, StreamState]:
+    """Return the next pose and state of a stream that cannot be controlled."""
     if control is not None:
-        raise MotifError(f"{name} takes no control, its streams follow the clips alone; leave control out")
+        raise MotifError("this recipe takes no control, its streams follow the clips alone; leave control out")
     return matching.step(state)
 
 
@@ -165,7 +156,7 @@ def paper_take(features: PaperFeatures, x: Float[Tensor, "t c"], clip: Motion, f
     rotations, positions = features.pose(x)
     if foot_lock:
         labels = features.contact_labels(x)
-        rotations = feet.lock(features.skeleton, rotations, positions, labels, 1 / features.RATE)
+        rotations = feet.lock(features.skeleton, (rotations, positions), labels, 1 / features.RATE)
     return features.expand(rotations, positions, clip, name)
 
 

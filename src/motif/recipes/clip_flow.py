@@ -7,7 +7,7 @@ is imposed on the network's prediction at every step.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -17,10 +17,10 @@ from .. import matching, parallel
 from ..config import SampleConfig
 from ..data.crops import Crops
 from ..data.domain import Domain
-from ..matching import MatchConfig, Stream, StreamState
-from ..motion import Motion, Pose
+from ..matching import Stream, StreamState
+from ..motion import Motion
 from ..nets.clip_flow import FlowNet
-from ..nn.conv import receptive_field
+from ..nn.layers import receptive_field
 from ..request import Request
 from ..seeds import take_rng
 from ..train import Ema, Optim, Stage, Update
@@ -50,12 +50,11 @@ class ClipFlow:
     num_inference_steps: int = 4
     """Evaluations of the network for a take."""
 
+    match_config = staticmethod(base.coarse_match_config)
+    step = staticmethod(base.step_stream)
+
     def __post_init__(self):
         base.check_counts(self)
-
-    def match_config(self, config: SampleConfig) -> MatchConfig:
-        """Translate a SampleConfig."""
-        return base.coarse_match_config(config)
 
     def prepare(self, domain: Domain) -> base.CoarseClips:
         """Encode the clips. All must be of one rig and one rate."""
@@ -63,9 +62,7 @@ class ClipFlow:
 
     def net(self, prepared: base.CoarseClips) -> FlowNet:
         """Return the network."""
-        net = FlowNet(*base.components(prepared.exemplar), self.width, self.dilations)
-        base.fit_pca(net.pca, prepared.exemplar)
-        return net
+        return FlowNet(base.fit_pca(prepared.exemplar), self.width, self.dilations)
 
     def plan(self, prepared: base.CoarseClips) -> list[tuple[str, int]]:
         """Return one stage."""
@@ -108,9 +105,7 @@ class ClipFlow:
             init = net.pca.inverse(x)
         return matching.synthesize(prepared.exemplar, request, self.match_config(request.config), init)
 
-    def start(
-        self, net: nn.Module, prepared: base.CoarseClips, seed: int, config: SampleConfig = SampleConfig()
-    ) -> StreamState:
+    def start(self, net: nn.Module, prepared: base.CoarseClips, seed: int, config: SampleConfig) -> StreamState:
         """Begin an endless take: overlapping windows of the same noise, 32 new frames each."""
         assert isinstance(net, FlowNet)
         context, frames = receptive_field(self.dilations) - 1, 32  # to each side what two evaluations see
@@ -125,10 +120,6 @@ class ClipFlow:
         matched = self.match_config(config)
         stream = Stream(prepared.exemplar, matched, prepared.rate_ratio, config.foot_lock, advance)
         return matching.start(stream, state, seed)
-
-    def step(self, state: StreamState, control: Any = None) -> tuple[Pose, StreamState]:
-        """Return the next pose and state; there is no control."""
-        return base.step_stream("clip-flow", state, control)
 
 
 def flow_loss(

@@ -7,7 +7,7 @@ motion is new but blurred; matching from that rate up replaces every patch with 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -17,10 +17,10 @@ from .. import matching, parallel, resample
 from ..config import SampleConfig
 from ..data.crops import Crops
 from ..data.domain import Domain
-from ..matching import MatchConfig, Stream, StreamState
-from ..motion import Motion, Pose
+from ..matching import Stream, StreamState
+from ..motion import Motion
 from ..nets.clip_gan import ClipGanNet
-from ..nn.conv import receptive_field
+from ..nn.layers import receptive_field
 from ..request import Request
 from ..seeds import take_rng
 from ..train import Ema, Optim, Stage, Update
@@ -53,12 +53,11 @@ class ClipGan:
     speed_jitter: float = 0.1
     """Training windows are up to this fraction faster or slower than the clip."""
 
+    match_config = staticmethod(base.coarse_match_config)
+    step = staticmethod(base.step_stream)
+
     def __post_init__(self):
         base.check_counts(self)
-
-    def match_config(self, config: SampleConfig) -> MatchConfig:
-        """Translate a SampleConfig."""
-        return base.coarse_match_config(config)
 
     def prepare(self, domain: Domain) -> base.CoarseClips:
         """Encode the clips. All must be of one rig and one rate."""
@@ -66,10 +65,8 @@ class ClipGan:
 
     def net(self, prepared: base.CoarseClips) -> ClipGanNet:
         """Return the network; its reconstruction noise is set when training begins."""
-        sizes = base.components(prepared.exemplar)
-        net = ClipGanNet(*sizes, self.noise_channels, sum(prepared.lengths), self.width, self.dilations)
-        base.fit_pca(net.pca, prepared.exemplar)
-        return net
+        pca, frames = base.fit_pca(prepared.exemplar), sum(prepared.lengths)
+        return ClipGanNet(pca, self.noise_channels, frames, self.width, self.dilations)
 
     def plan(self, prepared: base.CoarseClips) -> list[tuple[str, int]]:
         """Return one stage."""
@@ -101,9 +98,7 @@ class ClipGan:
             init = net.generate(noise)[:, context : context + frames]
         return matching.synthesize(prepared.exemplar, request, self.match_config(request.config), init)
 
-    def start(
-        self, net: nn.Module, prepared: base.CoarseClips, seed: int, config: SampleConfig = SampleConfig()
-    ) -> StreamState:
+    def start(self, net: nn.Module, prepared: base.CoarseClips, seed: int, config: SampleConfig) -> StreamState:
         """Begin an endless take: overlapping windows of the same noise, 16 new frames each."""
         assert isinstance(net, ClipGanNet)
         context, frames = receptive_field(self.dilations) // 2, 16
@@ -116,10 +111,6 @@ class ClipGan:
         state, matched = base.start_noise((1, self.noise_channels, 2 * context), seed), self.match_config(config)
         stream = Stream(prepared.exemplar, matched, prepared.rate_ratio, config.foot_lock, advance)
         return matching.start(stream, state, seed)
-
-    def step(self, state: StreamState, control: Any = None) -> tuple[Pose, StreamState]:
-        """Return the next pose and state; there is no control."""
-        return base.step_stream("clip-gan", state, control)
 
 
 @dataclass(frozen=True, eq=False)

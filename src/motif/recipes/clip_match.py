@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -10,7 +10,7 @@ from .. import matching
 from ..config import SampleConfig
 from ..data.domain import Domain
 from ..matching import Exemplar, MatchConfig, Stream, StreamState
-from ..motion import Motion, Pose
+from ..motion import Motion
 from ..request import Request
 from ..seeds import take_rng
 from ..train import Stage
@@ -34,6 +34,8 @@ class ClipMatch:
     """The finest level runs at the largest whole fraction of the clip's rate that is near this or below, Hz."""
     variance: float = 0.995
     """Fraction of the features' variance that the levels keep."""
+
+    step = staticmethod(base.step_stream)
 
     def __post_init__(self):
         self.match_config(SampleConfig())
@@ -63,9 +65,7 @@ class ClipMatch:
         """Sample takes, all in one pass."""
         return matching.synthesize(prepared, request, self.match_config(request.config))
 
-    def start(
-        self, net: nn.Module, prepared: Exemplar, seed: int, config: SampleConfig = SampleConfig()
-    ) -> StreamState:
+    def start(self, net: nn.Module, prepared: Exemplar, seed: int, config: SampleConfig) -> StreamState:
         """Begin an endless take: the clips' pieces in one new order after the other."""
         matched = self.match_config(config)
 
@@ -73,7 +73,3 @@ class ClipMatch:
             return matching.reordered(prepared, matched, take_rng(seed, turn)), turn + 1
 
         return matching.start(Stream(prepared, matched, 1.0, config.foot_lock, advance), 0, seed)
-
-    def step(self, state: StreamState, control: Any = None) -> tuple[Pose, StreamState]:
-        """Return the next pose and state; there is no control."""
-        return base.step_stream("clip-match", state, control)

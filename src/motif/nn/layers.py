@@ -1,5 +1,6 @@
-"""Convolutions over time."""
+"""Layers over time: convolutions, an embedding of diffusion time, a projection onto principal axes."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -57,3 +58,36 @@ def zero_init(layer: nn.Module) -> nn.Module:
     for p in layer.parameters():
         nn.init.zeros_(p)
     return layer
+
+
+def timestep_embedding(t: Float[Tensor, "b"], width: int, max_period: float = 10_000.0) -> Float[Tensor, "b w"]:
+    """Return cosines, then sines, of ``t`` at frequencies from 1 down to 1 / ``max_period`` (Ho et al. 2020)."""
+    half = width // 2
+    angle = t[:, None] * torch.exp(-math.log(max_period) * torch.arange(half, device=t.device) / half)
+    return torch.cat((angle.cos(), angle.sin()), -1)
+
+
+class PcaProjection(nn.Module):
+    """An affine map from D motion features to K principal components of about unit variance, and back.
+
+    Buffers: ``scale`` [D] channel weights, ``mean`` [D] of weighted features, ``basis`` [D, K], ``std`` [1] of all
+    components together.
+    """
+
+    scale: Tensor
+    mean: Tensor
+    basis: Tensor
+    std: Tensor
+
+    def __init__(self, scale: Float[Tensor, "d"], mean: Float[Tensor, "d"], basis: Float[Tensor, "d k"], std: float):
+        super().__init__()
+        for name, value in (("scale", scale), ("mean", mean), ("basis", basis), ("std", torch.tensor([std]))):
+            self.register_buffer(name, value.clone())
+
+    def forward(self, features: Float[Tensor, "*b t d"]) -> Float[Tensor, "*b t k"]:
+        """Project motion features."""
+        return (features * self.scale - self.mean) @ self.basis / self.std
+
+    def inverse(self, components: Float[Tensor, "*b t k"]) -> Float[Tensor, "*b t d"]:
+        """Reconstruct motion features."""
+        return ((components * self.std) @ self.basis.T + self.mean) / self.scale.clamp_min(1e-9)
