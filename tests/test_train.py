@@ -8,6 +8,7 @@ import random
 import signal
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -584,7 +585,7 @@ def test_what_is_not_there_is_refused_before_training(monkeypatch):
 @pytest.mark.parametrize("engine", ["clip-gan", "clip-flow"])
 def test_losses_are_computed_where_the_net_is(engine):
     """On the meta device, which has no numbers but refuses to mix with the processor, as a GPU does."""
-    recipe = registry.with_params(registry.recipe(engine), steps=3, batch=2, width=8)
+    recipe = replace(registry.recipe(engine), steps=3, batch=2, width=8)
     prepared = recipe.prepare(api.Domain.of([api.demo_clip().crop(0, 150)]))
     net = recipe.net(prepared).to("meta")
     with pytest.raises(RuntimeError, match=r"same device|meta"):
@@ -603,7 +604,7 @@ def test_losses_are_computed_where_the_net_is(engine):
 @pytest.mark.parametrize("engine", ["clip-gan", "clip-flow", "ganimator", "paper", "sinmdm", "sinmdm-qna"])
 def test_engines_learn_on_a_gpu(engine, clips):
     few = {"samples": (64,)} if engine in ("ganimator", "paper") else {"steps": 4}
-    recipe = registry.with_params(registry.recipe(engine), **few)
+    recipe = replace(registry.recipe(engine), **few)
     model = api.fit(recipe, api.load(clips / "Salsa-Dancing-6.bvh"), 1, config=TrainConfig(device="cuda"))
     assert all(v.device.type == "cpu" for v in model.net.state_dict().values())
     assert all(v.isfinite().all() for v in model.net.state_dict().values())

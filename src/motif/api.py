@@ -23,6 +23,7 @@ from .train import Progress, TrainConfig, forget
 
 __all__ = [
     "CrowdConfig",
+    "Domain",
     "Edit",
     "Model",
     "Pose",
