@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rigs
-from motif import api, metrics, page, rotation
+from motif import api, metrics, rotation
 from motif.errors import MotifError
 from motif.metrics import classifier, fakes, papers, physical, realism
 from motif.metrics.body import bodies
+from motif.view import page
 
 
 @pytest.fixture(scope="module")

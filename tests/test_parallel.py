@@ -1,8 +1,10 @@
 """Torch's number of threads is what it was, whoever used one thread, however their uses overlapped."""
 
+import ast
 import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
@@ -146,3 +148,13 @@ def test_results_come_in_order_with_progress(count):
     heard: list[float] = []
     assert parallel_map(lambda x: x * x, range(count), heard.append) == [x * x for x in range(count)]
     assert heard == [(k + 1) / count for k in range(count)]
+
+
+def test_no_generator_stops_while_it_is_inside():
+    """It would be inside for as long as nobody asks for more, and could end in another thread."""
+    for path in (Path(__file__).parents[1] / "src" / "motif").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.With) and "single_thread()" in "".join(map(ast.unparse, node.items)):
+                assert not any(isinstance(n, ast.Yield | ast.YieldFrom) for n in ast.walk(node)), (
+                    f"{path}:{node.lineno}"
+                )
