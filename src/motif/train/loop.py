@@ -168,6 +168,7 @@ class _StageRunner:
         first = found["step"] if found else 0
         prefetch = run.config.prefetch
         depth = (2 if run.processes.device.type == "cuda" else 0) if prefetch is None else prefetch
+        run.log.begin(stage.name)
         with Ahead(self._draw, self._places(first), depth if stage.batches else 0) as ahead:
             for step in range(first, stage.steps):
                 self._step(step, ahead)
@@ -175,14 +176,14 @@ class _StageRunner:
                 wishes = run.interrupted.is_set(), run.home.due(run.config.save_every), due
                 stop, save, read = run.processes.agree(*wishes)
                 if read:
-                    run.log.read(stage.name)
-                progress = run.log.progress(stage.name, step + 1, done + step + 1, self._ema)
+                    run.log.read()
+                progress = run.log.progress(step + 1, done + step + 1, self._ema)
                 if read:
                     run.log.write(progress)
                 run.progress(progress)
                 stop = stop or (run.processes.count == 1 and run.interrupted.is_set())
                 if stop or save:
-                    run.log.read(stage.name)
+                    run.log.read()
                     state = {"stage": self.index, "step": step + 1, "precision": run.precision, "batches": self.drawn}
                     run.home.save(state, {**_net_tensors(run.net), **self._tensors()})
                 if stop:
