@@ -7,17 +7,13 @@ import ast
 import inspect
 import re
 import sys
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
 import motif
 
 PAGE = Path(__file__).parents[1] / "docs" / "api.md"
-HEAD = """# The public API
-
-Everything below is `motif.NAME`. This page is made from the docstrings by `python tools/api_page.py`.
-"""
+HEAD = "Everything below is `motif.NAME`. This page is made from the docstrings by `python tools/api_page.py`."
 
 
 def meaning(doc: str | None, name: str) -> str:
@@ -30,14 +26,16 @@ def meaning(doc: str | None, name: str) -> str:
 
 def signature(node: ast.FunctionDef) -> str:
     """A function's signature as it is written, without self."""
+    for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs):
+        argument.annotation = argument.annotation and unquoted(argument.annotation)
     arguments = ast.unparse(node.args).removeprefix("self, ").removeprefix("self")
-    returns = "" if node.returns is None else f" -> {unquoted(node.returns)}"
+    returns = "" if node.returns is None else f" -> {ast.unparse(unquoted(node.returns))}"
     return f"{node.name}({arguments}){returns}".replace("'", '"')
 
 
-def unquoted(annotation: ast.expr) -> str:
-    """An annotation, also one that stands in quotes."""
-    return annotation.value if isinstance(annotation, ast.Constant) else ast.unparse(annotation).replace("'", '"')
+def unquoted(annotation: ast.expr) -> ast.expr:
+    """An annotation without quotes around it."""
+    return ast.Name(annotation.value) if isinstance(annotation, ast.Constant) and annotation.value else annotation
 
 
 def rows_of(body: list[ast.stmt], owner: str) -> Iterator[str]:
@@ -51,7 +49,7 @@ def rows_of(body: list[ast.stmt], owner: str) -> Iterator[str]:
             marks = [ast.unparse(mark) for mark in node.decorator_list]
             text = signature(node)
             if any(mark.endswith("property") for mark in marks):
-                text = f"{node.name}: {unquoted(node.returns)}" if node.returns else node.name
+                text = f"{node.name}: {text.partition(' -> ')[2]}"
             elif "staticmethod" in marks:
                 text = f"{owner}.{text}"
             yield f"- `{text}`: {meaning(ast.get_docstring(node), f'{owner}.{node.name}')}"
@@ -61,14 +59,15 @@ def make() -> str:
     """The page."""
     functions, classes = [], []
     for name in motif.__all__:
-        value = getattr(motif, name)
-        [node] = ast.parse(textwrap.dedent(inspect.getsource(value))).body
+        [node] = ast.parse(inspect.getsource(getattr(motif, name))).body
         if isinstance(node, ast.FunctionDef):
             functions.append(f"- `{signature(node)}`: {meaning(ast.get_docstring(node), name)}")
         elif isinstance(node, ast.ClassDef):
-            rows = "\n".join(rows_of(node.body, name))
-            classes.append(f"## {name}\n\n{meaning(ast.get_docstring(node), name)}\n" + f"\n{rows}\n" * bool(rows))
-    return "\n".join([HEAD, "## Functions\n", *functions, "", *classes])
+            rows = "".join(f"\n{row}" for row in rows_of(node.body, name))
+            bases = f"({', '.join(map(ast.unparse, node.bases))})" * bool(node.bases)
+            text = meaning(ast.get_docstring(node), name)
+            classes.append(f"## {name}{bases}\n\n{text}\n" + f"{rows}\n" * bool(rows))
+    return "\n".join(["# The public API\n", HEAD, "\n## Functions\n", *functions, "", *classes])
 
 
 if __name__ == "__main__":

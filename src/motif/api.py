@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from . import bundle, contact, crowd, matching, metrics, parallel, registry, train, view
+from . import bundle, contact, crowd, matching, metrics, parallel, registry, train
 from .config import CrowdConfig, ReadConfig, SampleConfig, ShowConfig, TrainConfig
 from .data.domain import Domain
 from .edit import Edit
@@ -20,7 +20,7 @@ from .motion import Motion, Pose
 from .recipes.base import Recipe, Streaming
 from .request import Request
 from .train import Progress, forget
-from .view import page
+from .view import page, show
 
 __all__ = [
     "CrowdConfig",
@@ -53,10 +53,13 @@ class Model:
     name: str
     """Of the recipe."""
     recipe: Recipe
+    """Its hyper-parameters."""
     domain: Domain
+    """Rigs, rate and default length of takes; reference clips, if any."""
     prepared: Any
     """What the recipe made of the domain."""
     net: nn.Module
+    """On the CPU."""
     seed: int = 0
     """Of its training."""
     precision: str = "fp32"
@@ -274,16 +277,6 @@ def _several(motions: Sequence[Motion] | Motion) -> Sequence[Motion]:
                 f"expected motions, found {type(one).__name__} {str(one)[:40]!r}; read files with motif.load"
             )
     return several
-
-
-def show(
-    motions: Sequence[Motion] | Motion,
-    path: str | Path,
-    config: ShowConfig = ShowConfig(),
-    progress: Callable[[float], None] = lambda fraction: None,
-) -> Path:
-    """Draw motions as a contact sheet (.png) or an animation (.gif, .mp4), see :func:`motif.view.show`."""
-    return view.show(motions, path, config, progress)
 
 
 def demo_clip() -> Motion:

@@ -107,6 +107,7 @@ class Edit:
     loop: bool = False
     """Whether the first frame follows the last."""
     constraints: tuple[Constraint, ...] = ()
+    """Pieces of motion that takes hold."""
     joint_weights: Mapping[str, float] = field(default_factory=dict)
     """How much joints or body parts count when patches of motion are compared; 1 where not given."""
     trajectory: Trajectory | None = None

@@ -43,6 +43,7 @@ class Motion:
     """T frames of a rig with J joints."""
 
     skeleton: Skeleton
+    """The rig."""
     rotations: Float[Tensor, "t j 4"]
     """Local unit quaternions (w, x, y, z)."""
     positions: Float[Tensor, "t j 3"]
@@ -50,7 +51,9 @@ class Motion:
     frame_time: float
     """Seconds per frame, exactly as given."""
     name: str = ""
+    """What files and takes made from it are called after."""
     file_format: FileFormat = FileFormat()
+    """How it is written back."""
 
     def __post_init__(self):
         t, j = self.rotations.shape[:2]

@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..config import CrowdConfig, ReadConfig
+from ..config import CrowdConfig, ReadConfig, SampleConfig
 from ..errors import MotifError
 from . import options
 from .options import Change, Clips, Crowd, Fit, Learn, Number, Out, Read, Request, Seed, Source, Takes, Vary
-from .output import make_folder, note, print_scores, print_takes, progress_bar, write_takes
+from .output import FIRST, make_folder, note, print_scores, print_takes, progress_bar, write_takes
 
 if TYPE_CHECKING:
     from ..api import Model
@@ -24,7 +24,7 @@ def vary(
     """Make new takes of one or more clips of the same rig and write them as BVH."""
     motions, edit = options.load_clips(clips, learn.read), asked.edit()
     folder = takes.folder(motions[0].name)
-    model = _fit(learn, motions, n, takes, edit)
+    model = _fit(learn, motions, n, takes, edit, asked.config)
     with progress_bar("matching") as progress:
         made = model.sample(n, takes.seconds, takes.seed, edit, asked.config, progress)
     print_takes(made, write_takes(made, folder, clips), takes.as_json)
@@ -45,8 +45,9 @@ def fit(clips: Clips, /, *, out: Out, run: Fit = Fit(), read: Read = None) -> No
     motions = options.load_clips(clips, read)
     with progress_bar("learning") as progress:
         model = api.fit(chosen, motions, run.seed, run.config, folder, progress)
-    print(model.save(target))
-    if run.run is None:
+    if FIRST:
+        print(model.save(target))
+    if FIRST and run.run is None:
         api.forget(folder)
 
 
@@ -77,7 +78,7 @@ def edit(
     if request.save_edit is not None:
         note(f"edit: {edit_file.write(asked, request.save_edit)}")
     with _naming(request.file):
-        model = model or _fit(learn, clips, n, takes, asked)
+        model = model or _fit(learn, clips, n, takes, asked, request.config)
         with progress_bar("editing") as progress:
             made = model.sample(n, takes.seconds, takes.seed, asked, request.config, progress)
     print_takes(made, write_takes(made, folder, source), takes.as_json)
@@ -89,7 +90,7 @@ def crowd(
     """Make many takes that stand side by side, so that no two bodies touch at any frame."""
     clips, model = _source(source, learn, learn.read)
     folder = takes.folder(f"{clips[0].name}-crowd")
-    model = model or _fit(learn, clips, n, takes, None)
+    model = model or _fit(learn, clips, n, takes, None, config)
     with progress_bar("crowd") as progress:
         made = model.crowd(n, takes.seconds, takes.seed, config=config, progress=progress)
     print_takes(made, write_takes(made, folder, source), takes.as_json)
@@ -145,12 +146,14 @@ def _source(source: Sequence[Path], learn: Learn, unused: ReadConfig | None) -> 
     return model.clips, model
 
 
-def _fit(learn: Learn, clips: "Sequence[Motion]", n: int, takes: Takes, edit: "Edit | None") -> "Model":
+def _fit(
+    learn: Learn, clips: "Sequence[Motion]", n: int, takes: Takes, edit: "Edit | None", config: SampleConfig
+) -> "Model":
     """A model of the clips, if it can make what is asked."""
     from .. import api
 
     recipe = learn.recipe or "clip-match"
-    api.check_request(recipe, clips, n, takes.seconds, edit)
+    api.check_request(recipe, clips, n, takes.seconds, edit, config)
     with progress_bar("learning") as progress:
         return api.fit(recipe, clips, takes.seed, progress=progress)
 

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 
 from ..config import CrowdConfig, ReadConfig, SampleConfig, TrainConfig
 from ..errors import MotifError
-from .output import make_folder, note, unit_words
+from .output import FIRST, make_folder, note, unit_words
 
 if TYPE_CHECKING:
     from ..edit import Edit
@@ -219,7 +219,7 @@ def load_clips(paths: Sequence[Path], read: ReadConfig | None, quiet: bool = Fal
     use_one_thread()
     read, files = read or ReadConfig(), list_files(paths)
     motions = [load(path, read) for path in files]
-    for path, motion in zip(files, motions if not quiet else ()):
+    for path, motion in zip(files, motions if FIRST and not quiet else ()):
         length = f"{len(motion)} frames at {motion.fps:g} fps, {motion.seconds:.1f} s"
         note(f"{path.name}: {length}, {unit_words(motion.file_format.unit, read.unit is not None, path)}")
     return motions

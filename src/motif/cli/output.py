@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ..metrics import Report
     from ..motion import Motion
 
+FIRST = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun started: the one that speaks and writes
+
 
 def note(text: str) -> None:
     """Print a line to standard error."""
@@ -82,7 +84,7 @@ def print_scores(report: "Report") -> None:
 @contextlib.contextmanager
 def progress_bar(title: str) -> "Iterator[Callable[[Any], None]]":
     """On a terminal, a bar with the time left, which is told the fraction done or, with losses, training's progress."""
-    if not sys.stderr.isatty():
+    if not (FIRST and sys.stderr.isatty()):
         yield lambda done: None
         return
     from rich.console import Console

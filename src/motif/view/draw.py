@@ -22,12 +22,9 @@ from ..skeleton import Skeleton
 Colour = tuple[int, int, int]
 LEFT, RIGHT, TRUNK, CONTACT, GREY = (37, 99, 235), (234, 88, 12), (31, 41, 55), (22, 163, 74), (148, 156, 168)
 WHITE = (255, 255, 255)
-OVERSAMPLE = 2
-"""Everything is drawn this many times larger, and shrunk. Lengths below are in these fine pixels."""
-AZIMUTH = math.radians(55)
-"""The camera stands this far to the body's right of where it faces, so a body that walks ahead walks to the right."""
-GROUND = np.array([1.0, 0.0, 1.0])
-"""A position times this is its projection to the floor."""
+OVERSAMPLE = 2  # everything is drawn this many times larger, and shrunk; lengths below are in these fine pixels
+AZIMUTH = math.radians(55)  # of the camera, to the body's right of where it faces: who walks ahead walks to the right
+GROUND = np.array([1.0, 0.0, 1.0])  # a position times this is its projection to the floor
 
 
 # --- figures ---------------------------------------------------------------------------------------------------------

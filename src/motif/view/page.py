@@ -28,10 +28,8 @@ TITLES = {
     "pose": "Poses: error of each second to the nearest one of the clip",
 }
 UNITS = {"slip": "clip's mean = 1", "jerk": "clip's mean = 1", "pose": "tolerance = 1"}
-SHOWN = 6
-"""Takes whose curves are drawn: those with the worst moments first."""
-POINTS = 600
-"""Points of a curve at most."""
+SHOWN = 6  # takes whose curves are drawn: those with the worst moments first
+POINTS = 600  # of a curve at most
 
 
 def line_chart(

@@ -13,12 +13,9 @@ from ..files import replace_file
 from ..motion import Motion
 from . import draw
 
-UNIT = 2 * draw.OVERSAMPLE
-"""One pixel of the layout, in fine pixels."""
-WIDTH, EDGE, CHART = 4000, 88, 600
-"""Of the sheet, its margins and the map of the path."""
-ROOM = WIDTH - 3 * EDGE - CHART
-"""Width of the strip of poses."""
+UNIT = 2 * draw.OVERSAMPLE  # a pixel of the layout, in fine pixels
+WIDTH, EDGE, CHART = 4000, 88, 600  # of the sheet, its margins and the map of the path
+ROOM = WIDTH - 3 * EDGE - CHART  # of the strip of poses
 
 
 @dataclass(frozen=True, eq=False)
