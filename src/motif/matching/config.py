@@ -38,8 +38,8 @@ class MatchConfig:
     def alpha(self, rate_ratio: float, guided: bool = False) -> float:
         """Return GenMM's alpha as a multiple of the mean distance; a small one makes takes show every patch.
 
-        It grows with the level's rate: coverage is settled while patches last long, and finer levels may take what
-        fits best. With one alpha for all levels the same coverage costs precision (docs/LOG.md, 2026-11-21).
+        It grows with the level's rate: coverage is settled while patches last long. With one alpha for all levels the
+        same coverage costs precision (docs/LOG.md, 2026-11-21).
         """
         completeness = 0.0 if guided else self.completeness
         return 0.003 / max(completeness, 1e-3) ** 4 * (1 + (rate_ratio / 0.1) ** 2)

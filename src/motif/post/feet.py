@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -167,8 +168,8 @@ def lock(
     for limb in contact_limbs(skeleton):
         still, own = exact[:, :, list(limb.chain)].any(-1), list(limb.contacts)
         up, most = raised[:, :, own], MAX_PULL * skeleton.reach[limb.chain[0]]
-        pull, strength = _pulls(feet[:, :, own] + up, flags[:, :, own], still, path[:, :, own], margin)
-        pull = _smoothed(up + _shared(pull, strength), still, sigma, most)
+        pull = _pulls(feet[:, :, own] + up, flags[:, :, own], still, path[:, :, own], margin)
+        pull = _smoothed(up + pull, still, sigma, most)
         take, frame = ((pull.abs().amax((-1, -2)) > 0) & ~still).nonzero(as_tuple=True)
         if len(take):
             goal = feet[take, frame][:, own] + pull[take, frame]
@@ -182,8 +183,11 @@ def _pulls(
     exact: Bool[Tensor, "b t"],
     path: Float[Tensor, "b t c 3"],
     margin: int,
-) -> tuple[Float[Tensor, "b t c 3"], Float[Tensor, "b t c"]]:
-    """Return the offset that holds each contact, and its strength (1 within a run, fading over ``margin`` frames)."""
+) -> Float[Tensor, "b t c 3"]:
+    """Return the offset that holds each contact within its runs, fading over ``margin`` frames before and after.
+
+    Contacts that do not stand move along with those of their limb that do, so that the foot stays a foot.
+    """
     b, t, c = on.shape
     runs, stays = ((on & by[..., None]).transpose(1, 2).reshape(b * c, t) for by in (~exact, exact))
     p, path = (x.transpose(1, 2).reshape(b * c * t, 3) for x in (p, path))
@@ -214,7 +218,9 @@ def _pulls(
         at = edges[n] + sign * (step + 1)
         pull[at] += (1 - u) ** 3 * ((1 + 3 * u + 6 * u * u) * offset[edges[n]] + onward * speed[n])
         strength[at] = torch.maximum(strength[at], (1 - u * u * (3 - 2 * u))[:, 0])
-    return pull.reshape(b, c, t, 3).transpose(1, 2), strength.reshape(b, c, t).transpose(1, 2)
+    pull, own = pull.reshape(b, c, t, 3).transpose(1, 2), strength.reshape(b, c, t, 1).transpose(1, 2)
+    common = (pull * own).sum(-2, keepdim=True) / own.sum(-2, keepdim=True).clamp_min(1e-6)
+    return own * pull + (1 - own) * common * own.amax(-2, keepdim=True)
 
 
 def _room(exact: Bool[Tensor, "b t"], row: Tensor, start: Tensor, stop: Tensor, contacts: int) -> tuple[Tensor, Tensor]:
@@ -228,14 +234,6 @@ def _room(exact: Bool[Tensor, "b t"], row: Tensor, start: Tensor, stop: Tensor, 
     preceding = torch.cat((start.new_zeros(few), torch.where(same, stop[:-1], 0)))
     before = start - torch.maximum(preceding, passed[row, start] + 1)
     return before, torch.minimum(following, coming[row, stop]) - stop
-
-
-def _shared(pull: Float[Tensor, "b t c 3"], strength: Float[Tensor, "b t c"]) -> Float[Tensor, "b t c 3"]:
-    """Return pulls in which contacts that do not stand move with those of their limb that do: a foot stays a foot."""
-    total = strength.sum(-1, keepdim=True)
-    common = (pull * strength[..., None]).sum(-2, keepdim=True) / total.clamp_min(1e-6)[..., None]
-    own = strength[..., None]
-    return own * pull + (1 - own) * common * strength.amax(-1)[..., None, None]
 
 
 def _smoothed(
@@ -256,17 +254,23 @@ def _solve(
 ) -> Float[Tensor, "n j 4"]:
     """Return rotations with the smallest turns that bring a limb's contacts to ``goal``, by damped least squares."""
     chain, joints, top = list(limb.chain), [s.contacts[c] for c in limb.contacts], s.parents[limb.chain[0]]
+    below = torch.tensor([[float(c in s.subtree(j)[1:]) for j in chain] for c in joints], device=q.device)[..., None]
     damping = torch.eye(3 * len(joints), device=q.device) * (DAMPING * max(s.reach[chain[0]], 1e-6)) ** 2
-    above, moved, goals = s.ancestors(top)[::-1], sorted({*chain, *joints}), rotation.parts(goal)  # parents come first
+    above, moved, axes = (
+        s.ancestors(top)[::-1],
+        sorted({*chain, *joints}),
+        torch.eye(3, device=q.device)[None, None, :, None],
+    )
     local, along = ({j: rotation.parts(x[:, j]) for j in (*above, *moved)} for x in (q, p))
     hip = _forward(s, local, along, above[1:], {above[0]: (local[above[0]], along[above[0]])})[top]
     for _ in range(2):  # more do not bring feet nearer: pulls are small, and what is left is the damping
         world = _forward(s, local, along, moved, {top: hip})
-        world_p = {j: place for j, (_, place) in world.items()}
-        errors = [g[:, i] - x for i, c in enumerate(joints) for g, x in zip(goals, world_p[c], strict=True)]
-        jacobian, error = _jacobian(s, world_p, chain, joints), torch.stack(errors, -1)[..., None]
-        step = torch.cholesky_solve(error, torch.linalg.cholesky(jacobian @ jacobian.transpose(1, 2) + damping))
-        turn = (jacobian.transpose(1, 2) @ step).reshape(len(q), len(chain), 3)
+        tips, pivots = (torch.stack([torch.stack(world[j][1], -1) for j in some], 1) for some in (joints, chain))
+        arms = (tips[:, :, None] - pivots[:, None]) * below
+        jacobian = torch.linalg.cross(arms[:, :, None], axes, dim=-1).reshape(len(q), 3 * len(joints), 3 * len(chain))
+        transposed, error = jacobian.transpose(1, 2), (goal - tips).reshape(len(q), -1, 1)
+        step = torch.cholesky_solve(error, torch.linalg.cholesky(jacobian @ transposed + damping))
+        turn = (transposed @ step).reshape(len(q), len(chain), 3)
         turn = turn * (0.5 / rotation.length(turn)[..., None].clamp_min(0.5))
         for i, j in enumerate(chain):
             w, x, y, z = world[s.parents[j]][0]
@@ -282,28 +286,10 @@ def _solve(
     return q
 
 
-def _jacobian(
-    s: Skeleton, world_p: dict[int, rotation.Parts], chain: Sequence[int], joints: Sequence[int]
-) -> Float[Tensor, "n e v"]:
-    """Return the derivatives of the joints' places by turns of the chain: -[arm]x each."""
-    zero, rows = torch.zeros_like(world_p[chain[0]][0]), []
-    for c in joints:
-        arms = [tuple(a - b for a, b in zip(world_p[c], world_p[j], strict=True)) if c in s.subtree(j)[1:] else None
-                for j in chain]  # fmt: skip
-        for axis in range(3):
-            for arm in arms:
-                x, y, z = arm or (zero, zero, zero)
-                rows += ((zero, z, -y), (-z, zero, x), (y, -x, zero))[axis]
-    return torch.stack(rows, -1).reshape(len(zero), 3 * len(joints), 3 * len(chain))
+_Parts = dict[int, rotation.Parts]
 
 
-def _forward(
-    s: Skeleton,
-    local: dict[int, rotation.Parts],
-    along: dict[int, rotation.Parts],
-    joints: Sequence[int],
-    world: dict[int, tuple[rotation.Parts, rotation.Parts]],
-) -> dict[int, tuple[rotation.Parts, rotation.Parts]]:
+def _forward(s: Skeleton, local: _Parts, along: _Parts, joints: Sequence[int], world: dict[int, Any]) -> dict[int, Any]:
     """Add world rotations and places of ``joints``, parents first, to those of joints above them."""
     for j in joints:
         q, p = world[s.parents[j]]
