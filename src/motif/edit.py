@@ -40,8 +40,8 @@ class Constraint:
     blend: float = 0.5
     """Seconds before and after it over which what is new bends towards it."""
     world_space: bool = True
-    """Whether the root's place and heading in the world are constrained, too, if it is among the joints. Otherwise the
-    piece goes on from wherever the take has got to."""
+    """Whether the root's position and heading in the world are constrained, too, if it is among the joints. Otherwise
+    the piece goes on from wherever the take has got to."""
     cutoff: float | None = None
     """Hz up to which the piece is followed; what is quicker is the clips'. None: it is met exactly."""
 

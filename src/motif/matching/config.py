@@ -16,7 +16,7 @@ class MatchConfig:
     diversity: float = 0.2
     """0 to 1: how differently takes weigh the clips' patches where an edit would make them alike."""
     tempo: float = 0.18
-    """0 to 1: how far takes stray from the clips' tempo where the clips do (:mod:`motif.tempo`)."""
+    """0 to 1: how far takes vary the clips' tempo, where the clips do (:mod:`motif.tempo`)."""
     patch: int = 15
     """Frames of a patch, at every level; fewer on a shorter clip."""
     coarsest: float = 5.0

@@ -73,7 +73,7 @@ def lock_take(
     index = torch.arange(-around, frames + around, device=x.device) % frames
     wide = edited[:, index]
     q, p = own = features.decode(wide, dt) if around else pose
-    if edited is not x:  # feet that stood and are moved by the edit shall still stand
+    if edited is not x:  # feet that stood still stand where the edit moves them
         own = features.decode(x[:, index], dt, joints=s.standing[1])
     slow = contact.speed(contact.feet(s, *own), dt) < 1.5 * contact.SPEED * s.height  # nothing fast is locked
     on = contact.without_short((wide[..., features.slices["contacts"]] > 0.5) & slow, round(contact.SHORTEST / dt))
@@ -141,9 +141,9 @@ def lock(
 ) -> Float[Tensor, "*b t j 4"]:
     """Return local rotations with every standing contact joint held where it stands.
 
-    Each run of contact is pulled to its mean place; before and after it the pull dies out, starting with its own speed,
-    so no frame pops. Limbs are solved by damped least squares on the chain from the trunk to the contacts (any number
-    of joints and contacts). Frames that no run reaches come back bit for bit.
+    Each run of contact is pulled to its mean position; before and after it the pull dies out, starting with its own
+    speed, so no frame pops. Limbs are solved by damped least squares on the chain from the trunk to the contacts (any
+    number of joints and contacts). Frames that no run reaches come back bit for bit.
 
     Args:
         skeleton: the rig.
@@ -151,8 +151,8 @@ def lock(
         on: contact labels.
         frame_time: seconds a frame.
         fixed: joints that must not turn; a limb with one stays as it is in that frame, and is led to there and away.
-        steps: of each contact joint from frame to frame about its mean place, metres, as a foot rolls or gives in the
-            clip; none if not given. Feet that stand perfectly still are told from real ones at once.
+        steps: of each contact joint from frame to frame about its mean position, metres, as a foot rolls or gives in
+            the clip; none if not given. Feet that stand perfectly still are told from real ones at once.
         height_offset: metres by which each contact joint should be higher, standing or not.
     """
     shape = pose[0].shape
@@ -197,7 +197,7 @@ def _pulls(
     first, last = row * t + start, row * t + stop - 1
     inside, length = runs.flatten().nonzero().flatten(), stop - start
     run = torch.repeat_interleave(torch.arange(len(row), device=p.device), length)
-    loose = path[inside] - p[inside]  # about its mean place each contact moves as it should
+    loose = path[inside] - p[inside]  # about its mean position each contact moves as it should
     mean = p.new_zeros(len(row), 3).index_add_(0, run, loose) / length[:, None]
     offset = torch.zeros_like(p)
     offset[inside] = loose - mean[run]
@@ -290,9 +290,9 @@ _Parts = dict[int, rotation.Parts]
 
 
 def _forward(s: Skeleton, local: _Parts, along: _Parts, joints: Sequence[int], world: dict[int, Any]) -> dict[int, Any]:
-    """Add world rotations and places of ``joints``, parents first, to those of joints above them."""
+    """Add world rotations and positions of ``joints``, parents first, to those of joints above them."""
     for j in joints:
         q, p = world[s.parents[j]]
-        place = rotation.rotate_parts(q, along[j])
-        world[j] = rotation.mul_parts(q, local[j]), tuple(a + b for a, b in zip(p, place, strict=True))
+        step = rotation.rotate_parts(q, along[j])
+        world[j] = rotation.mul_parts(q, local[j]), tuple(a + b for a, b in zip(p, step, strict=True))
     return world
