@@ -55,7 +55,7 @@ def test_round_trip(clip, tmp_path):
 
 
 def test_a_hand_written_file(clip, tmp_path):
-    clip.save(tmp_path / "clip.bvh")
+    api.save(clip, tmp_path / "clip.bvh")
     text = {
         "constraints": [
             {"motion": "clip.bvh", "from": 2, "to": 4, "at": 1},
@@ -107,7 +107,7 @@ def test_a_hand_written_file(clip, tmp_path):
     ],
 )
 def test_what_is_wrong_is_named(clip, tmp_path, text, says):
-    clip.crop(0, 150).save(tmp_path / "clip.bvh")
+    api.save(clip.crop(0, 150), tmp_path / "clip.bvh")
     (tmp_path / "e.json").write_text(text)
     with pytest.raises(MotifError, match=says) as caught:
         edit_file.read(tmp_path / "e.json")

@@ -13,7 +13,7 @@ from motif.motion import Motion
 from motif.post import feet
 from motif.post.trajectory import sample_trajectory
 from rigs import RIGS, walk
-from test_recipes import FEW, RECIPES
+from test_recipes import RECIPES
 
 SEAM = 1.5
 """Jerk at a seam, as a multiple of what one frame in a hundred of the clip exceeds."""
@@ -40,7 +40,7 @@ def models():
 
     def get(engine, name):
         if (engine, name) not in made:
-            made[engine, name] = api.fit(engine, CLIPS[name][0](), 1, **FEW[engine])
+            made[engine, name] = api.fit(RECIPES[engine], CLIPS[name][0](), 1)
         return made[engine, name]
 
     return get
@@ -177,7 +177,7 @@ def test_fingers_reach_the_file_and_come_back(models, tmp_path):
     model = models("clip-match", "demo")
     clip = model.clips[0]
     take = model.sample(1, edit=Edit.inpaint(clip, 5, 8))[0]
-    again = api.load(take.save(tmp_path / "take.bvh"))
+    again = api.load(api.save(take, tmp_path / "take.bvh"))
     far = (again.world()[1][:150] - clip.world()[1][:150]).norm(dim=-1).max()
     assert float(far) < 1e-4 * clip.skeleton.height
 
@@ -303,7 +303,7 @@ def test_a_loop_closes(models, engine, name):
     model, limit = models(engine, name), CLIPS[name][1]
     a, b = model.sample(2, 5.0, seed=3, edit=Edit(loop=True))
     for take in (a, b):
-        assert seam(take.continued(2 * len(take)), model.clips[0], [len(take)], 0.3, 0.3) < limit
+        assert seam(take.repeat(2 * len(take)), model.clips[0], [len(take)], 0.3, 0.3) < limit
     assert differs(a, b) > 1e-3
 
 
@@ -455,7 +455,7 @@ def test_seams_of_other_real_rigs(request, name):
         file = request.getfixturevalue("corpora") / CREATURES
         if not file.exists():
             pytest.skip("needs creatures.tar.xz unpacked into .data")
-        clip = api.load(file, clip="Bark")
+        clip = api.load(file, api.ReadConfig(clip="Bark"))
     else:
         clip = api.load(request.getfixturevalue("clips") / "Salsa-Dancing-6.bvh")
     third, fps = len(clip) // 3, clip.fps

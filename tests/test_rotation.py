@@ -280,6 +280,50 @@ def test_degenerate_sixd_still_gives_rotations(dtype):
     assert torch.allclose(torch.linalg.det(m), torch.ones(len(m), dtype=dtype))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_sixd_row_is_the_same_in_any_batch(dtype):
+    healthy = torch.randn(500, 6, dtype=dtype, generator=torch.Generator().manual_seed(7))
+    alone = rotation.from_sixd(healthy)
+    for row in SIXD.to(dtype):
+        mixed = rotation.from_sixd(torch.cat((healthy, row[None])))
+        assert torch.equal(mixed[:-1], alone)
+        assert torch.equal(mixed[-1], rotation.from_sixd(row))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_degenerate_sixd_keeps_the_column_that_it_has(dtype):
+    columns = torch.nn.functional.normalize(
+        torch.randn(100, 3, dtype=dtype, generator=torch.Generator().manual_seed(8))
+    )
+    columns = torch.cat((columns, torch.eye(3, dtype=dtype), -torch.eye(3, dtype=dtype)))
+    for first, second, kept in (
+        (columns, 0 * columns, 0),
+        (columns, -2 * columns, 0),
+        (3 * columns, columns * 1e-20, 0),
+        (0 * columns, 5 * columns, 1),
+    ):
+        m = rotation.sixd_to_matrix(torch.cat((first, second), -1))
+        assert torch.allclose(m[..., kept], columns, atol=1e-6)
+        assert torch.allclose(m @ m.mT, torch.eye(3, dtype=dtype).expand_as(m), atol=1e-6)
+        assert torch.allclose(torch.linalg.det(m), torch.ones(len(m), dtype=dtype))
+    assert torch.equal(rotation.from_sixd(torch.zeros(6, dtype=dtype)), rotation.identity().to(dtype))
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_nothing_is_mixed_from_two_devices(name):
+    f, points = FUNCTIONS[name]
+    assert f(points.to("meta")).device.type == "meta"  # which has no data to branch on and refuses the processor's
+
+
+def test_constants_made_in_inference_can_be_trained_through():
+    rotation.constant.cache_clear()
+    with torch.inference_mode():
+        rotation.inv(rotation.identity(2))
+    q = rotation.identity(2).requires_grad_()
+    rotation.inv(q * q).sum().backward()
+    assert q.grad is not None
+
+
 def test_gradients_are_right():
     q = random(4, seed=5).requires_grad_()
     v = torch.randn(4, 3, dtype=DOUBLE).requires_grad_()

@@ -69,7 +69,7 @@ def feet(
     skeleton: Skeleton, rotations: Float[Tensor, "*b j 4"], positions: Float[Tensor, "*b j 3"]
 ) -> Float[Tensor, "*b c 3"]:
     """Return world positions of the contact joints alone, metres, without hands and fingers."""
-    small, joints = skeleton.standing
+    small, joints = skeleton.contact_rig
     return small.fk(rotations[..., list(joints), :], positions[..., list(joints), :])[1][..., list(small.contacts), :]
 
 

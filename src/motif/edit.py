@@ -259,7 +259,7 @@ class Edit:
 
 def _check_constraint(c: Constraint, name: str, skeleton: Skeleton, frame_time: float, frames: int) -> list[int]:
     """Return the joints of a constraint, if it can be met."""
-    if difference := skeleton.same_rig(c.motion.skeleton):
+    if difference := skeleton.rig_difference(c.motion.skeleton):
         raise MotifError(f"{name}: its motion is of another rig: {difference}")
     if abs(c.motion.frame_time / frame_time - 1) > 1e-3:
         rates = f"{c.motion.fps:.3f} fps, the clips at {1 / frame_time:.3f}"

@@ -10,7 +10,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -18,10 +17,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .. import rotation
+from ..config import ReadConfig
 from ..errors import MotifError
 from ..files import replace_file
-from ..motion import FileStyle, Motion
-from ..skeleton import Skeleton, stands_along_z
+from ..motion import FileFormat, Motion
+from ..rig_guess import guess_body_root, guess_rig, looks_z_up
+from ..skeleton import Skeleton
 from .bvh_text import POSITIONS, ROTATIONS, BvhFile, parse, warn
 
 __all__ = ["CMU_UNIT", "BvhFile", "guess_unit", "parse", "read", "write"]
@@ -31,68 +32,47 @@ CMU_UNIT = 0.056444
 
 
 # --- reading motion --------------------------------------------------------------------------------------------------
-def read(
-    path: str | Path | bytes,
-    unit: float | None = None,
-    root_offset: Literal["replace", "add"] = "replace",
-    up: Literal["y", "z"] = "y",
-) -> Motion:
-    """Read a BVH file as a motion in metres and quaternions.
-
-    Args:
-        path: the file, or its text (see :func:`parse`).
-        unit: metres per unit of length in the file; guessed from the size of the body if not given.
-        root_offset: whether the root's position channels replace its OFFSET, as in Blender and most files, or are
-            added to it, as in three.js and files that some of its tools write.
-        up: the axis that points up in the file; a Z-up clip is turned to stand along Y.
-    """
-    if root_offset not in ("replace", "add"):
-        raise MotifError(f"root offset {root_offset!r}; expected 'replace' (as Blender) or 'add' (as three.js)")
-    if unit is not None:
-        _check_unit(unit)
+def read(path: str | Path | bytes, config: ReadConfig = ReadConfig()) -> Motion:
+    """Read a BVH file, or its text (see :func:`parse`), as a motion in metres and quaternions."""
     file = parse(path)
-    rotations, positions = _quaternions(file), _positions(file, root_offset)
-    if up == "z":
+    rotations, positions = _quaternions(file), _positions(file, config.root_offset)
+    if config.up == "z":
         turn = rotation.about("x", torch.tensor(-math.pi / 2, dtype=rotations.dtype))
         rotations[:, 0], positions[:, 0] = rotation.mul(turn, rotations[:, 0]), rotation.rotate(turn, positions[:, 0])
     raw = Skeleton(file.names, file.parents, _triples(file.offsets), file.end)
     some = torch.linspace(0, len(positions) - 1, min(len(positions), 100)).long()
     world = raw.fk(rotations[some], positions[some])[1]
-    root = Motion(raw, rotations, positions, file.frame_time).rigged().skeleton.root
-    body = list(raw.subtree(root))  # a static node above the hips stays where the body left it
+    body = list(raw.subtree(guess_body_root(raw, rotations, positions)))  # without a static node above the hips
     size = float((world[:, body].amax(1) - world[:, body].amin(1)).amax(-1).median())
-    if root_offset == "replace" and _looks_relative(file, world, size):
+    if config.root_offset == "replace" and _root_offset_looks_added(file, world, size):
         offset = " ".join(f"{x:g}" for x in file.offsets[0])
         warn(
             f"{file.path}: the root's OFFSET is {offset} and its position channels look relative to it, so the body "
             f"hangs below the floor; read it with --root-offset add"
         )
-    if up == "y" and stands_along_z(raw, world[:, :].median(0).values):
+    if config.up == "y" and looks_z_up(raw, world.median(0).values):
         warn(f"{file.path}: the feet are at the bottom along Z, so this file looks Z-up; read it with --up z")
-    unit = guess_unit(size)[0] if unit is None else unit
+    unit = guess_unit(size)[0] if config.metres_per_unit is None else config.metres_per_unit
+    skeleton = replace(raw, offsets=_triples(file.offsets * unit))
+    rotations, positions = rotations.float(), (positions * unit).float()
     motion = Motion(
-        replace(raw, offsets=_triples(file.offsets * unit)),
-        rotations.float(),
-        (positions * unit).float(),
+        guess_rig(skeleton, rotations, positions),
+        rotations,
+        positions,
         file.frame_time,
         name=Path(file.path).stem if not isinstance(path, bytes) and file.path != "<text>" else "motion",
-        style=FileStyle(file.channels, unit),
+        file_format=FileFormat(file.channels, unit),
     )
-    return motion.rigged()
+    return motion if config.fps is None else motion.resample(config.fps)
 
 
 def guess_unit(size: float) -> tuple[float, str]:
-    """Metres per unit, and its name, for a body whose largest extent (about its height) is ``size`` units."""
+    """Return metres per unit, and its name, for a body of ``size`` units at its largest extent (about its height)."""
     if size < 6:
         return 1.0, "metres"
     if size < 55:
         return CMU_UNIT, "CMU units"
     return (0.01, "centimetres") if size < 1000 else (0.001, "millimetres")
-
-
-def _check_unit(unit: float) -> None:
-    if not 1e-9 <= unit <= 1e9:
-        raise MotifError(f"unit {unit}; expected metres per unit of length, e.g. 0.01 for centimetres")
 
 
 def _triples(rows: np.ndarray) -> tuple[tuple[float, float, float], ...]:
@@ -142,7 +122,7 @@ def _positions(file: BvhFile, root_offset: str) -> Float[Tensor, "t j 3"]:
     return torch.from_numpy(p)
 
 
-def _looks_relative(file: BvhFile, world: Float[Tensor, "t j 3"], size: float) -> bool:
+def _root_offset_looks_added(file: BvhFile, world: Float[Tensor, "t j 3"], size: float) -> bool:
     """True if the body, its channels taken as absolute, hangs about one root OFFSET below zero."""
     axis = int(np.abs(file.offsets[0]).argmax())
     offset = float(file.offsets[0, axis])
@@ -165,16 +145,16 @@ def write(
         unit: metres per unit of length in the file; that of the file it came from if not given.
         channels: per joint its channels in order. A joint that moves in ways they cannot hold gets what it needs.
     """
-    unit = motion.style.unit if unit is None else unit
-    _check_unit(unit)
+    unit = motion.file_format.unit if unit is None else unit
+    ReadConfig(unit=unit)  # checks it
     for what, values in (("rotation", motion.rotations), ("position", motion.positions)):
         if not bool(values.isfinite().all()):
             frame, joint = (~values.isfinite()).any(-1).nonzero()[0].tolist()
             raise MotifError(
                 f"{path}: {what} of {motion.skeleton.names[joint]!r} at frame {frame} is not finite; not written"
             )
-    motion = _settled(motion)
-    plan, angles = _plan(motion, _wanted(motion, channels))
+    motion = _with_fixed_offsets(motion)
+    plan, angles = _channel_plan(motion, _requested_channels(motion, channels))
     positions = motion.positions.detach().cpu().double().numpy() / unit
     order = _depth_first(motion.skeleton)
     columns = []
@@ -192,7 +172,7 @@ def write(
     return target
 
 
-def _settled(motion: Motion) -> Motion:
+def _with_fixed_offsets(motion: Motion) -> Motion:
     """The same motion, the OFFSET of each joint that stays in one place (the roots apart) set to that place."""
     s = motion.skeleton
     still = (motion.positions - motion.positions[:1]).abs().amax((0, 2)) <= 1e-5 * s.height
@@ -202,11 +182,11 @@ def _settled(motion: Motion) -> Motion:
     return replace(motion, skeleton=replace(s, offsets=offsets))
 
 
-def _wanted(motion: Motion, channels: Sequence[Sequence[str]] | None) -> list[tuple[str, ...]] | None:
+def _requested_channels(motion: Motion, channels: Sequence[Sequence[str]] | None) -> list[tuple[str, ...]] | None:
     """The channels asked for, checked; None if motif is free to choose."""
     if channels is None:
-        fits = len(motion.style.channels) == len(motion.skeleton)
-        return list(motion.style.channels) if fits else None
+        fits = len(motion.file_format.channels) == len(motion.skeleton)
+        return list(motion.file_format.channels) if fits else None
     if len(channels) != len(motion.skeleton):
         raise MotifError(
             f"channels for {len(channels)} joints given, the rig has {len(motion.skeleton)}; give one list each"
@@ -219,7 +199,9 @@ def _wanted(motion: Motion, channels: Sequence[Sequence[str]] | None) -> list[tu
     return [tuple(row) for row in channels]
 
 
-def _plan(motion: Motion, wanted: list[tuple[str, ...]] | None) -> tuple[list[tuple[str, ...]], list[np.ndarray]]:
+def _channel_plan(
+    motion: Motion, wanted: list[tuple[str, ...]] | None
+) -> tuple[list[tuple[str, ...]], list[np.ndarray]]:
     """Per joint the channels to write, enough to lose nothing, and its angles in degrees in that order."""
     s = motion.skeleton
     tips = [s.end[j] and not s.children[j] for j in range(len(s))]
@@ -238,14 +220,14 @@ def _plan(motion: Motion, wanted: list[tuple[str, ...]] | None) -> tuple[list[tu
         axes = _axes(channels)
         if len(axes) == 3 or tips[j]:
             continue
-        angles[j] = some = _few_angles(q[:, j], axes)
+        angles[j] = some = _fit_angles(q[:, j], axes)
         held = rotation.from_euler(torch.from_numpy(some), axes) if axes else rotation.identity(len(some), like=q)
         if float(rotation.geodesic(held, q[:, j]).max()) > 1e-4:
             plan[j] = channels + tuple(r for r in ROTATIONS if r not in channels)
             added.append(f"{s.names[j]} (rotation)")
     full = [order if len(order := _axes(c)) == 3 else "" for c in plan]
     for order, joints in _by_order(full).items():
-        for j, a in zip(joints, _continuous(rotation.to_euler(q[:, joints], order)).unbind(1), strict=True):
+        for j, a in zip(joints, _nearest_triples(rotation.to_euler(q[:, joints], order)).unbind(1), strict=True):
             angles[j] = a.numpy()
     if added and wanted is not None:
         more = f" and {len(added) - 5} more" if len(added) > 5 else ""
@@ -253,7 +235,7 @@ def _plan(motion: Motion, wanted: list[tuple[str, ...]] | None) -> tuple[list[tu
     return plan, [np.rad2deg(np.unwrap(a, axis=0)) for a in angles]
 
 
-def _few_angles(q: Float[Tensor, "t 4"], axes: str) -> np.ndarray:
+def _fit_angles(q: Float[Tensor, "t 4"], axes: str) -> np.ndarray:
     """The angles about one or two axes that come nearest to ``q``; exact where two are enough."""
     if not axes:
         return np.zeros((len(q), 0))
@@ -267,7 +249,7 @@ def _few_angles(q: Float[Tensor, "t 4"], axes: str) -> np.ndarray:
     return torch.stack((first, second), -1).numpy()
 
 
-def _continuous(angles: Float[Tensor, "t j 3"]) -> Float[Tensor, "t j 3"]:
+def _nearest_triples(angles: Float[Tensor, "t j 3"]) -> Float[Tensor, "t j 3"]:
     """Of the two triples (a, b, c) and (a + pi, pi - b, c + pi) of each rotation the one nearer to the frame before."""
     pi = torch.pi
     other = torch.stack((angles[..., 0] + pi, pi - angles[..., 1], angles[..., 2] + pi), -1)

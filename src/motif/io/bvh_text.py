@@ -1,7 +1,4 @@
-"""The text of BVH files: any legal spelling in, every refusal with its line, what was expected and what to do.
-
-This floor knows files and no motions; :mod:`motif.io.bvh` makes motions of them.
-"""
+"""The text of BVH files: any legal spelling in, every refusal with its line, what was expected and what to do."""
 
 import re
 import warnings
@@ -138,9 +135,7 @@ def _refuse_foreign(text: str, path: str) -> NoReturn:
     if start.startswith("version https://git-lfs"):
         _fail(path, line, "is a git-LFS pointer, not the clip", "run 'git lfs pull' in its repository")
     if start[:1] == "<":
-        _fail(
-            path, line, "is a web page (HTML or XML), not a clip", "download the raw file, not the page that shows it"
-        )
+        _fail(path, line, "is a web page (HTML or XML), not a clip", "download the raw file, not the page showing it")
     found = _quote(start.split("\n", 1)[0].strip())
     _fail(path, line, f"found {found}, expected HIERARCHY", f"a BVH file starts with that word; {_AGAIN}")
 
@@ -168,34 +163,33 @@ class _Hierarchy:
     """True between a joint's name and its brace."""
     seen: dict[str, int] = field(default_factory=dict)
     """The line of each name."""
+    line: int = 0
+    """The line that is read, counted from 1."""
 
     def read(self, header: str) -> list[_Joint]:
-        line = 0
-        for line, content in enumerate(header.split("\n"), 1):
+        for self.line, content in enumerate(header.split("\n"), 1):
             for piece in re.split(r"([{}])", content):
                 statement = piece.strip()
                 while statement:
-                    statement = self._take(statement, line)
+                    statement = self._take(statement)
         if self.awaiting or self.open:
             joint = self.joints[-1 if self.awaiting else self.open[-1]]
             found = f"the hierarchy ends inside {_quote(joint.name)}, opened on line {joint.line}"
-            _fail(self.path, line, found, "expected one '}' for every '{'; close its brace or export the file again")
+            self._refuse(found, "expected one '}' for every '{'; close its brace or export the file again")
         if not self.joints:
-            _fail(self.path, line, "the hierarchy has no ROOT", f"expected a joint tree above MOTION; {_AGAIN}")
+            self._refuse("the hierarchy has no ROOT", f"expected a joint tree above MOTION; {_AGAIN}")
         return self.joints
 
-    def _take(self, statement: str, line: int) -> str:
-        """Digest the first statement and return what is left of the text."""
+    def _take(self, statement: str) -> str:
+        """Read the first statement and return what is left of the text."""
         words = statement.split(None, 1)
         word, rest = words[0].upper(), words[1] if len(words) > 1 else ""
         if self.awaiting and word != "{":
-            self._refuse(
-                line, f"found {_quote(statement)} after {_quote(self.joints[-1].name)}", "expected '{'; add it"
-            )
+            self._refuse(f"found {_quote(statement)} after {_quote(self.joints[-1].name)}", "expected '{'; add it")
         if word == "HIERARCHY" and not self.joints:
             return rest
         if word in ("ROOT", "JOINT", "END", "ENDSITE"):
-            self._joint(word, rest, line)
+            self._joint(word, rest)
         elif word == "{" and self.awaiting:
             self.awaiting = False
             self.open.append(len(self.joints) - 1)
@@ -203,88 +197,76 @@ class _Hierarchy:
             joint = self.joints[self.open.pop()]
             if joint.offset is None:
                 found = f"{_quote(joint.name)} (line {joint.line}) closes without an OFFSET"
-                self._refuse(line, found, "expected 'OFFSET x y z' inside its braces; add it, 0 0 0 if unknown")
+                self._refuse(found, "expected 'OFFSET x y z' inside its braces; add it, 0 0 0 if unknown")
         elif word == "}":
-            self._refuse(line, "found a '}' that closes nothing", "remove it or export the file again")
+            self._refuse("found a '}' that closes nothing", "remove it or export the file again")
         elif word == "OFFSET" and self.open:
-            return self._offset(rest, line)
+            return self._offset(rest)
         elif word == "CHANNELS" and self.open:
-            return self._channels(rest, line)
+            return self._channels(rest)
         else:
             expected = "OFFSET, CHANNELS, JOINT, End Site or '}'" if self.open else "MOTION" if self.joints else "ROOT"
-            self._refuse(line, f"found {_quote(statement)}, expected {expected}", "remove it or export the file again")
+            self._refuse(f"found {_quote(statement)}, expected {expected}", "remove it or export the file again")
         return ""
 
-    def _refuse(self, line: int, found: str, expected: str) -> NoReturn:
-        _fail(self.path, line, found, expected)
+    def _refuse(self, found: str, expected: str) -> NoReturn:
+        _fail(self.path, self.line, found, expected)
 
-    def _joint(self, word: str, name: str, line: int) -> None:
+    def _joint(self, word: str, name: str) -> None:
         end = word.startswith("END")
         if word == "ROOT" and self.joints:
-            self._refuse(
-                line, f"found a second ROOT {_quote(name)}", "motif reads one body per file; save each to its own"
-            )
+            self._refuse(f"found a second ROOT {_quote(name)}", "motif reads one body per file; save each to its own")
         if word != "ROOT" and not self.open:
             where = "above ROOT" if not self.joints else "after the root has closed, a '}' too early"
-            self._refuse(
-                line, f"found {word} {_quote(name)} {where}", "expected it inside the root's braces; move it there"
-            )
+            self._refuse(f"found {word} {_quote(name)} {where}", "expected it inside the root's braces; move it there")
         if not name and not end:
-            self._refuse(line, f"found {word} without a name", "every joint needs one; add it")
+            self._refuse(f"found {word} without a name", "every joint needs one; add it")
         if name in self.seen and not end:
-            self._refuse(
-                line, f"joint {_quote(name)} is already on line {self.seen[name]}", "names must differ; rename one"
-            )
+            self._refuse(f"joint {_quote(name)} is already on line {self.seen[name]}", "names must differ; rename one")
         if self.open and self.joints[self.open[-1]].end:
-            self._refuse(
-                line, "found a joint inside an End Site", "an End Site is a tip; make it a JOINT or close its brace"
-            )
+            self._refuse("found a joint inside an End Site", "an End Site is a tip; make it a JOINT or close its brace")
         if len(self.joints) == MAX_JOINTS:
-            self._refuse(line, f"more than {MAX_JOINTS} joints", "that is no body; export the skeleton only")
+            self._refuse(f"more than {MAX_JOINTS} joints", "that is no body; export the skeleton only")
         parent = self.open[-1] if self.open else -1
         if self.open:
             self.joints[parent].children += 1
         if not end:
-            self.seen[name] = line
-        self.joints.append(_Joint(f"{self.joints[parent].name}/end" if end else name, parent, line, end))
+            self.seen[name] = self.line
+        self.joints.append(_Joint(f"{self.joints[parent].name}/end" if end else name, parent, self.line, end))
         self.awaiting = True
 
-    def _offset(self, rest: str, line: int) -> str:
+    def _offset(self, rest: str) -> str:
         joint = self.joints[self.open[-1]]
         if joint.offset is not None:
-            self._refuse(line, f"{_quote(joint.name)} has a second OFFSET", "expected one per joint; remove one")
+            self._refuse(f"{_quote(joint.name)} has a second OFFSET", "expected one per joint; remove one")
         words = rest.split(None, 3)
         if len(words) < 3:
-            self._refuse(line, f"OFFSET has {len(words)} numbers", "expected 3, 'OFFSET x y z'; add the missing ones")
-        joint.offset = [_number(w, "OFFSET", self.path, line) for w in words[:3]]
+            self._refuse(f"OFFSET has {len(words)} numbers", "expected 3, 'OFFSET x y z'; add the missing ones")
+        joint.offset = [_number(w, "OFFSET", self.path, self.line) for w in words[:3]]
         return words[3] if len(words) > 3 else ""
 
-    def _channels(self, rest: str, line: int) -> str:
+    def _channels(self, rest: str) -> str:
         joint = self.joints[self.open[-1]]
         name = _quote(joint.name)
         if joint.channels is not None:
-            self._refuse(line, f"{name} has a second CHANNELS line", "expected one per joint; remove one")
+            self._refuse(f"{name} has a second CHANNELS line", "expected one per joint; remove one")
         if joint.children:
-            self._refuse(line, f"CHANNELS of {name} stands below its children", "move it above them, below its OFFSET")
+            self._refuse(f"CHANNELS of {name} stands below its children", "move it above them, below its OFFSET")
         count, *words = rest.split() or [""]
         given = next((i for i, w in enumerate(words) if not _LIKE_CHANNEL.fullmatch(w)), len(words))
         if not (count.isascii() and count.isdigit()) or len(count) > 9:
-            self._refuse(
-                line, f"CHANNELS says {_quote(count)}", "expected how many channels follow; put their number there"
-            )
+            self._refuse(f"CHANNELS says {_quote(count)}", "expected how many channels follow; put their number there")
         wanted = int(count)
         if given < wanted < len(words) + 1:
             known = f"found channel {_quote(words[given])}"
-            self._refuse(line, known, "expected Xposition ... Zposition or Xrotation ... Zrotation; rename or drop it")
+            self._refuse(known, "expected Xposition ... Zposition or Xrotation ... Zrotation; rename or drop it")
         if given != wanted:
-            self._refuse(
-                line, f"CHANNELS says {wanted} but {given} follow", "expected equal numbers; correct the count"
-            )
+            self._refuse(f"CHANNELS says {wanted} but {given} follow", "expected equal numbers; correct the count")
         if joint.end and wanted:
-            self._refuse(line, f"End Site {name} has channels", "only joints have; make it a JOINT or remove the line")
-        joint.channels = [_channel(w, self.path, line) for w in words[:wanted]]
+            self._refuse(f"End Site {name} has channels", "only joints have; make it a JOINT or remove the line")
+        joint.channels = [_channel(w, self.path, self.line) for w in words[:wanted]]
         if len(set(joint.channels)) < wanted:
-            self._refuse(line, f"{name} lists a channel twice", "expected each at most once; correct the names")
+            self._refuse(f"{name} lists a channel twice", "expected each at most once; correct the names")
         return " ".join(words[wanted:])
 
 
@@ -380,12 +362,10 @@ def _rows_slowly(lines: list[str], first: int, width: int, path: str) -> np.ndar
         row = [_number(w, f"frame {len(rows) + 1}", path, line) for w in words]
         if len(row) != width:
             found = f"frame {len(rows) + 1} has {len(row)} numbers, the channels above need {width}"
-            cut = "the row is cut off: remove it, or export the file again"
-            _fail(
-                path,
-                line,
-                found,
-                cut if len(row) < width else "put each frame on a line of its own or correct CHANNELS",
+            cut, long = (
+                "the row is cut off: remove it, or export it again",
+                "give each frame a line or correct CHANNELS",
             )
+            _fail(path, line, found, cut if len(row) < width else long)
         rows.append(row)
     return np.array(rows, dtype=np.float64)

@@ -45,7 +45,7 @@ def guides(exemplar: Exemplar, edit: Edit, length: int, pca: Pca, speed_ratio: f
 def _constraint(exemplar: Exemplar, constraint: Constraint, length: int, pca: Pca, speed_ratio: float) -> Guide:
     """Lay one constraint on a take."""
     features, stride, start = exemplar.features, exemplar.stride, constraint.start
-    mask = features.channels(features.skeleton.select(constraint.joints), moving=len(constraint.motion) > 1)
+    mask = features.channel_mask(features.skeleton.select(constraint.joints), moving=len(constraint.motion) > 1)
     x = features.encode(constraint.motion)
     if speed_ratio != 1:
         count = min(max(round(len(x) * speed_ratio), 1), length * stride)

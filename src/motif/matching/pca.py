@@ -43,7 +43,7 @@ class Pca:
 
 def pca(
     exemplar: Exemplar,
-    edit: Edit = Edit(),  # noqa: B008  (frozen)
+    edit: Edit = Edit(),
     length: int = 1,
     kept_weight: float = 1.0,
     variance: float = 0.995,
@@ -56,10 +56,10 @@ def pca(
     if not edited and variance in exemplar.cache:
         return exemplar.cache[variance]
     features, whole = exemplar.features, length * exemplar.stride - exemplar.stride + 1
-    scale = features.weights(edit.joint_weights)
+    scale = features.channel_weights(edit.joint_weights)
     throughout = [c for c in edit.exact_constraints if len(c.motion) >= whole]
     joints = [j for c in throughout for j in features.skeleton.select(c.joints)]
-    scale = torch.where(features.channels(joints), kept_weight * scale, scale).to(exemplar.table.device)
+    scale = torch.where(features.channel_mask(joints), kept_weight * scale, scale).to(exemplar.table.device)
     if edit.trajectory is not None:
         for name in ("root_velocity", "root_turn"):
             scale[features.slices[name]] *= TRAJECTORY_WEIGHT

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..resample import diagonal_sums
+from ..windows import diagonal_sums
 
 BLOCK = 1 << 18
 """Entries of a distance matrix computed at a time, so that they stay in the processor's cache."""

@@ -15,9 +15,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .. import parallel, rotation
+from ..config import SampleConfig
 from ..edit import Edit
 from ..motion import Motion, Pose
-from ..request import Request, SampleConfig
+from ..request import Request
 from ..seeds import take_rng
 from ..tempo import time_warp
 from .config import MatchConfig
@@ -114,9 +115,9 @@ def _next_block(stream: Stream, cursor: _Cursor) -> tuple[Motion, _Cursor]:
 def _faded(tail: Motion, take: Motion, first: int) -> Motion:
     """Return a take with its frame ``first`` placed on the first one of ``tail``, and faded in over the tail."""
     s, fade = take.skeleton, len(tail)
-    take = take.place(float(tail.heading()[0] - take.heading()[first]))
+    take = take.transform(float(tail.heading()[0] - take.heading()[first]))
     gap = tail.world()[1][0, s.root] - take.world()[1][first, s.root]
-    take = take.place(0.0, (float(gap[0]), 0.0, float(gap[2])))
+    take = take.transform(0.0, (float(gap[0]), 0.0, float(gap[2])))
     rotations, positions = take.rotations.clone(), take.positions.clone()
     u = (torch.arange(fade, device=positions.device) + 1) / (fade + 1)
     weight, span = u * u * (3 - 2 * u), slice(first, first + fade)

@@ -56,7 +56,7 @@ class TakePlan:
 def synthesize(
     exemplar: Exemplar,
     request: Request,
-    config: MatchConfig = MatchConfig(),  # noqa: B008  (frozen)
+    config: MatchConfig = MatchConfig(),
     init: Float[Tensor, "n t d"] | None = None,
 ) -> list[Motion]:
     """Sample takes by matching, from features at a coarse rate or else from the clips' own pieces in a new order.

@@ -31,7 +31,7 @@ def finalize_take(
     rotations, positions = features.decode(edited, dt, start)
     if foot_lock:
         rotations = feet.lock_take(features, edit, x, edited, velocity, dt, (rotations, positions))
-    take = Motion(s, rotations[0], positions[0], dt, name, features.style)
+    take = Motion(s, rotations[0], positions[0], dt, name, features.file_format)
     if not edit.exact_constraints:
         return take
     heading, path = features.trajectory(edited, dt, start)

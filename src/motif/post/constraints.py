@@ -14,7 +14,7 @@ from torch import Tensor
 from .. import rotation
 from ..edit import Constraint, Edit
 from ..features import Features, Start
-from ..motion import Motion, decay
+from ..motion import Motion, decay_weights
 from ..skeleton import Skeleton
 
 ACCELERATION_SPAN = 1 / 30
@@ -44,7 +44,7 @@ def impose(features: Features, edit: Edit, x: Float[Tensor, "n t d"], dt: float)
         bendable[features.slices[name]] = 0
     for c in edit.exact_constraints:
         moving = len(c.motion) > 1
-        mask, target = features.channels(s.select(c.joints), moving).to(x), features.encode(c.motion)
+        mask, target = features.channel_mask(s.select(c.joints), moving).to(x), features.encode(c.motion)
         for edge, sign, near in _edges(c, blend_room(edit, s, c, x.shape[1])):
             here, count = edge - c.start, len(near)
             offset = target[here] - x[:, edge]
@@ -57,7 +57,7 @@ def impose(features: Features, edit: Edit, x: Float[Tensor, "n t d"], dt: float)
                 wanted = (target[here] - 2 * target[here - step] + target[here - 2 * step]) / step**2
                 present = (x[:, edge] - 2 * x[:, edge + step] + x[:, edge + 2 * step]) / step**2
                 acceleration = (wanted - present) * bendable
-            weight = decay(count + 1, count + 1)[1:].to(x)
+            weight = decay_weights(count + 1, count + 1)[1:].to(x)
             x[:, near] += mask * torch.einsum("tw,wnd->ntd", weight, torch.stack((offset, velocity, acceleration)))
         x[:, c.start : c.stop] += mask * (target - x[:, c.start : c.stop])
     return x
@@ -73,9 +73,9 @@ def copy_exactly(
     s, piece, moving = take.skeleton, constraint.motion, len(constraint.motion) > 1
     joints = list(s.select(constraint.joints))
     if not constraint.world_space and s.root in joints:
-        piece = piece.place(heading - float(piece.heading()[0]))
+        piece = piece.transform(heading - float(piece.heading()[0]))
         gap = position.to(piece.positions) - piece.world()[1][0, s.root]
-        piece = piece.place(0.0, (float(gap[0]), 0.0, float(gap[2])))
+        piece = piece.transform(0.0, (float(gap[0]), 0.0, float(gap[2])))
     q, p = take.rotations.clone(), take.positions.clone()
     exact_q, exact_p = piece.rotations[:, joints], piece.positions[:, joints]
     own_q, own_p = take.rotations[:, joints], take.positions[:, joints]
@@ -86,7 +86,7 @@ def copy_exactly(
         if moving:
             spin = _turn(exact_q[here - sign], exact_q[here]) - _turn(own_q[edge], own_q[edge + sign])
             velocity = (exact_p[here] - exact_p[here - sign]) - (own_p[edge + sign] - own_p[edge])
-        weight = decay(len(near) + 1, len(near) + 1)[1:].to(q)[:, :, None, None]
+        weight = decay_weights(len(near) + 1, len(near) + 1)[1:].to(q)[:, :, None, None]
         bend = rotation.exp(weight[:, 0] * turn + weight[:, 1] * spin)
         q[near[:, None], joints] = rotation.mul(bend, own_q[near])
         p[near[:, None], joints] = own_p[near] + weight[:, 0] * shift + weight[:, 1] * velocity

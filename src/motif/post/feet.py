@@ -34,14 +34,14 @@ def foot_drift(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Flo
     if not contact_limbs(s):
         return torch.zeros_like(x[..., at["root_velocity"]])
     on = contact.without_short(x[..., at["contacts"]] > 0.5, round(contact.SHORTEST / dt))
-    world = contact.drift(contact.feet(s, *features.decode(x, dt, joints=s.standing[1])), on, dt)
+    world = contact.drift(contact.feet(s, *features.decode(x, dt, joints=s.contact_rig[1])), on, dt)
     return rotation.rotate(rotation.inv(_heading_before(features, x, dt)), world)[..., (0, 2)]
 
 
 def contact_velocity(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[Tensor, "*b t e"]:
     """Return the velocity of every contact joint, x, y and z in the heading frame of the frame before, m/s."""
     s = features.skeleton
-    world = contact.feet(s, *features.decode(x, dt, joints=s.standing[1]))
+    world = contact.feet(s, *features.decode(x, dt, joints=s.contact_rig[1]))
     step = world.diff(dim=-3) / dt
     step = torch.cat((step[..., :1, :, :], step), -3) if step.shape[-3] else torch.zeros_like(world)
     return rotation.rotate(rotation.inv(_heading_before(features, x, dt))[..., None, :], step).flatten(-2)
@@ -74,7 +74,7 @@ def lock_take(
     wide = edited[:, index]
     q, p = own = features.decode(wide, dt) if around else pose
     if edited is not x:  # feet that stood still stand where the edit moves them
-        own = features.decode(x[:, index], dt, joints=s.standing[1])
+        own = features.decode(x[:, index], dt, joints=s.contact_rig[1])
     slow = contact.speed(contact.feet(s, *own), dt) < 1.5 * contact.SPEED * s.height  # nothing fast is locked
     on = contact.without_short((wide[..., features.slices["contacts"]] > 0.5) & slow, round(contact.SHORTEST / dt))
     turn = _heading_before(features, wide, dt)[:, :, None]
@@ -101,7 +101,7 @@ def height_offset(
         carried[c.start - before : c.stop + after] |= free
     if not carried.any():
         return x.new_zeros(*x.shape[:2], len(s.contacts))
-    poses = (features.decode(y, dt, joints=s.standing[1]) for y in (x, edited))
+    poses = (features.decode(y, dt, joints=s.contact_rig[1]) for y in (x, edited))
     matched, present = (contact.feet(s, *pose)[..., 1] for pose in poses)
     return torch.where(carried.to(x.device), matched - present, 0.0)
 
@@ -167,7 +167,7 @@ def lock(
     margin, sigma = max(round(EASE / frame_time), 1), contact.SMOOTH / frame_time
     for limb in contact_limbs(skeleton):
         still, own = exact[:, :, list(limb.chain)].any(-1), list(limb.contacts)
-        up, most = raised[:, :, own], MAX_PULL * skeleton.reach[limb.chain[0]]
+        up, most = raised[:, :, own], MAX_PULL * skeleton.chain_length[limb.chain[0]]
         pull = _pulls(feet[:, :, own] + up, flags[:, :, own], still, path[:, :, own], margin)
         pull = _smoothed(up + pull, still, sigma, most)
         take, frame = ((pull.abs().amax((-1, -2)) > 0) & ~still).nonzero(as_tuple=True)
@@ -255,29 +255,28 @@ def _solve(
     """Return rotations with the smallest turns that bring a limb's contacts to ``goal``, by damped least squares."""
     chain, joints, top = list(limb.chain), [s.contacts[c] for c in limb.contacts], s.parents[limb.chain[0]]
     below = torch.tensor([[float(c in s.subtree(j)[1:]) for j in chain] for c in joints], device=q.device)[..., None]
-    damping = torch.eye(3 * len(joints), device=q.device) * (DAMPING * max(s.reach[chain[0]], 1e-6)) ** 2
-    above, moved, axes = (
-        s.ancestors(top)[::-1],
-        sorted({*chain, *joints}),
-        torch.eye(3, device=q.device)[None, None, :, None],
-    )
-    local, along = ({j: rotation.parts(x[:, j]) for j in (*above, *moved)} for x in (q, p))
+    damping = torch.eye(3 * len(joints), device=q.device) * (DAMPING * max(s.chain_length[chain[0]], 1e-6)) ** 2
+    above, moved = s.ancestors(top)[::-1], sorted({*chain, *joints})  # parents come first
+    axes = torch.eye(3, device=q.device)[:, None]
+    local, along = ({j: rotation.components(x[:, j]) for j in (*above, *moved)} for x in (q, p))
     hip = _forward(s, local, along, above[1:], {above[0]: (local[above[0]], along[above[0]])})[top]
     for _ in range(2):  # more do not bring feet nearer: pulls are small, and what is left is the damping
         world = _forward(s, local, along, moved, {top: hip})
         tips, pivots = (torch.stack([torch.stack(world[j][1], -1) for j in some], 1) for some in (joints, chain))
         arms = (tips[:, :, None] - pivots[:, None]) * below
-        jacobian = torch.linalg.cross(arms[:, :, None], axes, dim=-1).reshape(len(q), 3 * len(joints), 3 * len(chain))
+        jacobian = torch.linalg.cross(arms[:, :, None], axes[None, None], dim=-1).reshape(
+            len(q), 3 * len(joints), 3 * len(chain)
+        )
         transposed, error = jacobian.transpose(1, 2), (goal - tips).reshape(len(q), -1, 1)
         step = torch.cholesky_solve(error, torch.linalg.cholesky(jacobian @ transposed + damping))
         turn = (transposed @ step).reshape(len(q), len(chain), 3)
         turn = turn * (0.5 / rotation.length(turn)[..., None].clamp_min(0.5))
         for i, j in enumerate(chain):
             w, x, y, z = world[s.parents[j]][0]
-            vx, vy, vz = rotation.rotate_parts((w, -x, -y, -z), rotation.parts(turn[:, i]))
+            vx, vy, vz = rotation.rotate_components((w, -x, -y, -z), rotation.components(turn[:, i]))
             angle = (vx * vx + vy * vy + vz * vz).sqrt()
             sinc = torch.sinc(angle / (2 * math.pi)) / 2
-            bent = rotation.mul_parts((torch.cos(angle / 2), vx * sinc, vy * sinc, vz * sinc), local[j])
+            bent = rotation.mul_components((torch.cos(angle / 2), vx * sinc, vy * sinc, vz * sinc), local[j])
             size = torch.stack(bent).square().sum(0).rsqrt()
             local[j] = tuple(x * size for x in bent)
     q = q.clone()
@@ -286,13 +285,13 @@ def _solve(
     return q
 
 
-_Parts = dict[int, rotation.Parts]
+_Parts = dict[int, rotation.Components]
 
 
 def _forward(s: Skeleton, local: _Parts, along: _Parts, joints: Sequence[int], world: dict[int, Any]) -> dict[int, Any]:
     """Add world rotations and positions of ``joints``, parents first, to those of joints above them."""
     for j in joints:
         q, p = world[s.parents[j]]
-        step = rotation.rotate_parts(q, along[j])
-        world[j] = rotation.mul_parts(q, local[j]), tuple(a + b for a, b in zip(p, step, strict=True))
+        step = rotation.rotate_components(q, along[j])
+        world[j] = rotation.mul_components(q, local[j]), tuple(a + b for a, b in zip(p, step, strict=True))
     return world

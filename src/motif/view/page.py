@@ -5,6 +5,7 @@ import html
 import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 
@@ -12,13 +13,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from . import draw
-from .errors import MotifError
-from .files import replace_file
-from .metrics import HEADLINE, MEANING, Report
-from .motion import Motion
+from ..config import ShowConfig
+from ..errors import MotifError
+from ..files import replace_file
+from ..metrics import HEADLINE, MEANING, Report
+from ..motion import Motion
+from .sheet import contact_sheet
 
-INKS = ("#2563eb", "#ea580c", "#16a34a", "#9333ea", "#0891b2", "#be123c")
+Curve = tuple[Sequence[float], Sequence[float]]
+COLOURS = ("#2563eb", "#ea580c", "#16a34a", "#9333ea", "#0891b2", "#be123c")
 TITLES = {
     "slip": "Feet: speed of the standing foot",
     "jerk": "Shake: jerk of all joints",
@@ -27,110 +30,83 @@ TITLES = {
 UNITS = {"slip": "clip's mean = 1", "jerk": "clip's mean = 1", "pose": "tolerance = 1"}
 SHOWN = 6
 """Takes whose curves are drawn: those with the worst moments first."""
-STYLE = """
-:root { color-scheme: light dark; --ink: #1f2937; --quiet: #6b7280; --rule: #d1d5db; --paper: #fff; --soft: #f3f4f6 }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e5e7eb; --quiet: #9ca3af; --rule: #374151; --paper: #111827; --soft: #1f2937 }
-}
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 1040px;
-  margin: 2rem auto; padding: 0 1rem }
-h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin-top: 2rem }
-p, figcaption, .quiet { color: var(--quiet) } ul { padding-left: 1.2rem }
-.wide { overflow-x: auto } table { border-collapse: collapse; width: 100% }
-th, td { text-align: right; padding: .3rem .6rem; border-bottom: 1px solid var(--rule) }
-th:first-child, td:first-child { text-align: left } td { font-variant-numeric: tabular-nums }
-tr:hover td { background: var(--soft) } td.note { text-align: left; color: var(--quiet) }
-svg { width: 100%; height: auto } svg text { fill: var(--quiet); font: 12px system-ui, sans-serif }
-img { max-width: 100%; background: #fff; border-radius: 6px } figure { margin: 1rem 0 }
-"""
+POINTS = 600
+"""Points of a curve at most."""
 
 
 def line_chart(
-    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    lines: Mapping[str, Curve],
     size: tuple[int, int] = (1000, 200),
     levels: Mapping[float, str] = MappingProxyType({}),
     spans: Sequence[tuple[float, float]] = (),
     x_name: str = "s",
-    top: float | None = None,
     title: str = "",
-    inks: Sequence[str] = INKS,
+    colours: Sequence[str] = COLOURS,
 ) -> str:
-    """Lines as an SVG element.
+    """Return lines as an SVG element of ``size`` pixels.
 
-    Args:
-        lines: by name the x and y values; a NaN breaks the line.
-        size: width and height in pixels.
-        levels: where dashed lines are drawn across, and what is written on them.
-        spans: stretches of x that are shaded.
-        x_name: unit behind the x values.
-        top: largest y shown; the largest there is if not given.
-        title: written above.
-        inks: colours of the lines, over and over; names are written in them.
+    ``lines`` has x and y values by name, a NaN breaks a line; ``levels`` are marked by dashed lines with these words,
+    ``spans`` of x are shaded, ``x_name`` is the unit of x, ``colours`` are used over and over.
     """
-    wide, high = size
+    width, height = size
     left, right, above, below = 44, 12, 34 if title else 20, 22
     points = [(x, y) for xs, ys in lines.values() for x, y in zip(xs, ys, strict=True) if math.isfinite(y)]
     x_low, x_high = min((p[0] for p in points), default=0.0), max((p[0] for p in points), default=1.0)
-    peak = top or max([p[1] for p in points] + [*levels, 1e-9])
+    peak = max([p[1] for p in points] + [*levels, 1e-9])
     base = min([p[1] for p in points] + [0.0])
 
     def at(x: float, y: float) -> tuple[float, float]:
         across = (x - x_low) / max(x_high - x_low, 1e-9)
         up = (min(y, peak) - base) / max(peak - base, 1e-9)
-        return left + across * (wide - left - right), high - below - up * (high - above - below)
+        return left + across * (width - left - right), height - below - up * (height - above - below)
 
-    parts = [f'<svg viewBox="0 0 {wide} {high}" xmlns="http://www.w3.org/2000/svg" role="img">']
+    def across(y: float, style: str) -> str:
+        return f'<path d="M{left} {y:.1f}H{width - right}" {style}/>'
+
+    parts = [f'<svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg" role="img">']
     if title:
         parts.append(f'<text x="{left}" y="13" style="font-weight:600">{html.escape(title)}</text>')
     for start, stop in spans:
         (a, _), (b, _) = at(max(start, x_low), 0), at(min(stop, x_high), 0)
-        parts.append(
-            f'<rect x="{a:.1f}" y="{above}" width="{max(b - a, 2):.1f}" height="{high - above - below}" '
-            f'fill="#f59e0b" opacity=".25"/>'
-        )
+        box = f'x="{a:.1f}" y="{above}" width="{max(b - a, 2):.1f}" height="{height - above - below}"'
+        parts.append(f'<rect {box} fill="#f59e0b" opacity=".25"/>')
     for value in (base, (base + peak) / 2, peak):
         y = at(x_low, value)[1]
-        parts.append(f'<path d="M{left} {y:.1f}H{wide - right}" stroke="#9ca3af" stroke-width=".5" opacity=".5"/>')
+        parts.append(across(y, 'stroke="#9ca3af" stroke-width=".5" opacity=".5"'))
         parts.append(f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.3g}</text>')
-    for share in (0, 0.25, 0.5, 0.75, 1):
-        x = x_low + share * (x_high - x_low)
-        unit = f" {x_name}" if share == 1 and x_name else ""
-        anchor = "end" if share == 1 else "start" if share == 0 else "middle"
-        parts.append(f'<text x="{at(x, 0)[0]:.1f}" y="{high - 6}" text-anchor="{anchor}">{x:.3g}{unit}</text>')
+    for fraction, anchor in ((0, "start"), (0.25, "middle"), (0.5, "middle"), (0.75, "middle"), (1, "end")):
+        x = x_low + fraction * (x_high - x_low)
+        unit = f" {x_name}" if fraction == 1 and x_name else ""
+        parts.append(f'<text x="{at(x, 0)[0]:.1f}" y="{height - 6}" text-anchor="{anchor}">{x:.3g}{unit}</text>')
     for value, name in levels.items():
         y = at(x_low, value)[1]
-        parts.append(f'<path d="M{left} {y:.1f}H{wide - right}" stroke="#6b7280" stroke-dasharray="4 4"/>')
+        parts.append(across(y, 'stroke="#6b7280" stroke-dasharray="4 4"'))
         if name:
             parts.append(f'<text x="{left + 4}" y="{y - 4:.1f}">{html.escape(name)}</text>')
-    parts += _strokes(lines, at, inks, wide - right)
+    parts += _strokes(lines, at, colours, width - right)
     return "".join(parts) + "</svg>"
 
 
 def _strokes(
-    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
-    at: Callable[[float, float], tuple[float, float]],
-    inks: Sequence[str],
-    edge: float,
+    lines: Mapping[str, Curve], at: Callable[[float, float], tuple[float, float]], colours: Sequence[str], edge: float
 ) -> list[str]:
     """The lines and, from the right edge, their names; the first line lies on top."""
     parts = []
     for k, (name, (xs, ys)) in reversed(list(enumerate(lines.items()))):
-        ink, pieces, pen = inks[k % len(inks)], [], "M"
+        colour, pieces, pen = colours[k % len(colours)], [], "M"
         for x, y in zip(xs, ys, strict=True):
             if math.isfinite(y):
                 pieces.append("{}{:.1f} {:.1f}".format(pen, *at(x, y)))
-                pen = "L"
-            else:
-                pen = "M"
-        parts.append(f'<path d="{"".join(pieces)}" fill="none" stroke="{ink}" stroke-width="1.5"/>')
+            pen = "L" if math.isfinite(y) else "M"
+        parts.append(f'<path d="{"".join(pieces)}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
         if name:
-            parts.append(f'<text x="{edge}" y="13" text-anchor="end" style="fill:{ink}">{html.escape(name)}</text>')
+            parts.append(f'<text x="{edge}" y="13" text-anchor="end" style="fill:{colour}">{html.escape(name)}</text>')
             edge -= 8 * len(name) + 12
     return parts
 
 
 def check(path: str | Path) -> Path:
-    """The path, if a page can have that name."""
+    """Return the path, if a page can have that name."""
     target = Path(path)
     if target.suffix.lower() not in (".html", ".htm"):
         raise MotifError(f"{target}: a report is an HTML page; end the name in .html")
@@ -140,25 +116,15 @@ def check(path: str | Path) -> Path:
 def write(
     report: Report, takes: Sequence[Motion], path: str | Path, beside: Mapping[str, Mapping[str, float]] | None = None
 ) -> Path:
-    """Write the page.
-
-    Args:
-        report: of these takes.
-        takes: for the pictures.
-        path: the ``.html`` file; missing folders are made.
-        beside: headlines to show under the takes' own, by name.
-    """
-    target = check(path)
+    """Write the page of a report of these takes, with the headlines of others ``beside`` theirs, by name."""
+    target, style = check(path), (resources.files("motif") / "assets" / "report.css").read_text(encoding="utf-8")
     rows = {"all takes": report.headline, **dict(zip(report.names, report.takes, strict=True))}
     said = "".join(f"<li>{html.escape(s[0].upper() + s[1:])}.</li>" for s in report.verdict())
-    many = f"{len(takes)} takes" if len(takes) > 1 else report.names[0]
+    who = f"{len(takes)} takes compare" if len(takes) > 1 else f"{html.escape(report.names[0])} compares"
+    meaning = "".join(f'<tr><td>{k}</td><td class="note">{html.escape(v)}</td></tr>' for k, v in MEANING.items())
     body = [
-        f"<h1>How {html.escape(many)} compare{'' if len(takes) > 1 else 's'} with the clip</h1><ul>{said}</ul>",
-        "<h2>Numbers</h2>",
-        _table(rows),
-        '<table class="quiet">'
-        + "".join(f'<tr><td>{k}</td><td class="note">{html.escape(v)}</td></tr>' for k, v in MEANING.items())
-        + "</table>",
+        f"<h1>How {who} with the clip</h1><ul>{said}</ul><h2>Numbers</h2>{_table(rows)}",
+        f'<table class="quiet">{meaning}</table>',
         *_charts(report),
         *_pictures(report, takes),
         "<h2>All measures</h2>",
@@ -168,33 +134,30 @@ def write(
         body += [
             "<h2>The same numbers for what is worthless</h2>",
             "<p>A good take must beat each of these somewhere.</p>",
-            _table(beside),
         ]
+        body += [_table(beside)]
     text = (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>motif score</title><style>{STYLE}</style><body>{''.join(body)}</body></html>"
+        f"<title>motif score</title><style>\n{style}</style><body>{''.join(body)}</body></html>"
     )
     replace_file(target, lambda beside: beside.write_text(text, encoding="utf-8"))
     return target
 
 
 def number(key: str, value: float) -> str:
-    """A measure as people read it: shares in per cent, ratios with two places, n/a for NaN."""
+    """Return a measure as people read it: fractions in per cent, ratios with two places, n/a for NaN."""
     if math.isnan(value):
         return "n/a"
-    share = key.split("@")[0] in ("coverage", "precision", "novelty", "variety", "bent")
-    return f"{value:.0%}" if share else f"{value:.2f}"
+    percent = key.split("@")[0] in ("coverage", "precision", "novelty", "variety", "bent")
+    return f"{value:.0%}" if percent else f"{value:.2f}"
 
 
 def _table(rows: Mapping[str, Mapping[str, float]]) -> str:
-    head = "".join(f"<th>{k}</th>" for k in HEADLINE)
-    lines = [
-        f"<tr><td>{html.escape(name)}</td>"
-        + "".join(f"<td>{number(k, row[k]) if k in row else ''}</td>" for k in HEADLINE)
-        + "</tr>"
-        for name, row in rows.items()
-    ]
-    return f'<div class="wide"><table><tr><th></th>{head}</tr>{"".join(lines)}</table></div>'
+    text = f"<tr><th></th>{''.join(f'<th>{k}</th>' for k in HEADLINE)}</tr>"
+    for name, row in rows.items():
+        cells = "".join(f"<td>{number(k, row[k]) if k in row else ''}</td>" for k in HEADLINE)
+        text += f"<tr><td>{html.escape(name)}</td>{cells}</tr>"
+    return f'<div class="wide"><table>{text}</table></div>'
 
 
 def _groups(groups: Mapping[str, Mapping[str, float]]) -> str:
@@ -224,9 +187,9 @@ def _charts(report: Report) -> list[str]:
     return found
 
 
-def _thin(curve: Float[Tensor, "t"], frame_time: float, most: int = 600) -> tuple[list[float], list[float]]:
-    """Times and the largest value around each, for at most ``most`` points."""
-    step = max(-(-len(curve) // most), 1)
+def _thin(curve: Float[Tensor, "t"], frame_time: float) -> tuple[list[float], list[float]]:
+    """Times and the largest value around each, for at most ``POINTS`` points."""
+    step = max(-(-len(curve) // POINTS), 1)
     padded = torch.nn.functional.pad(curve, (0, -len(curve) % step), value=torch.nan).unflatten(0, (-1, step))
     top = torch.nan_to_num(padded, nan=-torch.inf).amax(1)
     times = torch.arange(len(top)) * step * frame_time
@@ -240,9 +203,8 @@ def _pictures(report: Report, takes: Sequence[Motion]) -> list[str]:
         middle = (moment.start + moment.stop) / 2
         start = max(min(round((middle - 0.5) * take.fps), len(take) - round(take.fps)), 0)
         with tempfile.TemporaryDirectory() as folder:
-            picture = draw.sheet(
-                [take.crop(start, min(start + round(take.fps), len(take)))], f"{folder}/x.png", poses=10
-            )
+            second = take.crop(start, min(start + round(take.fps), len(take)))
+            picture = contact_sheet(second, f"{folder}/x.png", ShowConfig(poses=10))
             data = base64.b64encode(picture.read_bytes()).decode()
         words = f"{TITLES[moment.measure]}: {moment.times:.1f} ({UNITS[moment.measure]})"
         where = f"{moment.start:.1f} s to {moment.stop:.1f} s of {html.escape(take.name)}"

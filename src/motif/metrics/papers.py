@@ -1,8 +1,8 @@
-"""The measures that single-clip papers publish, exactly as their code has them. Read them with the honest ones.
+"""The measures of single-clip papers, exactly as their code has them, for comparison with published numbers only.
 
 Coverage and the diversities are won by noise and, on calm clips, by a frozen pose: the threshold of 2.0 is near the
-median distance of two frames of a clip. They are here so that numbers can be put beside the papers'; what motif is
-steered by is in :mod:`motif.metrics.realism` and :mod:`motif.metrics.physical`.
+median distance of two frames of a clip. What motif is developed by is in :mod:`motif.metrics.realism` and
+:mod:`motif.metrics.physical`.
 
 The papers compare raw 6D rotations and contact labels, at 30 fps, without the root's path, with the Euclidean distance:
 168 channels on the 24-joint Mixamo rig. Rigs that the papers do not name get the same parts of motif's own features.
@@ -17,8 +17,9 @@ from jaxtyping import Float
 
 from .. import parallel
 from ..errors import MotifError
-from ..features import Features, PaperFeatures
+from ..features import Features
 from ..motion import Motion
+from ..paper_features import PaperFeatures
 
 COVERAGE_WINDOW, GLOBAL_WINDOW, LOCAL_WINDOW = 30, 30, 15
 """Frames; GANimator (Li et al. 2022)."""
@@ -29,26 +30,26 @@ Frames = Float[np.ndarray, "_t d"]
 
 
 def channels(motions: Sequence[Motion], against: Sequence[Motion]) -> tuple[list[Frames], list[Frames], str]:
-    """What the published measures compare, for takes and exemplar clips, and the name of that layout.
+    """Return the compared channels of takes and of exemplar clips, and the name of their layout.
 
     ``paper``: the papers' channels without the root's path and padding, where the rig is one of theirs.
     ``own``: root tilt, rotations and contacts of :class:`~motif.features.Features`; heading-free, which theirs are not.
     """
-    moved = [m.resample(30.0) if abs(m.fps - 30) > 0.05 else m for m in (*motions, *against)]
+    resampled = [m.resample(30.0) if abs(m.fps - 30) > 0.05 else m for m in (*motions, *against)]
     try:
         paper = PaperFeatures.of(against[0].skeleton)
-        found = parallel.parallel_map(lambda m: paper.encode(m)[:, :-6].double().numpy(), moved)
+        found = parallel.parallel_map(lambda m: paper.encode(m)[:, :-6].double().numpy(), resampled)
         name = "paper"
     except MotifError:
-        own = Features.of(moved)
-        kept = np.r_[own.slices["root_tilt"], own.slices["rotations"], own.slices["contacts"]]
-        found = parallel.parallel_map(lambda m: own.encode(m)[:, kept].double().numpy(), moved)
+        own = Features.of(resampled)
+        columns = np.r_[own.slices["root_tilt"], own.slices["rotations"], own.slices["contacts"]]
+        found = parallel.parallel_map(lambda m: own.encode(m)[:, columns].double().numpy(), resampled)
         name = "own"
     return found[: len(motions)], found[len(motions) :], name
 
 
 def distances(a: Frames, b: Frames) -> Float[np.ndarray, "_n _m"]:
-    """Euclidean distance between every two frames."""
+    """Return the Euclidean distance between every two frames."""
     square = (a * a).sum(1)[:, None] + (b * b).sum(1) - 2 * (a @ b.T)
     return np.sqrt(np.maximum(square, 0, out=square), out=square)
 
@@ -69,8 +70,8 @@ class Published:
     the last window."""
 
 
-def published(sample: Frames, exemplar: Frames) -> Published:
-    """All three in one pass over the sample's frames: time O(L T D), memory O(T) beside a block of distances.
+def compare(sample: Frames, exemplar: Frames) -> Published:
+    """Return all three, in one pass over the sample's frames: time O(L T D), memory O(T) beside a block of distances.
 
     The definition of global diversity minimises over all pieces at once; along a diagonal of the distance matrix the
     best beginning of a piece is a running minimum, so one value a diagonal is enough. NaN where a sequence is too
@@ -116,8 +117,8 @@ def published(sample: Frames, exemplar: Frames) -> Published:
     )
 
 
-def apart(a: Frames, b: Frames) -> float:
-    """SinMDM's distance of two sequences: the Frobenius norm of their difference over the *number* of frames.
+def sequence_distance(a: Frames, b: Frames) -> float:
+    """Return SinMDM's distance of two sequences: the Frobenius norm of their difference over the *number* of frames.
 
     So it shrinks as one over the root of the length: compare only sequences of one length.
     """
@@ -126,34 +127,34 @@ def apart(a: Frames, b: Frames) -> float:
 
 
 def inter_diversity(samples: Sequence[Frames]) -> float:
-    """SinMDM: mean :func:`apart` of each sample and the one before it (the first's is the last); NaN for one sample.
+    """Return SinMDM's mean distance of each sample and the one before it (the first's is the last); NaN for one sample.
 
     The 2024 paper's code has another measure by that name: the distance of a sample's embedding to the exemplar's.
     """
     if len(samples) < 2:
         return math.nan
-    return float(np.mean([apart(samples[i], samples[i - 1]) for i in range(len(samples))]))
+    return float(np.mean([sequence_distance(samples[i], samples[i - 1]) for i in range(len(samples))]))
 
 
-def intra_diversity(sequence: Frames, random: np.random.Generator, window: int = 15) -> float:
-    """SinMDM: :func:`apart` of two random windows of one sequence. NaN if it is shorter than a window."""
+def intra_diversity(sequence: Frames, generator: np.random.Generator, window: int = 15) -> float:
+    """Return SinMDM's distance of two random windows of one sequence; NaN if it is shorter than a window."""
     if len(sequence) < window:
         return math.nan
-    a, b = random.integers(0, len(sequence) - window + 1, 2)
-    return apart(sequence[a : a + window], sequence[b : b + window])
+    a, b = generator.integers(0, len(sequence) - window + 1, 2)
+    return sequence_distance(sequence[a : a + window], sequence[b : b + window])
 
 
 def intra_difference(samples: Sequence[Frames], exemplar: Frames, seed: int = 0) -> float:
-    """SinMDM: mean difference of :func:`intra_diversity` of a sample and of the exemplar, in random pairs.
+    """Return SinMDM's mean difference of :func:`intra_diversity` of a sample and of the exemplar, in random pairs.
 
     One pair a sample is very noisy: with twenty samples it changes by a tenth from seed to seed.
     """
-    random = np.random.default_rng(seed)
-    return float(np.mean([abs(intra_diversity(s, random) - intra_diversity(exemplar, random)) for s in samples]))
+    rng = np.random.default_rng(seed)
+    return float(np.mean([abs(intra_diversity(s, rng) - intra_diversity(exemplar, rng)) for s in samples]))
 
 
 def frechet(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "m d"]) -> float:
-    """Squared Frechet distance of two sets seen as Gaussians: |mean difference|^2 + tr(A + B - 2 (A B)^1/2)."""
+    """Return the squared Frechet distance of two Gaussian sets: |mean difference|^2 + tr(A + B - 2 (A B)^1/2)."""
     gap = a.mean(0) - b.mean(0)
     first, second = np.atleast_2d(np.cov(a.T)), np.atleast_2d(np.cov(b.T))
     values, vectors = np.linalg.eigh(first)
@@ -163,7 +164,7 @@ def frechet(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "m d"]) -> float:
 
 
 def sifid(samples: Sequence[Frames], exemplar: Frames, window: int = 20, hop: int = 10, axes: int = 8) -> float:
-    """Single-image Frechet distance over windows of 20 frames, mean over samples (SinGAN; SinMDM for motion).
+    """Return the single-image Frechet distance over windows of 20 frames, mean over samples (SinGAN, SinMDM).
 
     The papers embed windows with a text-to-motion encoder that is no longer published; here they are projected on the
     exemplar's first principal axes, so the values cannot be compared with theirs. The 2024 paper's library has another
@@ -183,36 +184,37 @@ def sifid(samples: Sequence[Frames], exemplar: Frames, window: int = 20, hop: in
     return float(np.mean([frechet((windows(s) - middle) @ basis, truth) for s in samples]))
 
 
-HIGHER = ("coverage", "global_diversity", "local_diversity", "inter_diversity")
+HIGHER_IS_BETTER = ("coverage", "global_diversity", "local_diversity", "inter_diversity")
 """Published measures of which more is called better; of ``sifid`` and ``intra_difference`` less is."""
 
 
 def harmonic_mean(values: Mapping[str, float], normalisers: Mapping[str, float]) -> float:
-    """SinMDM's harmonic mean: each score over its normaliser, or for lower-is-better (n - x) / n, then m / sum(1 / x).
+    """Return SinMDM's harmonic mean of scores over their normaliser n, or for lower-is-better (n - x) / n.
 
     The authors' normaliser is the 90th percentile "over various architectures", published for HumanML3D only, and the
     papers' Mixamo rows cannot be had from it: quote which normalisers were used (:func:`normalisers` makes them from a
     table). NaN where one score is not positive after that.
     """
-    scaled = [x / normalisers[k] if k in HIGHER else (normalisers[k] - x) / normalisers[k] for k, x in values.items()]
+    scaled = [(x if k in HIGHER_IS_BETTER else normalisers[k] - x) / normalisers[k] for k, x in values.items()]
     if not scaled or any(math.isnan(x) or x <= 0 for x in scaled):
         return math.nan
     return len(scaled) / sum(1 / x for x in scaled)
 
 
 def normalisers(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The 90th percentile of every score over the rows of a table, without NaN."""
+    """Return the 90th percentile of every score over the rows of a table, without NaN."""
     return {k: float(np.nanpercentile([row[k] for row in rows], 90)) for k in rows[0]}
 
 
 def measures(takes: Sequence[Motion], against: Sequence[Motion]) -> dict[str, float]:
-    """The published measures of takes against the first exemplar clip: the papers know one clip only."""
+    """Return the published measures of takes against the first exemplar clip: the papers have one clip only."""
     samples, exemplars, _ = channels(takes, against[:1])
-    each = parallel.parallel_map(lambda s: published(s, exemplars[0]), samples)
+    each = parallel.parallel_map(lambda s: compare(s, exemplars[0]), samples)
+    found = {
+        k: float(np.mean([getattr(p, k) for p in each])) for k in ("coverage", "global_diversity", "local_diversity")
+    }
     return {
-        "coverage": float(np.mean([p.coverage for p in each])),
-        "global_diversity": float(np.mean([p.global_diversity for p in each])),
-        "local_diversity": float(np.mean([p.local_diversity for p in each])),
+        **found,
         "inter_diversity": inter_diversity(samples),
         "intra_difference": intra_difference(samples, exemplars[0]),
         "sifid": sifid(samples, exemplars[0]),

@@ -1,0 +1,69 @@
+"""Curves of takes in units of what is normal for the exemplar, and their worst moments."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .. import contact, windows
+from . import physical
+from .body import Body
+from .physical import Curves
+from .realism import Match
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where in time a measure is worst."""
+
+    measure: str
+    """``slip``, ``jerk`` or ``pose``."""
+    take: int
+    start: float
+    """Seconds."""
+    stop: float
+    times: float
+    """How many times the exemplar's mean (``slip``, ``jerk``) or the tolerance (``pose``) it is there."""
+    usual: float
+    """The same of the exemplar's own worst moment; 1 for ``pose``."""
+
+
+def relative_curves(body: Body, curves: Curves, exemplar: Sequence[Curves], match: Match | None) -> Curves:
+    """Return slip and jerk over the exemplar's mean, and pose error over the tolerance, per frame."""
+    height, found = body.skeleton.height, {}
+    for name in ("slip", "jerk"):
+        if name in curves:
+            offset = physical.OFFSETS[name] * height
+            found[name] = (curves[name] + offset) / (physical.pooled(exemplar, name).mean() + offset)
+    step, frames = windows.stride(body.motion.fps), len(body.world)
+    pose = body.world.new_full((frames,), torch.nan)
+    if match is not None and len(match.errors):
+        half = round(0.5 / body.frame_time / step)
+        centred = torch.arange(frames, device=pose.device) // step - half
+        pose = match.errors[centred.clamp(0, len(match.errors) - 1)] / (windows.TOLERANCE * height)
+    return {**found, "pose": pose}
+
+
+def worst_moments(curves: Sequence[Curves], exemplar: Sequence[Curves], frame_time: float) -> list[Moment]:
+    """Return for each measure the frames around its highest mean over about half a second, above half of that mean."""
+
+    def smoothed(many: Sequence[Curves], measure: str) -> list[Tensor]:
+        sigma = 0.2 / frame_time
+        return [contact.smooth(torch.nan_to_num(c[measure])[:, None], sigma)[:, 0] for c in many if measure in c]
+
+    found = []
+    for measure in ("slip", "jerk", "pose"):
+        new = smoothed(curves, measure)
+        if not new:
+            continue
+        usual = 1.0 if measure == "pose" else max(float(c.max()) for c in smoothed(exemplar, measure))
+        take = max(range(len(new)), key=lambda k: float(new[k].max()))
+        values, top = new[take], int(new[take].argmax())
+        low = (values < values[top] / 2).nonzero()[:, 0]
+        window = round(1.0 / frame_time)
+        start = max([int(k) + 1 for k in low[low < top]] + [0, top - window])
+        stop = min([int(k) for k in low[low > top]] + [len(values), top + window])
+        times = float(values[start:stop].mean())
+        found.append(Moment(measure, take, start * frame_time, stop * frame_time, times, usual))
+    return sorted(found, key=lambda m: -m.times / m.usual)

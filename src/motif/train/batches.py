@@ -1,0 +1,136 @@
+"""Where batches come from: the protocol, streams of samples, and drawing ahead."""
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from ..errors import MotifError
+
+Batch = Any
+"""A tensor, or tuples, lists and dicts of batches; the loop moves them to the device."""
+Place = TypeVar("Place")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of ``count`` equal parts of a global batch."""
+
+    index: int = 0
+    count: int = 1
+
+
+class Batches(Protocol):
+    """A stage's data. With prefetching it is drawn in another thread, ahead of time, but always in order."""
+
+    def draw(self, generator: torch.Generator, shard: Shard) -> Batch:
+        """Return a part of the next global batch.
+
+        The generator is in the same state for every part of a batch, and is seeded anew for every batch, by position.
+        What is drawn must not depend on the weights that are being learned.
+        """
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what :meth:`load_state_dict` needs to go on after the last batch, as new values that JSON can hold.
+
+        Empty where batches depend on the generator alone. It must be the same in every process.
+        """
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where the state was saved, also in another number of processes."""
+
+
+class IterableBatches:
+    """Batches of a stream of samples: the n-th global batch is the n-th run of ``batch_size`` samples.
+
+    Args:
+        samples: from a position to the samples from there on.
+        batch_size: of all processes together.
+        collate: from a list of samples to a batch; torch's default if not given.
+    """
+
+    def __init__(
+        self,
+        samples: Callable[[int], Iterable[Any]],
+        batch_size: int,
+        collate: Callable[[list[Any]], Batch] | None = None,
+    ):
+        self.samples, self.batch_size, self.collate = samples, batch_size, collate
+        self.load_state_dict({"position": 0})
+
+    def draw(self, generator: torch.Generator, shard: Shard) -> Batch:
+        """Return a shard of the next batch, or another shard of the same one while their indices increase."""
+        if self.batch_size % shard.count:
+            raise MotifError(
+                f"batches of {self.batch_size} samples cannot be shared by {shard.count}; choose a multiple"
+            )
+        if self._stream is None:
+            self._stream = iter(self.samples(self._position))
+        if shard.index <= self._last:
+            self._batch = list(itertools.islice(self._stream, self.batch_size))
+            self._position += len(self._batch)
+            if len(self._batch) < self.batch_size:
+                raise MotifError(
+                    f"the stream of samples ended after {self._position}; give more, or train for fewer steps"
+                )
+        self._last = shard.index
+        size = self.batch_size // shard.count
+        part = self._batch[shard.index * size : (shard.index + 1) * size]
+        return (self.collate or torch.utils.data.default_collate)(part)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return how many samples were used."""
+        return {"position": self._position}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on after that many samples."""
+        self._position: int = state["position"]
+        self._stream: Iterator[Any] | None = None
+        self._batch: list[Any] = []
+        self._last = 1 << 62  # any index begins a batch
+
+
+class Ahead(Generic[Place]):
+    """Results of ``draw`` for places in order, made in one background thread at most ``depth`` ahead.
+
+    With depth 0 they are made when they are asked for. Leaving the context waits for the draw that is under way.
+    """
+
+    def __init__(self, draw: Callable[[Place], Any], places: Iterator[Place], depth: int):
+        self.draw, self.places, self.depth = draw, places, depth
+        self.pool = ThreadPoolExecutor(1) if depth else None
+        self.coming: deque[Future[Any]] = deque()
+
+    def __enter__(self) -> "Ahead[Place]":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.pool is not None:
+            self.pool.shutdown(cancel_futures=True)
+
+    def __next__(self) -> Any:
+        if self.pool is None:
+            return self.draw(next(self.places))
+        for place in itertools.islice(self.places, self.depth + 1 - len(self.coming)):
+            self.coming.append(self.pool.submit(self.draw, place))
+        return self.coming.popleft().result()
+
+
+def map_tensors(function: Callable[[Tensor], Tensor], batch: Batch) -> Batch:
+    """Return a batch with a function applied to its tensors; whatever else is in it stays as it is."""
+    if isinstance(batch, Tensor):
+        return function(batch)
+    if isinstance(batch, dict):
+        return {key: map_tensors(function, value) for key, value in batch.items()}
+    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
+        return type(batch)(*(map_tensors(function, value) for value in batch))
+    if isinstance(batch, list | tuple):
+        return type(batch)(map_tensors(function, value) for value in batch)
+    return batch

@@ -1,0 +1,330 @@
+"""The training loop. A recipe gives it stages, a stage its updates and batches.
+
+Randomness is seeded by position: every gradient step draws from a generator seeded by (seed, stage, step, update,
+repeat), so that a run that was killed goes on exactly as if it had not been.
+"""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..config import TrainConfig
+from ..errors import MotifError, Stopped
+from ..seeds import position_seed
+from .batches import Ahead, Batches, Shard, map_tensors
+from .checkpoint import RunFolder
+from .distributed import Loss, Processes, Replicas, exchanged, join
+from .log import LossLog, Progress
+from .optim import Optim, lr_factor, make_optimizer, move, parameters_of
+
+
+@dataclass(frozen=True, eq=False)
+class Update:
+    """One kind of gradient step."""
+
+    name: str
+    module: nn.Module
+    """Whose parameters are moved; part of the net."""
+    loss: Loss
+    optim: Optim = field(default_factory=Optim)
+    repeats: int = 1
+    """Gradient steps in a row, each with a batch of its own."""
+    every: int = 1
+    """Taken in the first of every so many steps."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ema:
+    """Exponential moving average of a module's parameters; it takes their place when the stage ends."""
+
+    module: nn.Module
+    decay: float = 0.999
+    """At most; less in the first steps: (1 + step) / (10 + step)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """Steps of the same updates."""
+
+    name: str
+    steps: int
+    updates: tuple[Update, ...]
+    batches: Batches | None = None
+    """What losses are given; None where they draw all they need."""
+    ema: Ema | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a run does."""
+
+    steps: Sequence[tuple[str, int]]
+    """Name and steps of every stage, known before the first begins."""
+    stages: Callable[[], Iterable[Stage]]
+    """Asked for the next stage only when the one before is done, and, when a run goes on, for the finished ones again:
+    what it makes from the net of earlier stages must not depend on anything else."""
+
+
+def run(
+    net: nn.Module,
+    plan: Plan,
+    seed: int = 0,
+    config: TrainConfig = TrainConfig(),
+    folder: Path | None = None,
+    fingerprint: dict[str, Any] | None = None,
+    progress: Callable[[Progress], None] = lambda progress: None,
+) -> str:
+    """Train ``net`` in place and return the precision used.
+
+    Started by torchrun it trains in all processes together; afterwards the net is whole in each of them.
+
+    Args:
+        net: everything that is learned, on the CPU; it comes back there.
+        plan: its stages.
+        seed: same seed, same weights.
+        config: how it is run.
+        folder: where checkpoints and the log are kept; a run found there goes on. Nothing is kept without.
+        fingerprint: what the run is for, as JSON can hold it; a folder that holds a run of something else is refused.
+        progress: called after every step.
+
+    Raises:
+        MotifError: for a loss that is not finite, for a folder with another run or one in another precision, and for
+            what is not there: a device, a compiler, other processes.
+        Stopped: on Ctrl-C or SIGTERM, after the step, saved.
+    """
+    with _interrupts() as interrupted, _placed(net, config) as processes:
+        about = {"seed": seed, "fingerprint": fingerprint, "stages": [list(stage) for stage in plan.steps]}
+        home = RunFolder(folder, about, processes)
+        found = home.latest()
+        precision = _precision(config.precision, found, processes)
+        log = LossLog(folder, processes, sum(steps for _, steps in plan.steps))
+        context, done = _Run(net, seed, config, processes, precision, home, log, interrupted, progress), 0
+        for index, stage in enumerate(plan.stages()):
+            if found and (index < found["stage"] or found["step"]):
+                home.load(_net_tensors(net))
+            if not found or index >= found["stage"]:  # else what it prepares was done again, from what it learned
+                with contextlib.closing(_StageRunner(context, index, stage)) as runner:
+                    runner.train(done, found if found and found["step"] else None)
+                found = None
+                home.save({"stage": index + 1, "step": 0, "precision": precision, "batches": {}}, _net_tensors(net))
+            done += stage.steps
+    return precision
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """What all stages of a run share."""
+
+    net: nn.Module
+    seed: int
+    config: TrainConfig
+    processes: Processes
+    precision: str
+    home: RunFolder
+    log: LossLog
+    interrupted: threading.Event
+    progress: Callable[[Progress], None]
+
+
+class _StageRunner:
+    """One stage: its optimisers, its average, its batches, and its modules as processes share them."""
+
+    def __init__(self, run: _Run, index: int, stage: Stage):
+        self.run, self.index, self.stage = run, index, stage
+        self.modules = list({id(update.module): update.module for update in stage.updates}.values())
+        for module in self.modules if run.config.compile else []:
+            module.compile()
+        self.replicas = Replicas(run.processes, self.modules, run.precision)
+        self.optimizers: dict[tuple[int, Optim], torch.optim.Optimizer] = {}
+        for update in stage.updates:
+            key = (id(update.module), update.optim)
+            if key not in self.optimizers:
+                self.optimizers[key] = make_optimizer(update.module, update.optim)
+        self.averaged = list(stage.ema.module.parameters()) if stage.ema else []
+        self.averages = [p.detach().clone() for p in self.averaged]
+        self.drawn: dict[str, Any] = {}
+        """State of the batches after the last one that was used."""
+
+    def train(self, done: int, found: dict[str, Any] | None) -> None:
+        """Take all steps, or those left after the checkpoint ``found``; ``done`` steps were taken in earlier stages."""
+        run, stage = self.run, self.stage
+        if found:
+            run.home.load(self._tensors())
+            self.drawn = found["batches"]
+            if stage.batches is not None:
+                stage.batches.load_state_dict(self.drawn)
+        first = found["step"] if found else 0
+        prefetch = run.config.prefetch
+        depth = (2 if run.processes.device.type == "cuda" else 0) if prefetch is None else prefetch
+        with Ahead(self._draw, self._places(first), depth if stage.batches else 0) as ahead:
+            for step in range(first, stage.steps):
+                self._step(step, ahead)
+                due = step in (first, stage.steps - 1) or run.log.due()
+                wishes = run.interrupted.is_set(), run.home.due(run.config.save_every), due
+                stop, save, read = run.processes.agree(*wishes)
+                if read:
+                    run.log.read(stage.name)
+                progress = run.log.progress(stage.name, step + 1, done + step + 1, self._ema)
+                if read:
+                    run.log.write(progress)
+                run.progress(progress)
+                stop = stop or (run.processes.count == 1 and run.interrupted.is_set())
+                if stop or save:
+                    run.log.read(stage.name)
+                    state = {"stage": self.index, "step": step + 1, "precision": run.precision, "batches": self.drawn}
+                    run.home.save(state, {**_net_tensors(run.net), **self._tensors()})
+                if stop:
+                    raise Stopped(run.home.stopped(progress.fraction))
+        with torch.no_grad():
+            for p, average in zip(self.averaged, self.averages, strict=True):
+                p.copy_(average)
+        self.replicas.close(whole=True)
+
+    def close(self) -> None:
+        """Leave the modules as they were found, but for what they learned."""
+        self.replicas.close(whole=False)
+        for module in self.modules if self.run.config.compile else []:
+            module._compiled_call_impl = None
+
+    def _places(self, first: int) -> Iterator[tuple[int, int, int, int]]:
+        """Yield step, update, repeat and part of every draw to come."""
+        for step in range(first, self.stage.steps):
+            for k, update in enumerate(self.stage.updates):
+                if step % update.every == 0:
+                    for repeat in range(update.repeats):
+                        for part in range(self.run.config.accumulate):
+                            yield step, k, repeat, part
+
+    def _draw(self, place: tuple[int, int, int, int]) -> tuple[Any, torch.Generator, dict[str, Any]]:
+        """Return a batch, the generator for its loss, and the state of the batches after it."""
+        *position, part = place
+        processes, parts, batches = self.run.processes, self.run.config.accumulate, self.stage.batches
+        shard = Shard(processes.rank * parts + part, processes.count * parts)
+        generator = torch.Generator().manual_seed(position_seed(self.run.seed, self.index, *position))
+        batch, state = None, {}
+        if batches is not None:
+            batch, state = batches.draw(generator, shard), batches.state_dict()
+            if processes.device.type == "cuda":
+                batch = map_tensors(lambda x: x if x.is_cuda else x.pin_memory(), batch)
+        if shard.count > 1:
+            generator.manual_seed(position_seed(self.run.seed, self.index, *position, shard.index))
+        return batch, generator, state
+
+    def _draws(self, ahead: Ahead) -> Iterator[tuple[Any, torch.Generator]]:
+        """Yield the batches of one gradient step, on the device, with their generators."""
+        device = self.run.processes.device
+        for _ in range(self.run.config.accumulate):
+            batch, generator, self.drawn = next(ahead)
+            yield map_tensors(lambda x: x.to(device, non_blocking=True), batch), generator
+
+    def _step(self, step: int, ahead: Ahead) -> None:
+        for update in self.stage.updates:
+            if step % update.every:
+                continue
+            optimizer = self.optimizers[id(update.module), update.optim]
+            moved = parameters_of(optimizer)
+            with _frozen(self.run.net, moved):
+                for _ in range(update.repeats):
+                    draws = self._draws(ahead)
+                    loss, beside = self.replicas.backward(update.module, update.loss, draws, self.run.config.accumulate)
+                    assert all(p.grad is not None for p in moved), (
+                        f"parameters take no part in the loss {update.name!r}"
+                    )
+                    move(optimizer, update.optim, lr_factor(update.optim, step, self.stage.steps))
+                    self.run.log.add(step, update.name, loss, beside)
+        if self.stage.ema is not None:
+            decay = min(self.stage.ema.decay, (1 + step) / (10 + step))
+            with torch.no_grad():
+                torch._foreach_lerp_(self.averages, self.averaged, 1 - decay)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """Return the state of optimisers and average by name."""
+        names = {p: name for name, p in self.run.net.named_parameters()}
+        found = {
+            f"optimizer.{k}.{names[p]}.{key}": value
+            for k, optimizer in enumerate(self.optimizers.values())
+            for p in parameters_of(optimizer)
+            for key, value in optimizer.state[p].items()
+        }
+        return found | {f"ema.{names[p]}": average for p, average in zip(self.averaged, self.averages, strict=True)}
+
+    def _ema(self) -> contextlib.AbstractContextManager[None]:
+        return exchanged(self.run.net, dict(zip(self.averaged, self.averages, strict=True)))
+
+
+def _net_tensors(net: nn.Module) -> dict[str, Tensor]:
+    return {f"net.{name}": value for name, value in net.state_dict().items()}
+
+
+def _precision(asked: str, found: dict[str, Any] | None, processes: Processes) -> str:
+    """Return "fp32" or "bf16": what a run that goes on had, what is asked, or what the hardware computes in."""
+    if found:
+        if asked not in ("auto", found["precision"]):
+            raise MotifError(
+                f"the run was begun in {found['precision']} and cannot go on in {asked}; "
+                f"choose --precision {found['precision']} or auto, or another folder to start anew"
+            )
+        return found["precision"]
+    if asked != "auto":
+        return asked
+    if processes.device.type == "cuda":
+        able = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        able = processes.device.type == "cpu" and torch.cpu._is_amx_tile_supported()
+    return "bf16" if processes.agree(False, able)[1] else "fp32"
+
+
+@contextlib.contextmanager
+def _frozen(net: nn.Module, moved: list[nn.Parameter]) -> Iterator[None]:
+    """Let only some parameters require gradients."""
+    own = set(moved)
+    others = [p for p in net.parameters() if p.requires_grad and p not in own]
+    for p in others:
+        p.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for p in others:
+            p.requires_grad_(True)
+
+
+@contextlib.contextmanager
+def _placed(net: nn.Module, config: TrainConfig) -> Iterator[Processes]:
+    """The processes of the run, with the net on their device; back on the CPU whatever happens."""
+    name = ("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+        if config.compile:
+            torch.compile(torch.sin)(torch.zeros(1, device=device))
+    except (RuntimeError, AssertionError) as error:  # torch asserts where it was built without
+        reason = str(error).splitlines()[0]
+        raise MotifError(f"training on {name!r} is not possible here ({reason}); choose cpu or auto") from None
+    processes = join(config.parallel, device)
+    net.to(processes.device)
+    try:
+        yield processes
+    finally:
+        net.to("cpu")
+
+
+@contextlib.contextmanager
+def _interrupts() -> Iterator[threading.Event]:
+    """Let Ctrl-C and SIGTERM ask the loop to stop after its step, instead of breaking into it."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = {number: signal.signal(number, lambda *_: asked.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
