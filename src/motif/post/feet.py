@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -107,17 +106,11 @@ def height_offset(
 
 
 # --- the lock --------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Limb:
-    """The joints that move one limb's contacts."""
+def contact_limbs(skeleton: Skeleton) -> list[tuple[list[int], list[int]]]:
+    """Return for each limb that stands on the ground the joints that move its contacts, and these as indices.
 
-    chain: tuple[int, ...]
-    contacts: tuple[int, ...]
-    """Indices into ``skeleton.contacts``."""
-
-
-def contact_limbs(skeleton: Skeleton) -> list[Limb]:
-    """Return one entry for each limb that stands on the ground; the trunk has nothing to bend and is left out."""
+    The trunk has nothing to bend and is left out. Indices are into ``skeleton.contacts``.
+    """
     found: dict[int, list[int]] = {}
     for index, joint in enumerate(skeleton.contacts):
         found.setdefault(skeleton.limb_of(joint), []).append(index)
@@ -126,7 +119,7 @@ def contact_limbs(skeleton: Skeleton) -> list[Limb]:
     for top, indices in found.items():
         lines = [skeleton.ancestors(skeleton.contacts[index]) for index in indices]
         if chain := sorted({j for line in lines for j in line[1 : line.index(top) + 1]}):
-            limbs.append(Limb(tuple(chain), tuple(indices)))
+            limbs.append((chain, indices))
     return limbs
 
 
@@ -165,15 +158,14 @@ def lock(
         raised[..., 1] = height_offset.reshape(raised.shape[:-1])
     path = torch.zeros_like(feet) if steps is None else steps.reshape(feet.shape).cumsum(1)
     margin, sigma = max(round(EASE / frame_time), 1), contact.SMOOTH / frame_time
-    for limb in contact_limbs(skeleton):
-        still, own = exact[:, :, list(limb.chain)].any(-1), list(limb.contacts)
-        up, most = raised[:, :, own], MAX_PULL * skeleton.chain_length[limb.chain[0]]
+    for chain, own in contact_limbs(skeleton):
+        still, up = exact[:, :, chain].any(-1), raised[:, :, own]
         pull = _pulls(feet[:, :, own] + up, flags[:, :, own], still, path[:, :, own], margin)
-        pull = _smoothed(up + pull, still, sigma, most)
+        pull = _smoothed(up + pull, still, sigma, MAX_PULL * skeleton.chain_length[chain[0]])
         take, frame = ((pull.abs().amax((-1, -2)) > 0) & ~still).nonzero(as_tuple=True)
         if len(take):
-            goal = feet[take, frame][:, own] + pull[take, frame]
-            q[take, frame] = _solve(skeleton, q[take, frame], p[take, frame], limb, goal)
+            goal, joints = feet[take, frame][:, own] + pull[take, frame], [skeleton.contacts[c] for c in own]
+            q[take, frame] = _solve(skeleton, (q[take, frame], p[take, frame]), chain, joints, goal)
     return q.reshape(shape)
 
 
@@ -250,15 +242,15 @@ def _smoothed(
 
 # --- inverse kinematics ----------------------------------------------------------------------------------------------
 def _solve(
-    s: Skeleton, q: Float[Tensor, "n j 4"], p: Float[Tensor, "n j 3"], limb: Limb, goal: Float[Tensor, "n c 3"]
+    s: Skeleton, pose: tuple[Tensor, Tensor], chain: list[int], joints: list[int], goal: Float[Tensor, "n c 3"]
 ) -> Float[Tensor, "n j 4"]:
-    """Return rotations with the smallest turns that bring a limb's contacts to ``goal``, by damped least squares."""
-    chain, joints, top = list(limb.chain), [s.contacts[c] for c in limb.contacts], s.parents[limb.chain[0]]
+    """Return rotations with the smallest turns of a chain that bring joints to ``goal``, by damped least squares."""
+    q, top = pose[0].clone(), s.parents[chain[0]]
     below = torch.tensor([[float(c in s.subtree(j)[1:]) for j in chain] for c in joints], device=q.device)[..., None]
     damping = torch.eye(3 * len(joints), device=q.device) * (DAMPING * max(s.chain_length[chain[0]], 1e-6)) ** 2
     above, moved = s.ancestors(top)[::-1], sorted({*chain, *joints})  # parents come first
     axes = torch.eye(3, device=q.device)[:, None]
-    local, along = ({j: rotation.components(x[:, j]) for j in (*above, *moved)} for x in (q, p))
+    local, along = ({j: rotation.components(x[:, j]) for j in (*above, *moved)} for x in pose)
     hip = _forward(s, local, along, above[1:], {above[0]: (local[above[0]], along[above[0]])})[top]
     for _ in range(2):  # more do not bring feet nearer: pulls are small, and what is left is the damping
         world = _forward(s, local, along, moved, {top: hip})
@@ -279,7 +271,6 @@ def _solve(
             bent = rotation.mul_components((torch.cos(angle / 2), vx * sinc, vy * sinc, vz * sinc), local[j])
             size = torch.stack(bent).square().sum(0).rsqrt()
             local[j] = tuple(x * size for x in bent)
-    q = q.clone()
     for j in chain:
         q[:, j] = torch.stack(local[j], -1)
     return q
