@@ -18,7 +18,7 @@ from common import options, table
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import reference
 from motif.errors import MotifError
-from motif.io import bvh
+from motif.io import ReadConfig, bvh
 
 LIMIT = 1e-4
 UNITS = {1.0: "m", bvh.CMU_UNIT: "CMU", 0.01: "cm", 0.001: "mm"}

@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from motif import api, matching
-from motif.edit import Constraint, Edit
+from motif import api, contact, matching
+from motif.edit import Constraint, Edit, Trajectory
 from motif.errors import MotifError
 from motif.matching import search
 from motif.matching.synthesize import TakePlan, match
+from motif.post import constraints, trajectory
 from motif.request import Request
 from motif.seeds import take_rng
 from rigs import RIGS, walk
@@ -49,6 +50,29 @@ def test_average_and_vote_of_an_unbroken_run_are_the_exemplar(loop):
     else:
         assert voted.shape == (40, 3)
         assert torch.allclose(voted[8:20], table[8:20], atol=1e-5)
+
+
+def test_maths_stays_on_the_device_of_its_input():
+    """The meta device computes nothing, but refuses to mix with another one as a GPU does."""
+    x, flags = torch.empty(60, 3, device="meta"), torch.zeros(60, 2, dtype=torch.bool, device="meta")
+    with pytest.raises(RuntimeError, match="device"):
+        _ = x + torch.empty(60, 3)
+    indices, database = torch.zeros(2, 20, dtype=torch.long, device="meta"), matching.Database(x, (30, 30), 5)
+    path = Trajectory(((0, 0), (1, 0)), facing=(0, 1))
+    guide = matching.Guide(x[:, :1], x, x[:3])
+    found = [
+        matching.overlap_add(x, indices, 5, loop=False, stride=2, hann=True),
+        matching.overlap_add(x, indices, 5, loop=True),
+        matching.nearest(x[:20], database, 0.1, False, x[:56, 0], x[:16, :2]),
+        guide.impose(x[None, :30]),
+        contact.smooth(x, 2.0),
+        contact.without_short(flags, 3),
+        contact.drift(x[:, None].expand(-1, 2, -1), flags, 1 / 30),
+        constraints.bump_window(3, 9, x),
+        trajectory.smoothed_path(x, 0.5, 1 / 30),
+        *trajectory.sample_trajectory(path, x[:, 0], 60, 1 / 30),
+    ]
+    assert {one.device.type for one in found if one is not None} == {"meta"}
 
 
 # --- settings --------------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from .view import page, show
 
 __all__ = [
     "CrowdConfig",
+    "Domain",
     "Edit",
     "Model",
     "Pose",

@@ -69,8 +69,8 @@ def feet(
     skeleton: Skeleton, rotations: Float[Tensor, "*b j 4"], positions: Float[Tensor, "*b j 3"]
 ) -> Float[Tensor, "*b c 3"]:
     """Return world positions of the contact joints alone, metres, without hands and fingers."""
-    small, kept = skeleton.contact_rig
-    return small.fk(rotations[..., list(kept), :], positions[..., list(kept), :])[1][..., list(small.contacts), :]
+    small, joints = skeleton.contact_rig
+    return small.fk(rotations[..., list(joints), :], positions[..., list(joints), :])[1][..., list(small.contacts), :]
 
 
 def drift(p: Float[Tensor, "*b t c 3"], on: Bool[Tensor, "*b t c"], frame_time: float) -> Float[Tensor, "*b t 3"]:

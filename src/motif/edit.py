@@ -40,8 +40,8 @@ class Constraint:
     blend: float = 0.5
     """Seconds before and after it over which what is new bends towards it."""
     world_space: bool = True
-    """Whether the root's place and heading in the world are constrained, too, if it is among the joints. Otherwise the
-    piece goes on from wherever the take has got to."""
+    """Whether the root's position and heading in the world are constrained, too, if it is among the joints. Otherwise
+    the piece goes on from wherever the take has got to."""
     cutoff: float | None = None
     """Hz up to which the piece is followed; what is quicker is the clips'. None: it is met exactly."""
 
@@ -49,11 +49,6 @@ class Constraint:
     def stop(self) -> int:
         """Frame of the take after the last one constrained."""
         return self.start + len(self.motion)
-
-    @property
-    def exact(self) -> bool:
-        """Whether it is met exactly."""
-        return self.cutoff is None
 
 
 @dataclass(frozen=True)
@@ -142,10 +137,8 @@ class Edit:
         inside = 0 <= begin < end <= motion.seconds + motion.frame_time  # not for NaN
         first, last = (min(round(t / motion.frame_time), len(motion)) for t in ((begin, end) if inside else (0, 0)))
         if first >= last or last - first == len(motion):
-            lasts = f"{motion.name!r}, which lasts {motion.seconds:.2f} s"
-            raise MotifError(
-                f"Edit.inpaint: {begin:g} to {end:g} s of {lasts}; give a span in it that leaves some of it"
-            )
+            given = f"{begin:g} to {end:g} s of {motion.name!r}, which lasts {motion.seconds:.2f} s"
+            raise MotifError(f"Edit.inpaint: {given}; give a span in it that leaves some of it")
         pieces = tuple(Constraint(motion.crop(a, b), start=a) for a, b in ((0, first), (last, len(motion))) if b > a)
         return Edit(motion.seconds, constraints=pieces)
 
@@ -170,11 +163,9 @@ class Edit:
 
     @staticmethod
     def keyframes(
-        keys: Mapping[float, Motion] | Iterable[tuple[float, Motion]],
-        seconds: float | None = None,
-        world_space: bool = False,
+        keys: Mapping[float, Motion] | Iterable, seconds: float | None = None, world_space: bool = False
     ) -> "Edit":
-        """Meet the first frame of each motion at its time in seconds, in takes of ``seconds``."""
+        """Meet the first frame of motions at their times; ``keys`` are pairs of seconds and motion, or a mapping."""
         given = list(dict(keys).items())
         if not given or not all(0 <= t <= MAX_SECONDS for t, _ in given):
             raise MotifError(f"Edit.keyframes: at {_short([t for t, _ in given])} s; give poses, each at 0 s or later")
@@ -190,14 +181,14 @@ class Edit:
     @property
     def features(self) -> tuple[str, ...]:
         """Those of ``EDIT_FEATURES`` that are asked for."""
-        soft = [not c.exact for c in self.constraints]
+        soft = [c.cutoff is not None for c in self.constraints]
         given = (self.loop, not all(soft), any(soft), self.joint_weights, self.trajectory, self.clip_weights)
         return tuple(name for name, asked in zip(EDIT_FEATURES, given, strict=True) if asked)
 
     @property
     def exact_constraints(self) -> tuple[Constraint, ...]:
         """Exact constraints, single frames last: where a take passes is settled before what it meets there."""
-        return tuple(sorted((c for c in self.constraints if c.exact), key=lambda c: len(c.motion) == 1))
+        return tuple(sorted((c for c in self.constraints if c.cutoff is None), key=lambda c: len(c.motion) == 1))
 
     def mask(self, skeleton: Skeleton, frames: int) -> Bool[Tensor, "t j"]:
         """Return where joints are constrained exactly."""
@@ -217,11 +208,7 @@ class Edit:
         return mixed / mixed.amax(1, keepdim=True)
 
     def duration(self, default: float) -> float:
-        """Return the seconds of a take; ``default`` if the edit does not say.
-
-        Raises:
-            MotifError: for no length, and for more than ``MAX_SECONDS``.
-        """
+        """Return the seconds of a take, ``default`` if none are given; refuse 0 and more than ``MAX_SECONDS``."""
         seconds = self.seconds
         if seconds is None and self.trajectory is not None and self.trajectory.times is not None:
             seconds = self.trajectory.times[-1]
@@ -243,12 +230,12 @@ class Edit:
             if taken[span, joints].any():
                 raise MotifError(f"{name} overlaps an earlier one in the same joints; constrain each once a frame")
             taken[span, joints] = True
-            if not c.exact or skeleton.root not in joints:
+            if c.cutoff is not None or skeleton.root not in joints:
                 continue
             if self.trajectory is not None:
+                both, root = f"Edit.trajectory and {name}", skeleton.names[skeleton.root]
                 raise MotifError(
-                    f"Edit.trajectory and {name} both say where the root goes; leave {skeleton.names[skeleton.root]} "
-                    f"out of the joints, or give no trajectory"
+                    f"{both} both say where the root goes; leave {root} out of the joints, or give but one"
                 )
             if self.loop and c.world_space and len(c.motion) == frames:
                 raise MotifError(f"Edit.loop and {name} which fills the take: its path is not bent to close")

@@ -69,7 +69,7 @@ def write(edit: Edit, path: str | Path) -> Path:
     data["clip_weights"] = [{"at": at, "weights": weights} for at, weights in edit.clip_weights]
     text = json.dumps({name: value for name, value in data.items() if value not in (None, False, [], {})}, indent=1)
     try:
-        replace_file(path, lambda beside: Path(beside).write_text(text + "\n", encoding="utf-8"))
+        replace_file(path, lambda temporary: Path(temporary).write_text(text + "\n", encoding="utf-8"))
     except OSError as error:
         raise MotifError(f"{path}: cannot be written ({error.strerror}); choose another folder") from None
     return path

@@ -57,8 +57,7 @@ class PaperFeatures:
 
     @staticmethod
     def _reduce(s: Skeleton, kept: list[int], contacts: Sequence[str]) -> "PaperFeatures":
-        parents = tuple(-1 if s.parents[j] < 0 else kept.index(s.parents[j]) for j in kept)
-        small = Skeleton(tuple(strip_namespace(s.names[j]) for j in kept), parents, tuple(s.offsets[j] for j in kept))
+        small = replace(s.subset(kept), names=tuple(strip_namespace(s.names[j]) for j in kept))
         return PaperFeatures(replace(small, contacts=tuple(small.names.index(n) for n in contacts)), tuple(kept))
 
     @property

@@ -10,7 +10,7 @@ import difflib
 import functools
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -128,6 +128,11 @@ class Skeleton:
         for a, b in indices:
             mirror[a], mirror[b] = b, a
         return replace(self, mirror=tuple(mirror), left=tuple(a for a, _ in indices))
+
+    def subset(self, kept: Sequence[int]) -> "Skeleton":
+        """Return the bare rig of these joints, the first of them joint 0, the parent of each other one among them."""
+        parents = tuple(-1 if self.parents[j] < 0 else kept.index(self.parents[j]) for j in kept)
+        return Skeleton(tuple(self.names[j] for j in kept), parents, tuple(self.offsets[j] for j in kept))
 
     def rig_difference(self, other: "Skeleton") -> str | None:
         """Return in words what keeps motions of both rigs from being used together; None if nothing does."""
@@ -342,13 +347,7 @@ class Skeleton:
         Its contacts are in the same order. A rig without contacts is its own.
         """
         kept = sorted({j for c in self.contacts for j in self.ancestors(c)}) or list(range(len(self)))
-        small = Skeleton(
-            tuple(self.names[j] for j in kept),
-            tuple(-1 if self.parents[j] < 0 else kept.index(self.parents[j]) for j in kept),
-            tuple(self.offsets[j] for j in kept),
-            contacts=tuple(kept.index(c) for c in self.contacts),
-        )
-        return small, tuple(kept)
+        return replace(self.subset(kept), contacts=tuple(kept.index(c) for c in self.contacts)), tuple(kept)
 
 
 LIMB = "limb:"

@@ -5,6 +5,7 @@ the OFFSET of their joint. (three.js adds them; so the root is written with ``OF
 have no unit in the file; :func:`guess_unit` tells one from the size of the body.
 """
 
+import itertools
 import math
 import re
 from collections.abc import Sequence
@@ -81,10 +82,7 @@ def _triples(rows: np.ndarray) -> tuple[tuple[float, float, float], ...]:
 
 def _columns(channels: Sequence[Sequence[str]]) -> list[int]:
     """Where each joint's channels start in a row."""
-    starts = [0]
-    for names in channels:
-        starts.append(starts[-1] + len(names))
-    return starts[:-1]
+    return [0, *itertools.accumulate(map(len, channels))][:-1]
 
 
 def _axes(channels: Sequence[str]) -> str:
@@ -177,8 +175,7 @@ def _with_fixed_offsets(motion: Motion) -> Motion:
     s = motion.skeleton
     still = (motion.positions - motion.positions[:1]).abs().amax((0, 2)) <= 1e-5 * s.height
     place = motion.positions[0].tolist()
-    fixed = [bool(still[j]) and j not in (0, s.root) for j in range(len(s))]
-    offsets = tuple((*place[j],) if fixed[j] else s.offsets[j] for j in range(len(s)))
+    offsets = tuple(s.offsets[j] if j in (0, s.root) or not still[j] else (*place[j],) for j in range(len(s)))
     return replace(motion, skeleton=replace(s, offsets=offsets))
 
 
@@ -205,8 +202,7 @@ def _channel_plan(
     """Per joint the channels to write, enough to lose nothing, and its angles in degrees in that order."""
     s = motion.skeleton
     tips = [s.end[j] and not s.children[j] for j in range(len(s))]
-    plan = [() if tip else (POSITIONS if j == 0 else ()) + ROTATIONS for j, tip in enumerate(tips)]
-    plan = plan if wanted is None else list(wanted)
+    plan = list(wanted or [() if tip else (POSITIONS if j == 0 else ()) + ROTATIONS for j, tip in enumerate(tips)])
     plan[0] = plan[0] if any(plan) else POSITIONS  # a file needs a channel to have frames
     added: list[str] = []
     moved = (motion.positions - s.offset_tensor(motion.positions)).abs().amax(0) > 1e-5 * s.height

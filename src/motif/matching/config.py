@@ -16,7 +16,7 @@ class MatchConfig:
     diversity: float = 0.2
     """0 to 1: how differently takes weigh the clips' patches where an edit would make them alike."""
     tempo: float = 0.18
-    """0 to 1: how far takes stray from the clips' tempo where the clips do (:mod:`motif.tempo`)."""
+    """0 to 1: how far takes vary the clips' tempo, where the clips do (:mod:`motif.tempo`)."""
     patch: int = 15
     """Frames of a patch, at every level; fewer on a shorter clip."""
     coarsest: float = 5.0
@@ -38,8 +38,8 @@ class MatchConfig:
     def alpha(self, rate_ratio: float, guided: bool = False) -> float:
         """Return GenMM's alpha as a multiple of the mean distance; a small one makes takes show every patch.
 
-        It grows with the level's rate: coverage is settled while patches last long, and finer levels may take what
-        fits best. With one alpha for all levels the same coverage costs precision (docs/LOG.md, 2026-11-21).
+        It grows with the level's rate: coverage is settled while patches last long. With one alpha for all levels the
+        same coverage costs precision (docs/LOG.md, 2026-11-21).
         """
         completeness = 0.0 if guided else self.completeness
         return 0.003 / max(completeness, 1e-3) ** 4 * (1 + (rate_ratio / 0.1) ** 2)

@@ -42,11 +42,7 @@ class Pca:
 
 
 def pca(
-    exemplar: Exemplar,
-    edit: Edit = Edit(),
-    length: int = 1,
-    kept_weight: float = 1.0,
-    variance: float = 0.995,
+    exemplar: Exemplar, edit: Edit = Edit(), length: int = 1, kept_weight: float = 1.0, variance: float = 0.995
 ) -> Pca:
     """Fit principal axes that keep a fraction of the variance of the clips' features, as an edit weighs them.
 

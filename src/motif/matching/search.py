@@ -46,7 +46,7 @@ class Database:
     @cached_property
     def clip_of(self) -> Int[Tensor, "q"]:
         """The clip that each patch begins in."""
-        return torch.repeat_interleave(torch.tensor(self.lengths, device=self.frames.device))[: self.patches]
+        return torch.repeat_interleave(torch.tensor(self.lengths)).to(self.frames.device)[: self.patches]
 
 
 def nearest(
@@ -57,15 +57,10 @@ def nearest(
     diversity: Float[Tensor, "q"] | None = None,
     clip_cost: Float[Tensor, "p c"] | None = None,
 ) -> Int[Tensor, "p"]:
-    """Return for each patch of a take the patch of least normalised distance D_ij / (alpha + min_i D_ij).
+    """Return for each patch of a take the patch of least normalised distance D_ij / (alpha + min_i D_ij), GenMM eq. 2.
 
-    Args:
-        x: frames of the take.
-        database: what is searched.
-        alpha: the smaller, the more patches are shown that are far from everything (GenMM, eq. 2).
-        loop: whether the last patches reach into the beginning.
-        diversity: divides the distances to each patch.
-        clip_cost: multiplies the distances to each clip's patches, for each patch of the take.
+    The last patches of a ``loop`` reach into its beginning. ``diversity`` divides the distances to each patch of the
+    database, ``clip_cost`` multiplies those to each clip's patches, for each patch of the take.
     """
     patch, frames = database.patch, database.frames
     if loop:
@@ -109,15 +104,10 @@ def overlap_add(
     stride: int = 1,
     hann: bool = False,
 ) -> Float[Tensor, "*n t k"]:
-    """Return frames of takes, each the mean of the patches that cover it.
+    """Return frames of takes, each the mean (under a Hann window, if ``hann``) of the patches that cover it.
 
-    Args:
-        frames: what patches are made of, ``stride`` of them per index.
-        indices: the patch at each place of a take.
-        patch: strides of a patch.
-        loop: whether the last patches reach into the beginning.
-        stride: frames per index.
-        hann: whether patches count less towards their ends, under a Hann window.
+    ``indices`` are the patches at each place of a take; there are ``stride`` frames to each. The last patches of a
+    ``loop`` reach into its beginning.
     """
     q, device = indices.shape[-1], frames.device
     frame = torch.arange((q if loop else q + patch - 1) * stride, device=device)

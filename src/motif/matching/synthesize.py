@@ -59,13 +59,9 @@ def synthesize(
     config: MatchConfig = MatchConfig(),
     init: Float[Tensor, "n t d"] | None = None,
 ) -> list[Motion]:
-    """Sample takes by matching.
+    """Sample takes by matching, from features at a coarse rate or else from the clips' own pieces in a new order.
 
-    Args:
-        exemplar: the clips.
-        request: what is asked; of its ``config`` only the foot lock is read here.
-        config: hyper-parameters.
-        init: features of the takes at a coarse rate to start from; the clips' own pieces in a new order if not given.
+    Of the request's ``config`` only the foot lock is read here.
 
     Raises:
         MotifError: naming the field of the edit that cannot be met.
@@ -114,7 +110,7 @@ def make_take(plan: TakePlan, indices: Int[Tensor, "q"], when: Float[Tensor, "t"
     exemplar, edit, x = plan.exemplar, plan.request.edit, _blend(plan, indices)
     if edit.trajectory is None:  # along a trajectory more or fewer frames may have been matched than are shown
         x = x[: plan.frames]
-    x = x[: plan.frames] if when is None else apply_time_warp(exemplar.features, x, when)
+    x = x[: plan.frames] if when is None else apply_time_warp(exemplar.features, x, when.to(x.device))
     lock = plan.request.config.foot_lock
     return post.finalize_take(exemplar.features, edit, x[None], exemplar.frame_time, exemplar.start, lock, name)
 
@@ -131,7 +127,7 @@ def match(plan: TakePlan, progress: Callable[[float], None] = lambda fraction: N
     exemplar, edit, config = plan.exemplar, plan.request.edit, plan.config
     space = pca(exemplar, edit, -(-plan.frames // exemplar.stride), KEPT_JOINT_WEIGHT, config.variance)
     imposed = guides(exemplar, edit, plan.length, space, plan.speed_ratio)
-    guided = bool(edit.trajectory or edit.clip_weights or any(not c.exact for c in edit.constraints))
+    guided = bool(edit.trajectory or edit.clip_weights or any(c.cutoff is not None for c in edit.constraints))
     rate_ratios, x, indices = _rate_ratios(plan), None, None
     for level, ratio in enumerate(rate_ratios):
         frames, database = max(round(plan.length * ratio), plan.patch), space.database(ratio, plan.patch)

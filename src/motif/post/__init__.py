@@ -8,22 +8,14 @@ from ..features import Features, Start
 from ..motion import Motion
 from . import constraints, feet, trajectory
 
-__all__ = ["constraints", "feet", "finalize_take", "trajectory"]
-
 
 def finalize_take(
     features: Features, edit: Edit, x: Float[Tensor, "1 t e"], dt: float, start: Start, foot_lock: bool, name: str
 ) -> Motion:
-    """Return the take that matched features stand for, with all that an edit asks.
+    """Return the take that matched features stand for, with the exact constraints and the trajectory of an edit.
 
-    Args:
-        features: the layout.
-        edit: exact constraints, and the trajectory.
-        x: features of one take, then its :func:`feet.foot_drift` and :func:`feet.contact_velocity`.
-        dt: seconds a frame.
-        start: where the take begins, if neither constraints nor the trajectory say so.
-        foot_lock: whether standing feet are held still.
-        name: of the take.
+    ``x`` are features of one take, its :func:`feet.foot_drift` and :func:`feet.contact_velocity`; ``start`` is where it
+    begins if the edit does not say; ``dt`` seconds a frame.
     """
     s = features.skeleton
     x, drift, velocity = x.split((features.width, 2, 3 * len(s.contacts)), -1)

@@ -64,17 +64,17 @@ def impose(features: Features, edit: Edit, x: Float[Tensor, "n t d"], dt: float)
 
 
 def copy_exactly(
-    take: Motion, constraint: Constraint, room: tuple[int, int], heading: float, place: Float[Tensor, "3"]
+    take: Motion, constraint: Constraint, room: tuple[int, int], heading: float, position: Float[Tensor, "3"]
 ) -> Motion:
     """Copy constrained joints, those that no layout holds included, and bend what jumps in ``room`` frames beside them.
 
-    A constraint that is not in world space is placed where the take is: at a heading (radians) and a place of the root.
+    A constraint that is not in world space is placed where the take is: at a heading (radians) and root position.
     """
     s, piece, moving = take.skeleton, constraint.motion, len(constraint.motion) > 1
     joints = list(s.select(constraint.joints))
     if not constraint.world_space and s.root in joints:
         piece = piece.transform(heading - float(piece.heading()[0]))
-        gap = place.to(piece.positions) - piece.world()[1][0, s.root]
+        gap = position.to(piece.positions) - piece.world()[1][0, s.root]
         piece = piece.transform(0.0, (float(gap[0]), 0.0, float(gap[2])))
     q, p = take.rotations.clone(), take.positions.clone()
     exact_q, exact_p = piece.rotations[:, joints], piece.positions[:, joints]

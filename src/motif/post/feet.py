@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -72,7 +72,7 @@ def lock_take(
     index = torch.arange(-around, frames + around, device=x.device) % frames
     wide = edited[:, index]
     q, p = own = features.decode(wide, dt) if around else pose
-    if edited is not x:  # feet that stood and are moved by the edit shall still stand
+    if edited is not x:  # feet that stood still stand where the edit moves them
         own = features.decode(x[:, index], dt, joints=s.contact_rig[1])
     slow = contact.speed(contact.feet(s, *own), dt) < 1.5 * contact.SPEED * s.height  # nothing fast is locked
     on = contact.without_short((wide[..., features.slices["contacts"]] > 0.5) & slow, round(contact.SHORTEST / dt))
@@ -106,17 +106,11 @@ def height_offset(
 
 
 # --- the lock --------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Limb:
-    """The joints that move one limb's contacts."""
+def contact_limbs(skeleton: Skeleton) -> list[tuple[list[int], list[int]]]:
+    """Return for each limb that stands on the ground the joints that move its contacts, and these as indices.
 
-    chain: tuple[int, ...]
-    contacts: tuple[int, ...]
-    """Indices into ``skeleton.contacts``."""
-
-
-def contact_limbs(skeleton: Skeleton) -> list[Limb]:
-    """Return one entry for each limb that stands on the ground; the trunk has nothing to bend and is left out."""
+    The trunk has nothing to bend and is left out. Indices are into ``skeleton.contacts``.
+    """
     found: dict[int, list[int]] = {}
     for index, joint in enumerate(skeleton.contacts):
         found.setdefault(skeleton.limb_of(joint), []).append(index)
@@ -125,7 +119,7 @@ def contact_limbs(skeleton: Skeleton) -> list[Limb]:
     for top, indices in found.items():
         lines = [skeleton.ancestors(skeleton.contacts[index]) for index in indices]
         if chain := sorted({j for line in lines for j in line[1 : line.index(top) + 1]}):
-            limbs.append(Limb(tuple(chain), tuple(indices)))
+            limbs.append((chain, indices))
     return limbs
 
 
@@ -140,9 +134,9 @@ def lock(
 ) -> Float[Tensor, "*b t j 4"]:
     """Return local rotations with every standing contact joint held where it stands.
 
-    Each run of contact is pulled to its mean place; before and after it the pull dies out, starting with its own speed,
-    so no frame pops. Limbs are solved by damped least squares on the chain from the trunk to the contacts (any number
-    of joints and contacts). Frames that no run reaches come back bit for bit.
+    Each run of contact is pulled to its mean position; before and after it the pull dies out, starting with its own
+    speed, so no frame pops. Limbs are solved by damped least squares on the chain from the trunk to the contacts (any
+    number of joints and contacts). Frames that no run reaches come back bit for bit.
 
     Args:
         skeleton: the rig.
@@ -150,8 +144,8 @@ def lock(
         on: contact labels.
         frame_time: seconds a frame.
         fixed: joints that must not turn; a limb with one stays as it is in that frame, and is led to there and away.
-        steps: of each contact joint from frame to frame about its mean place, metres, as a foot rolls or gives in the
-            clip; none if not given. Feet that stand perfectly still are told from real ones at once.
+        steps: of each contact joint from frame to frame about its mean position, metres, as a foot rolls or gives in
+            the clip; none if not given. Feet that stand perfectly still are told from real ones at once.
         height_offset: metres by which each contact joint should be higher, standing or not.
     """
     shape = pose[0].shape
@@ -164,15 +158,14 @@ def lock(
         raised[..., 1] = height_offset.reshape(raised.shape[:-1])
     path = torch.zeros_like(feet) if steps is None else steps.reshape(feet.shape).cumsum(1)
     margin, sigma = max(round(EASE / frame_time), 1), contact.SMOOTH / frame_time
-    for limb in contact_limbs(skeleton):
-        still, own = exact[:, :, list(limb.chain)].any(-1), list(limb.contacts)
-        up, most = raised[:, :, own], MAX_PULL * skeleton.chain_length[limb.chain[0]]
-        pull, strength = _pulls(feet[:, :, own] + up, flags[:, :, own], still, path[:, :, own], margin)
-        pull = _smoothed(up + _shared(pull, strength), still, sigma, most)
+    for chain, own in contact_limbs(skeleton):
+        still, up = exact[:, :, chain].any(-1), raised[:, :, own]
+        pull = _pulls(feet[:, :, own] + up, flags[:, :, own], still, path[:, :, own], margin)
+        pull = _smoothed(up + pull, still, sigma, MAX_PULL * skeleton.chain_length[chain[0]])
         take, frame = ((pull.abs().amax((-1, -2)) > 0) & ~still).nonzero(as_tuple=True)
         if len(take):
-            goal = feet[take, frame][:, own] + pull[take, frame]
-            q[take, frame] = _solve(skeleton, q[take, frame], p[take, frame], limb, goal)
+            goal, joints = feet[take, frame][:, own] + pull[take, frame], [skeleton.contacts[c] for c in own]
+            q[take, frame] = _solve(skeleton, (q[take, frame], p[take, frame]), chain, joints, goal)
     return q.reshape(shape)
 
 
@@ -182,8 +175,11 @@ def _pulls(
     exact: Bool[Tensor, "b t"],
     path: Float[Tensor, "b t c 3"],
     margin: int,
-) -> tuple[Float[Tensor, "b t c 3"], Float[Tensor, "b t c"]]:
-    """Return the offset that holds each contact, and its strength (1 within a run, fading over ``margin`` frames)."""
+) -> Float[Tensor, "b t c 3"]:
+    """Return the offset that holds each contact within its runs, fading over ``margin`` frames before and after.
+
+    Contacts that do not stand move along with those of their limb that do, so that the foot stays a foot.
+    """
     b, t, c = on.shape
     runs, stays = ((on & by[..., None]).transpose(1, 2).reshape(b * c, t) for by in (~exact, exact))
     p, path = (x.transpose(1, 2).reshape(b * c * t, 3) for x in (p, path))
@@ -193,7 +189,7 @@ def _pulls(
     first, last = row * t + start, row * t + stop - 1
     inside, length = runs.flatten().nonzero().flatten(), stop - start
     run = torch.repeat_interleave(torch.arange(len(row), device=p.device), length)
-    loose = path[inside] - p[inside]  # about its mean place each contact moves as it should
+    loose = path[inside] - p[inside]  # about its mean position each contact moves as it should
     mean = p.new_zeros(len(row), 3).index_add_(0, run, loose) / length[:, None]
     offset = torch.zeros_like(p)
     offset[inside] = loose - mean[run]
@@ -214,7 +210,9 @@ def _pulls(
         at = edges[n] + sign * (step + 1)
         pull[at] += (1 - u) ** 3 * ((1 + 3 * u + 6 * u * u) * offset[edges[n]] + onward * speed[n])
         strength[at] = torch.maximum(strength[at], (1 - u * u * (3 - 2 * u))[:, 0])
-    return pull.reshape(b, c, t, 3).transpose(1, 2), strength.reshape(b, c, t).transpose(1, 2)
+    pull, own = pull.reshape(b, c, t, 3).transpose(1, 2), strength.reshape(b, c, t, 1).transpose(1, 2)
+    common = (pull * own).sum(-2, keepdim=True) / own.sum(-2, keepdim=True).clamp_min(1e-6)
+    return own * pull + (1 - own) * common * own.amax(-2, keepdim=True)
 
 
 def _room(exact: Bool[Tensor, "b t"], row: Tensor, start: Tensor, stop: Tensor, contacts: int) -> tuple[Tensor, Tensor]:
@@ -228,14 +226,6 @@ def _room(exact: Bool[Tensor, "b t"], row: Tensor, start: Tensor, stop: Tensor, 
     preceding = torch.cat((start.new_zeros(few), torch.where(same, stop[:-1], 0)))
     before = start - torch.maximum(preceding, passed[row, start] + 1)
     return before, torch.minimum(following, coming[row, stop]) - stop
-
-
-def _shared(pull: Float[Tensor, "b t c 3"], strength: Float[Tensor, "b t c"]) -> Float[Tensor, "b t c 3"]:
-    """Return pulls in which contacts that do not stand move with those of their limb that do: a foot stays a foot."""
-    total = strength.sum(-1, keepdim=True)
-    common = (pull * strength[..., None]).sum(-2, keepdim=True) / total.clamp_min(1e-6)[..., None]
-    own = strength[..., None]
-    return own * pull + (1 - own) * common * strength.amax(-1)[..., None, None]
 
 
 def _smoothed(
@@ -252,25 +242,26 @@ def _smoothed(
 
 # --- inverse kinematics ----------------------------------------------------------------------------------------------
 def _solve(
-    s: Skeleton, q: Float[Tensor, "n j 4"], p: Float[Tensor, "n j 3"], limb: Limb, goal: Float[Tensor, "n c 3"]
+    s: Skeleton, pose: tuple[Tensor, Tensor], chain: list[int], joints: list[int], goal: Float[Tensor, "n c 3"]
 ) -> Float[Tensor, "n j 4"]:
-    """Return rotations with the smallest turns that bring a limb's contacts to ``goal``, by damped least squares."""
-    chain, joints, top = list(limb.chain), [s.contacts[c] for c in limb.contacts], s.parents[limb.chain[0]]
+    """Return rotations with the smallest turns of a chain that bring joints to ``goal``, by damped least squares."""
+    q, top = pose[0].clone(), s.parents[chain[0]]
+    below = torch.tensor([[float(c in s.subtree(j)[1:]) for j in chain] for c in joints], device=q.device)[..., None]
     damping = torch.eye(3 * len(joints), device=q.device) * (DAMPING * max(s.chain_length[chain[0]], 1e-6)) ** 2
-    above, moved, goals = (
-        s.ancestors(top)[::-1],
-        sorted({*chain, *joints}),
-        rotation.components(goal),
-    )  # parents come first
-    local, along = ({j: rotation.components(x[:, j]) for j in (*above, *moved)} for x in (q, p))
+    above, moved = s.ancestors(top)[::-1], sorted({*chain, *joints})  # parents come first
+    axes = torch.eye(3, device=q.device)[:, None]
+    local, along = ({j: rotation.components(x[:, j]) for j in (*above, *moved)} for x in pose)
     hip = _forward(s, local, along, above[1:], {above[0]: (local[above[0]], along[above[0]])})[top]
     for _ in range(2):  # more do not bring feet nearer: pulls are small, and what is left is the damping
         world = _forward(s, local, along, moved, {top: hip})
-        world_p = {j: place for j, (_, place) in world.items()}
-        errors = [g[:, i] - x for i, c in enumerate(joints) for g, x in zip(goals, world_p[c], strict=True)]
-        jacobian, error = _jacobian(s, world_p, chain, joints), torch.stack(errors, -1)[..., None]
-        step = torch.cholesky_solve(error, torch.linalg.cholesky(jacobian @ jacobian.transpose(1, 2) + damping))
-        turn = (jacobian.transpose(1, 2) @ step).reshape(len(q), len(chain), 3)
+        tips, pivots = (torch.stack([torch.stack(world[j][1], -1) for j in some], 1) for some in (joints, chain))
+        arms = (tips[:, :, None] - pivots[:, None]) * below
+        jacobian = torch.linalg.cross(arms[:, :, None], axes[None, None], dim=-1).reshape(
+            len(q), 3 * len(joints), 3 * len(chain)
+        )
+        transposed, error = jacobian.transpose(1, 2), (goal - tips).reshape(len(q), -1, 1)
+        step = torch.cholesky_solve(error, torch.linalg.cholesky(jacobian @ transposed + damping))
+        turn = (transposed @ step).reshape(len(q), len(chain), 3)
         turn = turn * (0.5 / rotation.length(turn)[..., None].clamp_min(0.5))
         for i, j in enumerate(chain):
             w, x, y, z = world[s.parents[j]][0]
@@ -280,37 +271,18 @@ def _solve(
             bent = rotation.mul_components((torch.cos(angle / 2), vx * sinc, vy * sinc, vz * sinc), local[j])
             size = torch.stack(bent).square().sum(0).rsqrt()
             local[j] = tuple(x * size for x in bent)
-    q = q.clone()
     for j in chain:
         q[:, j] = torch.stack(local[j], -1)
     return q
 
 
-def _jacobian(
-    s: Skeleton, world_p: dict[int, rotation.Components], chain: Sequence[int], joints: Sequence[int]
-) -> Float[Tensor, "n e v"]:
-    """Return the derivatives of the joints' places by turns of the chain: -[arm]x each."""
-    zero, rows = torch.zeros_like(world_p[chain[0]][0]), []
-    for c in joints:
-        arms = [tuple(a - b for a, b in zip(world_p[c], world_p[j], strict=True)) if c in s.subtree(j)[1:] else None
-                for j in chain]  # fmt: skip
-        for axis in range(3):
-            for arm in arms:
-                x, y, z = arm or (zero, zero, zero)
-                rows += ((zero, z, -y), (-z, zero, x), (y, -x, zero))[axis]
-    return torch.stack(rows, -1).reshape(len(zero), 3 * len(joints), 3 * len(chain))
+_Parts = dict[int, rotation.Components]
 
 
-def _forward(
-    s: Skeleton,
-    local: dict[int, rotation.Components],
-    along: dict[int, rotation.Components],
-    joints: Sequence[int],
-    world: dict[int, tuple[rotation.Components, rotation.Components]],
-) -> dict[int, tuple[rotation.Components, rotation.Components]]:
-    """Add world rotations and places of ``joints``, parents first, to those of joints above them."""
+def _forward(s: Skeleton, local: _Parts, along: _Parts, joints: Sequence[int], world: dict[int, Any]) -> dict[int, Any]:
+    """Add world rotations and positions of ``joints``, parents first, to those of joints above them."""
     for j in joints:
         q, p = world[s.parents[j]]
-        place = rotation.rotate_components(q, along[j])
-        world[j] = rotation.mul_components(q, local[j]), tuple(a + b for a, b in zip(p, place, strict=True))
+        step = rotation.rotate_components(q, along[j])
+        world[j] = rotation.mul_components(q, local[j]), tuple(a + b for a, b in zip(p, step, strict=True))
     return world

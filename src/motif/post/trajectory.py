@@ -37,17 +37,17 @@ def sample_trajectory(
     else:
         length = points.diff(dim=0).norm(dim=1).cumsum(0)
         knots = torch.cat((torch.zeros_like(length[:1]), length))
-        way = torch.ones(frames).double() if speed is None else speed.double().clamp_min(1e-9)
-        way = way.cumsum(0) - way[0]
-        at = knots[-1] * way / way[-1].clamp_min(1e-9)
+        travelled = torch.ones(frames).double() if speed is None else speed.double().clamp_min(1e-9)
+        travelled = travelled.cumsum(0) - travelled[0]
+        at = knots[-1] * travelled / travelled[-1].clamp_min(1e-9)
     before = (torch.searchsorted(knots, at, right=True) - 1).clamp(0, len(knots) - 2)
     fraction = ((at - knots[before]) / (knots[before + 1] - knots[before]).clamp_min(1e-9)).clamp(0, 1)
-    place = torch.lerp(points[before], points[before + 1], fraction[:, None])
+    position = torch.lerp(points[before], points[before + 1], fraction[:, None])
     if trajectory.facing is None:
-        return place, None
+        return position, None
     facing = unwrap(torch.tensor(trajectory.facing, dtype=torch.float64, device=device))
     heading = torch.lerp(facing[before], facing[before + 1], fraction)
-    return place, smoothed_path(heading[:, None], 0.2, dt)[:, 0]
+    return position, smoothed_path(heading[:, None], 0.2, dt)[:, 0]
 
 
 def travel_direction(step: Float[Tensor, "t 2"], dt: float) -> Float[Tensor, "t"]:
@@ -66,8 +66,8 @@ def trajectory_velocities(
     ``direction`` is that in which the clips travel in the heading frame, radians; ``speed_ratio`` how much faster the
     frames will be shown.
     """
-    place, heading = sample_trajectory(trajectory, None, frames, dt / speed_ratio)
-    step = _steps(smoothed_path(place, SWAY / 2, dt))
+    position, heading = sample_trajectory(trajectory, None, frames, dt / speed_ratio)
+    step = _steps(smoothed_path(position, SWAY / 2, dt))
     travel = smoothed_path(travel_direction(step, dt)[:, None], SWAY / 2, dt)[:, 0]
     heading = travel - direction if heading is None else heading
     return to_local_frame(step, heading) / dt, _steps(heading[:, None]) / dt
@@ -97,19 +97,19 @@ def warp_to_trajectory(
     path = path[:, (0, 2)]
     own = smoothed_path(path, SWAY, dt)
     step = _steps(own)
-    place, wanted = sample_trajectory(trajectory, step.norm(dim=1), frames, dt)
-    place = smoothed_path(place, SWAY / 2, dt)
+    position, wanted = sample_trajectory(trajectory, step.norm(dim=1), frames, dt)
+    position = smoothed_path(position, SWAY / 2, dt)
     if wanted is None:  # smoothed: turning back takes a moment
-        travel = smoothed_path(travel_direction(_steps(place), dt)[:, None], SWAY / 2, dt)[:, 0]
+        travel = smoothed_path(travel_direction(_steps(position), dt)[:, None], SWAY / 2, dt)[:, 0]
         turned = heading - travel_direction(step, dt) + travel
     else:
         turned = heading - smoothed_path(heading[:, None], SWAY, dt)[:, 0] + wanted
-    place = place + to_local_frame(to_local_frame(path - own, heading), -turned)
-    velocity = to_local_frame(_steps(place), torch.cat((turned[:1], turned[:-1]))) / dt
+    position = position + to_local_frame(to_local_frame(path - own, heading), -turned)
+    velocity = to_local_frame(_steps(position), torch.cat((turned[:1], turned[:-1]))) / dt
     x = x.clone()
     x[0, :, at["root_turn"]] = (_steps(turned[:, None]) / dt).to(x.dtype)
     x[0, :, at["root_velocity"]] = velocity.to(x.dtype)
-    return x, Start(float(place[0, 0]), float(place[0, 1]), float(turned[0]))
+    return x, Start(float(position[0, 0]), float(position[0, 1]), float(turned[0]))
 
 
 def smoothed_path(x: Float[Tensor, "t n"], seconds: float, dt: float) -> Float[Tensor, "t n"]:

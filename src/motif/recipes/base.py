@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from .. import matching
+from .. import matching, resample
 from ..config import SampleConfig
 from ..data.domain import Domain
 from ..edit import Edit
@@ -81,6 +81,11 @@ class CoarseClips:
     def lengths(self) -> list[int]:
         """Frames of each clip at the coarse rate."""
         return [max(round(len(x) * self.rate_ratio), 2) for x in self.exemplar.fine]
+
+    @cached_property
+    def coarse(self) -> list[Float[Tensor, "_t d"]]:
+        """Features of each clip at the coarse rate."""
+        return [resample.resize(x, n) for x, n in zip(self.exemplar.fine, self.lengths, strict=True)]
 
     def crop(self, frames: int) -> int:
         """Return the frames of a training window: ``frames``, or what the shortest clip has."""

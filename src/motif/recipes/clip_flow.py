@@ -73,7 +73,7 @@ class ClipFlow:
         assert isinstance(net, FlowNet)
 
         def loss(batch: Tensor, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-            motion = net.pca(batch.to(net.pca.std.device))
+            motion = net.pca(batch)
             noise = torch.randn(motion.shape, generator=generator).to(motion.device)
             t = torch.sigmoid(torch.randn(len(motion), generator=generator)).to(motion.device)
             return flow_loss(net, motion, noise, t), {}

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from .. import matching, parallel, resample
+from .. import matching, parallel
 from ..config import SampleConfig
 from ..data.crops import Crops
 from ..data.domain import Domain
@@ -123,7 +123,7 @@ class Losses:
 
     def real(self, batch: Float[Tensor, "b t d"]) -> Float[Tensor, "b k t"]:
         """Return the components of real windows."""
-        return self.net.pca(batch.to(self.net.pca.std.device)).transpose(1, 2)
+        return self.net.pca(batch).transpose(1, 2)
 
     def fake(self, count: int, frames: int, random: torch.Generator) -> Float[Tensor, "b k t"]:
         """Sample windows of the generator."""
@@ -152,8 +152,8 @@ class Losses:
         loss = nn.functional.softplus(self.net.critic(real).float().detach() - self.net.critic(fake).float()).mean()
         clip = int(torch.multinomial(torch.tensor(lengths).float(), 1, generator=random))
         first = int(torch.randint(lengths[clip] - frames + 1, (1,), generator=random))
-        target = resample.resize(self.clips.exemplar.fine[clip], lengths[clip])[first : first + frames]
-        target = self.net.pca(target.to(self.net.pca.std.device)).T
+        target = self.clips.coarse[clip][first : first + frames].to(real.device)
+        target = self.net.pca(target).T
         first += sum(lengths[:clip])
         noise = self.net.reconstruction_noise[None, :, first : first + frames]
         error = (self.net.generator(noise).float()[0] - target).abs().mean()

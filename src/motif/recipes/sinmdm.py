@@ -83,14 +83,14 @@ class SinMdm:
 
     def stages(self, net: nn.Module, prepared: PaperClip, seed: int) -> Iterator[Stage]:
         """Yield one stage."""
-        alphas_cumprod, device = cosine_alphas_cumprod(self.num_train_steps), next(net.parameters()).device
+        alphas_cumprod = cosine_alphas_cumprod(self.num_train_steps)
 
         def loss(batch: tuple[Tensor, int], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
             real, dropout_seed = batch
             torch.manual_seed(dropout_seed)
             t = torch.randint(self.num_train_steps, (len(real),), generator=generator)
-            noise = torch.randn(real.shape, generator=generator)
-            return denoising_loss(net, alphas_cumprod, real.to(device), t, noise.to(device)), {}
+            noise = torch.randn(real.shape, generator=generator).to(real.device)
+            return denoising_loss(net, alphas_cumprod, real, t, noise), {}
 
         optim = Optim(self.lr, (0.9, 0.999), schedule="exponential", end_fraction=self.lr_end_fraction)
         clips = StretchedClip(prepared.channels, self.batch, self.stretch)

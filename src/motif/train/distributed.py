@@ -69,7 +69,11 @@ def join(parallel: str, device: torch.device) -> Processes:
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)) if device.index is None else device.index)
         torch.cuda.set_device(device)
     if not dist.is_initialized():
-        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+        # torchrun --max-restarts keeps its store: without a prefix the addresses of processes that are dead are found there
+        store, rank, count = next(iter(dist.rendezvous("env://")))
+        store = dist.PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), store)
+        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+        dist.init_process_group(backend, store=store, rank=rank, world_size=count)
         atexit.register(dist.destroy_process_group)
     return Processes("fsdp" if parallel == "fsdp" else "ddp", device, dist.get_rank(), dist.get_world_size())
 

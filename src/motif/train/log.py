@@ -52,8 +52,13 @@ class LossLog:
         self.processes, self.total = processes, total
         self.unread: list[tuple[int, str, Tensor]] = []
         self.beside: dict[str, Tensor] = {}
-        self.losses: dict[str, float] = {}
+        self.begin("")
         self.ticked, self.began, self.first = -math.inf, time.monotonic(), 0
+
+    def begin(self, stage: str) -> None:
+        """Forget the losses of the stage before."""
+        self.stage = stage
+        self.losses: dict[str, float] = {}
 
     def add(self, step: int, name: str, loss: Tensor, beside: dict[str, Tensor]) -> None:
         """Keep a loss and what belongs to it; nothing waits for the device."""
@@ -64,7 +69,7 @@ class LossLog:
         """Return whether it is time to read losses."""
         return time.monotonic() - self.ticked >= TICK
 
-    def read(self, stage: str) -> None:
+    def read(self) -> None:
         """Read all losses.
 
         Raises:
@@ -78,21 +83,21 @@ class LossLog:
             self.losses[name] = value
             if not math.isfinite(value):
                 raise MotifError(
-                    f"training broke off: the loss {name!r} is {value} at step {step} of stage {stage!r}; "
+                    f"training broke off: the loss {name!r} is {value} at step {step} of stage {self.stage!r}; "
                     f"try another seed, a smaller learning rate, or --precision fp32"
                 )
         self.losses.update({name: float(value) for name, value in self.beside.items()})
         self.unread.clear()
         self.beside.clear()
 
-    def progress(self, stage: str, step: int, done: int, ema: Callable[[], Any]) -> Progress:
-        """Return where the run is, after ``step`` steps of a stage and ``done`` of all."""
+    def progress(self, step: int, done: int, ema: Callable[[], Any]) -> Progress:
+        """Return where the run is, after ``step`` steps of the stage and ``done`` of all."""
         now, left = time.monotonic(), None
         if not self.first:
             self.began, self.first = now, done
         elif done > self.first:
             left = (now - self.began) / (done - self.first) * (self.total - done)
-        return Progress(done / self.total, stage, step, dict(self.losses), left, self.processes.rank, ema)
+        return Progress(done / self.total, self.stage, step, dict(self.losses), left, self.processes.rank, ema)
 
     def write(self, progress: Progress) -> None:
         """Append a line to the log."""

@@ -5,6 +5,7 @@ repeat), so that a run that was killed goes on exactly as if it had not been.
 """
 
 import contextlib
+import itertools
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -143,10 +144,14 @@ class _StageRunner:
             module.compile()
         self.replicas = Replicas(run.processes, self.modules, run.precision)
         self.optimizers: dict[tuple[int, Optim], torch.optim.Optimizer] = {}
+        self.frozen: list[list[nn.Parameter]] = []
+        """Of every update: the parameters that it leaves alone."""
         for update in stage.updates:
             key = (id(update.module), update.optim)
             if key not in self.optimizers:
                 self.optimizers[key] = make_optimizer(update.module, update.optim)
+            own = set(parameters_of(self.optimizers[key]))
+            self.frozen.append([p for p in run.net.parameters() if p.requires_grad and p not in own])
         self.averaged = list(stage.ema.module.parameters()) if stage.ema else []
         self.averages = [p.detach().clone() for p in self.averaged]
         self.drawn: dict[str, Any] = {}
@@ -163,6 +168,7 @@ class _StageRunner:
         first = found["step"] if found else 0
         prefetch = run.config.prefetch
         depth = (2 if run.processes.device.type == "cuda" else 0) if prefetch is None else prefetch
+        run.log.begin(stage.name)
         with Ahead(self._draw, self._places(first), depth if stage.batches else 0) as ahead:
             for step in range(first, stage.steps):
                 self._step(step, ahead)
@@ -170,14 +176,14 @@ class _StageRunner:
                 wishes = run.interrupted.is_set(), run.home.due(run.config.save_every), due
                 stop, save, read = run.processes.agree(*wishes)
                 if read:
-                    run.log.read(stage.name)
-                progress = run.log.progress(stage.name, step + 1, done + step + 1, self._ema)
+                    run.log.read()
+                progress = run.log.progress(step + 1, done + step + 1, self._ema)
                 if read:
                     run.log.write(progress)
                 run.progress(progress)
                 stop = stop or (run.processes.count == 1 and run.interrupted.is_set())
                 if stop or save:
-                    run.log.read(stage.name)
+                    run.log.read()
                     state = {"stage": self.index, "step": step + 1, "precision": run.precision, "batches": self.drawn}
                     run.home.save(state, {**_net_tensors(run.net), **self._tensors()})
                 if stop:
@@ -189,6 +195,8 @@ class _StageRunner:
 
     def close(self) -> None:
         """Leave the modules as they were found, but for what they learned."""
+        for p in itertools.chain(*self.frozen):
+            p.requires_grad_(True)
         self.replicas.close(whole=False)
         for module in self.modules if self.run.config.compile else []:
             module._compiled_call_impl = None
@@ -225,20 +233,20 @@ class _StageRunner:
             yield map_tensors(lambda x: x.to(device, non_blocking=True), batch), generator
 
     def _step(self, step: int, ahead: Ahead) -> None:
-        for update in self.stage.updates:
+        for update, frozen in zip(self.stage.updates, self.frozen, strict=True):
             if step % update.every:
                 continue
             optimizer = self.optimizers[id(update.module), update.optim]
-            moved = parameters_of(optimizer)
-            with _frozen(self.run.net, moved):
-                for _ in range(update.repeats):
-                    draws = self._draws(ahead)
-                    loss, beside = self.replicas.backward(update.module, update.loss, draws, self.run.config.accumulate)
-                    assert all(p.grad is not None for p in moved), (
-                        f"parameters take no part in the loss {update.name!r}"
-                    )
-                    move(optimizer, update.optim, lr_factor(update.optim, step, self.stage.steps))
-                    self.run.log.add(step, update.name, loss, beside)
+            factor = lr_factor(update.optim, step, self.stage.steps)
+            for p in frozen:
+                p.requires_grad_(False)
+            for _ in range(update.repeats):
+                draws = self._draws(ahead)
+                loss, beside = self.replicas.backward(update.module, update.loss, draws, self.run.config.accumulate)
+                move(optimizer, update.optim, factor)
+                self.run.log.add(step, update.name, loss, beside)
+            for p in frozen:
+                p.requires_grad_(True)
         if self.stage.ema is not None:
             decay = min(self.stage.ema.decay, (1 + step) / (10 + step))
             with torch.no_grad():
@@ -282,31 +290,23 @@ def _precision(asked: str, found: dict[str, Any] | None, processes: Processes) -
 
 
 @contextlib.contextmanager
-def _frozen(net: nn.Module, moved: list[nn.Parameter]) -> Iterator[None]:
-    """Let only some parameters require gradients."""
-    own = set(moved)
-    others = [p for p in net.parameters() if p.requires_grad and p not in own]
-    for p in others:
-        p.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for p in others:
-            p.requires_grad_(True)
-
-
-@contextlib.contextmanager
 def _placed(net: nn.Module, config: TrainConfig) -> Iterator[Processes]:
     """The processes of the run, with the net on their device; back on the CPU whatever happens."""
     name = ("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
-        if config.compile:
-            torch.compile(torch.sin)(torch.zeros(1, device=device))
     except (RuntimeError, AssertionError) as error:  # torch asserts where it was built without
         reason = str(error).splitlines()[0]
         raise MotifError(f"training on {name!r} is not possible here ({reason}); choose cpu or auto") from None
+    if config.compile:
+        try:
+            torch.compile(torch.sin)(torch.zeros(1, device=device))
+        except (RuntimeError, ImportError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise MotifError(
+                f"no compiler for torch.compile ({reason}); install one, or train without compile"
+            ) from None
     processes = join(config.parallel, device)
     net.to(processes.device)
     try:

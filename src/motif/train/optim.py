@@ -89,6 +89,8 @@ def move(optimizer: torch.optim.Optimizer, optim: Optim, factor: float) -> None:
     """Clip gradients, take one step at ``factor`` times the learning rate, and drop the gradients."""
     for group in optimizer.param_groups:
         group["lr"] = optim.lr * factor * group["lr_scale"]
+    unused = [p for p in parameters_of(optimizer) if p.grad is None]
+    assert not unused, f"{len(unused)} parameters take no part in the loss, the first of shape {list(unused[0].shape)}"
     if optim.clip_norm is not None:
         nn.utils.clip_grad_norm_(parameters_of(optimizer), optim.clip_norm)
     optimizer.step()
