@@ -37,7 +37,7 @@ class TempoVariability:
     """For each second of the clips: of the tempo at which it comes again; infinite where it does not."""
 
     def amount(self, limit: float) -> float:
-        """Return the standard deviation of the logarithm of a take's speed: at most ``limit``, less for steady clips.
+        """Return the standard deviation of the log speed of a take: at most ``limit``, less for steady clips.
 
         Less than one step of the compared tempi cannot be told from none.
         """
@@ -50,17 +50,16 @@ def tempo_variability(clips: Sequence[Motion]) -> TempoVariability:
     """Compare every second of the clips with the rest of them at several tempi."""
     if min(map(len, clips)) < MIN_FRAMES:
         return TempoVariability(torch.zeros(0))
-    skeleton, floor = clips[0].skeleton, clips[0].floor()
-    step = max(round(clips[0].fps / windows.stride(clips[0].fps) / RATE), 1)
-    rate = clips[0].fps / windows.stride(clips[0].fps) / step
-    sequences = []
+    skeleton, floor, sequences = clips[0].skeleton, clips[0].floor(), []
+    rate = clips[0].fps / windows.stride(clips[0].fps)
+    step = max(round(rate / RATE), 1)
     for clip in clips:
         windows.check_finite(clip)
         clip = replace(clip, skeleton=skeleton)
         world_q, world = clip.world()
         facing = heading(world_q[:, skeleton.root], skeleton, clip.frame_time)
         sequences.append(windows.poses(clip, world, facing, floor)[::step])
-    found = [_squared_log_tempo(k, sequences, round(rate), skeleton.height) for k in range(len(sequences))]
+    found = [_squared_log_tempo(k, sequences, round(rate / step), skeleton.height) for k in range(len(sequences))]
     return TempoVariability(torch.cat(found))
 
 
@@ -78,9 +77,8 @@ def _squared_log_tempo(
                 continue
             if other == index:
                 rows, columns = (torch.arange(count, device=errors.device) for count in errors.shape)
-                near = (rows[:, None] - columns * speed).abs() < window
-                errors = errors.masked_fill(near, torch.inf)
-            row.copy_(torch.minimum(row, errors.amin(1)))
+                errors.masked_fill_((rows[:, None] - columns * speed).abs() < window, torch.inf)
+            torch.minimum(row, errors.amin(1), out=row)
     error, at = least.min(0)
     return torch.where(error < windows.TOLERANCE * height, (LOG_STEP * (at - STEPS)).square(), torch.inf)
 
@@ -93,13 +91,9 @@ def _at_speed(poses: Float[Tensor, "t k 3"], speed: float) -> Float[Tensor, "s k
 
 
 def time_warp(frames: int, frame_time: float, amount: float, generator: torch.Generator) -> Float[Tensor, "t"]:
-    """Draw the time of each frame of a take, in frames of its source: a varying speed, the clip's own at both ends.
+    """Draw the time of each frame of a take, in frames of its source, which is as long: 1 frame a frame at both ends.
 
-    Args:
-        frames: of the take, and of its source.
-        frame_time: seconds.
-        amount: standard deviation of the logarithm of the speed.
-        generator: source of randomness.
+    Between them the speed varies; ``amount`` is the standard deviation of its logarithm.
     """
     knots = torch.randn(math.ceil(frames * frame_time / KNOT_SECONDS) + 2, generator=generator).clamp(-2, 2).double()
     at = torch.arange(frames).double() * (frame_time / KNOT_SECONDS)

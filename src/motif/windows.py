@@ -42,16 +42,10 @@ def stride(fps: float) -> int:
 def poses(
     motion: Motion, world: Float[Tensor, "t j 3"], heading: Float[Tensor, "t"], floor: float
 ) -> Float[Tensor, "n k 3"]:
-    """Return what is compared of each frame, in metres, at about ``RATE`` Hz, free of place and heading.
+    """Return what is compared of each frame, in metres, at about ``RATE`` Hz, free of place and heading (radians).
 
     The joints' positions from the root's place on the ground, and, as a last row, the root's travel from half a
     second before to half a second after, divided by 4: the mean drift it makes over a window of a second.
-
-    Args:
-        motion: for its rig and rate.
-        world: its joint positions, metres.
-        heading: its heading, radians.
-        floor: height of the ground, metres.
     """
     s, fps = motion.skeleton, motion.fps
     place = world[:, s.root : s.root + 1] * world.new_tensor([1.0, 0.0, 1.0])

@@ -33,9 +33,7 @@ def channels(body: Body) -> Float[Tensor, "t d"]:
     """Return the classifier's input, in body heights: poses, their first and second differences, contact velocities."""
     s, step = body.skeleton, windows.stride(body.motion.fps)
     poses = body.poses.flatten(1) / s.height
-    contacts = body.world[::step, list(s.contacts)] / s.height
-    root = body.world[::step, s.root] / s.height
-    moves = torch.cat((root[:, None], contacts), 1).diff(dim=0)
+    moves = (body.world[::step, [s.root, *s.contacts]] / s.height).diff(dim=0)
     turn = rotation.about("y", -body.heading[::step])[1:, None]
     moves = rotation.rotate(turn, moves).flatten(1)
     moves = torch.cat((moves[:1], moves))
@@ -45,20 +43,15 @@ def channels(body: Body) -> Float[Tensor, "t d"]:
 
 def auc(real: Float[Tensor, "n"], new: Float[Tensor, "m"]) -> float:
     """Return the area under the ROC curve: the chance that a new value exceeds a real one; ties count half."""
-    above = (new[:, None] > real).float() + 0.5 * (new[:, None] == real).float()
-    return float(above.mean())
+    return float(((new[:, None] > real).float() + 0.5 * (new[:, None] == real).float()).mean())
 
 
 def random_convolutions(
     sequences: Sequence[Float[Tensor, "_t d"]], window: int, hops: Sequence[int]
 ) -> list[Float[Tensor, "_windows f"]]:
     """Return random-convolution features of the windows of each sequence, every so many frames (its hop)."""
-    generator = torch.Generator().manual_seed(0)
-    width = sequences[0].shape[1]
-    kernels = []
-    for dilation in DILATIONS:
-        if (TAPS - 1) * dilation >= window:
-            break
+    generator, width, kernels = torch.Generator().manual_seed(0), sequences[0].shape[1], []
+    for dilation in (d for d in DILATIONS if (TAPS - 1) * d < window):
         weight = torch.zeros(KERNELS, width, TAPS)
         for k in range(KERNELS):
             inputs = torch.randperm(width, generator=generator)[:4]
@@ -67,14 +60,13 @@ def random_convolutions(
         kernels.append((dilation, weight, torch.randn(KERNELS, generator=generator)))
 
     def convolved(item: tuple[Tensor, int]) -> Float[Tensor, "windows f"]:
-        sequence, hop = item
-        found = []
+        (sequence, hop), found = item, []
+        x = sequence.T[None].float()
         for dilation, weight, bias in kernels:
-            x = sequence.T[None].float()
             out = torch.nn.functional.conv1d(x, weight.to(x.device), bias.to(x.device), dilation=dilation)
             size = window - (TAPS - 1) * dilation
-            found.append(torch.nn.functional.avg_pool1d((out > 0).float(), size, hop))
-            found.append(torch.nn.functional.max_pool1d(out, size, hop))
+            share = torch.nn.functional.avg_pool1d((out > 0).float(), size, hop)
+            found += [share, torch.nn.functional.max_pool1d(out, size, hop)]
         return torch.cat(found, 1)[0].T
 
     return parallel.parallel_map(convolved, zip(sequences, hops, strict=True))
@@ -119,7 +111,6 @@ def _held_out_auc(real: Tensor, real_starts: Tensor, new: Tensor, new_starts: Te
     found = []
     for block in range(BLOCKS):
         low, high = block * total // BLOCKS, (block + 1) * total // BLOCKS
-
         real_test, new_test = ((at >= low) & (at < high) for at in (real_starts, new_starts))
         real_train, new_train = ((at < low - gap) | (at >= high + gap) for at in (real_starts, new_starts))
         if min(real_test.sum(), real_train.sum(), new_test.sum(), new_train.sum()) < 2:
@@ -132,7 +123,7 @@ def _held_out_auc(real: Tensor, real_starts: Tensor, new: Tensor, new_starts: Te
 def _ridge(real: Float[Tensor, "n f"], new: Float[Tensor, "m f"]) -> Float[Tensor, "f"]:
     """Return the direction of ridge regression that separates the two, weighed alike, in standardised axes."""
     x = torch.cat((real, new))
-    weight = torch.cat((torch.full((len(real),), 0.5 / len(real)), torch.full((len(new),), 0.5 / len(new))))[:, None]
+    weight = torch.cat([torch.full((len(side), 1), 0.5 / len(side)) for side in (real, new)])
     middle = (weight * x).sum(0)
     spread = ((weight * (x - middle) ** 2).sum(0)).sqrt().clamp_min(1e-4)
     x = (x - middle) / spread * weight.sqrt()

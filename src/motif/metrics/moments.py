@@ -32,10 +32,9 @@ class Moment:
 def relative_curves(body: Body, curves: Curves, exemplar: Sequence[Curves], match: Match | None) -> Curves:
     """Return slip and jerk over the exemplar's mean, and pose error over the tolerance, per frame."""
     height, found = body.skeleton.height, {}
-    for name in ("slip", "jerk"):
-        if name in curves:
-            offset = physical.OFFSETS[name] * height
-            found[name] = (curves[name] + offset) / (physical.pooled(exemplar, name).mean() + offset)
+    for name in [k for k in ("slip", "jerk") if k in curves]:
+        offset = physical.OFFSETS[name] * height
+        found[name] = (curves[name] + offset) / (physical.pooled(exemplar, name).mean() + offset)
     step, frames = windows.stride(body.motion.fps), len(body.world)
     pose = body.world.new_full((frames,), torch.nan)
     if match is not None and len(match.errors):
@@ -49,10 +48,10 @@ def worst_moments(curves: Sequence[Curves], exemplar: Sequence[Curves], frame_ti
     """Return for each measure the frames around its highest mean over about half a second, above half of that mean."""
 
     def smoothed(many: Sequence[Curves], measure: str) -> list[Tensor]:
-        sigma = 0.2 / frame_time
-        return [contact.smooth(torch.nan_to_num(c[measure])[:, None], sigma)[:, 0] for c in many if measure in c]
+        every = [torch.nan_to_num(c[measure])[:, None] for c in many if measure in c]
+        return [contact.smooth(x, 0.2 / frame_time)[:, 0] for x in every]
 
-    found = []
+    found, window = [], round(1.0 / frame_time)
     for measure in ("slip", "jerk", "pose"):
         new = smoothed(curves, measure)
         if not new:
@@ -61,9 +60,8 @@ def worst_moments(curves: Sequence[Curves], exemplar: Sequence[Curves], frame_ti
         take = max(range(len(new)), key=lambda k: float(new[k].max()))
         values, top = new[take], int(new[take].argmax())
         low = (values < values[top] / 2).nonzero()[:, 0]
-        window = round(1.0 / frame_time)
-        start = max([int(k) + 1 for k in low[low < top]] + [0, top - window])
-        stop = min([int(k) for k in low[low > top]] + [len(values), top + window])
+        start = max(0, top - window, *(low[low < top] + 1).tolist())
+        stop = min(len(values), top + window, *low[low > top].tolist())
         times = float(values[start:stop].mean())
         found.append(Moment(measure, take, start * frame_time, stop * frame_time, times, usual))
     return sorted(found, key=lambda m: -m.times / m.usual)

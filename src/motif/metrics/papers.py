@@ -8,9 +8,10 @@ The papers compare raw 6D rotations and contact labels, at 30 fps, without the r
 168 channels on the 24-joint Mixamo rig. Rigs that the papers do not name get the same parts of motif's own features.
 """
 
+import collections
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -37,14 +38,11 @@ def channels(motions: Sequence[Motion], against: Sequence[Motion]) -> tuple[list
     """
     resampled = [m.resample(30.0) if abs(m.fps - 30) > 0.05 else m for m in (*motions, *against)]
     try:
-        paper = PaperFeatures.of(against[0].skeleton)
-        found = parallel.parallel_map(lambda m: paper.encode(m)[:, :-6].double().numpy(), resampled)
-        name = "paper"
+        features, columns, name = PaperFeatures.of(against[0].skeleton), slice(-6), "paper"
     except MotifError:
-        own = Features.of(resampled)
-        columns = np.r_[own.slices["root_tilt"], own.slices["rotations"], own.slices["contacts"]]
-        found = parallel.parallel_map(lambda m: own.encode(m)[:, columns].double().numpy(), resampled)
-        name = "own"
+        features, name = Features.of(resampled), "own"
+        columns = np.r_[tuple(features.slices[part] for part in ("root_tilt", "rotations", "contacts"))]
+    found = parallel.parallel_map(lambda m: features.encode(m)[:, columns].double().numpy(), resampled)
     return found[: len(motions)], found[len(motions) :], name
 
 
@@ -54,8 +52,7 @@ def distances(a: Frames, b: Frames) -> Float[np.ndarray, "_n _m"]:
     return np.sqrt(np.maximum(square, 0, out=square), out=square)
 
 
-@dataclass(frozen=True)
-class Published:
+class Published(NamedTuple):
     """Coverage, global and local diversity of one sample."""
 
     coverage: float
@@ -71,21 +68,16 @@ class Published:
 
 
 def compare(sample: Frames, exemplar: Frames) -> Published:
-    """Return all three, in one pass over the sample's frames: time O(L T D), memory O(T) beside a block of distances.
+    """Return all three, in one pass over the L frames of the sample for the T of the exemplar; NaN where one is short.
 
     The definition of global diversity minimises over all pieces at once; along a diagonal of the distance matrix the
-    best beginning of a piece is a running minimum, so one value a diagonal is enough. NaN where a sequence is too
-    short.
-
-    Args:
-        sample: L frames.
-        exemplar: T frames.
+    best beginning of a piece is a running minimum, so one value a diagonal is enough: time O(L T D), memory O(T)
+    beside a block of distances.
     """
-    length, frames = len(sample), len(exemplar)
-    span, small = GLOBAL_WINDOW, LOCAL_WINDOW
-    ring: list[Float[np.ndarray, "t"]] = [np.zeros(frames + 1)]
+    length, frames, span, small = len(sample), len(exemplar), GLOBAL_WINDOW, LOCAL_WINDOW
     sums = np.zeros(frames + 1)
     """``sums[k]``: distances along the diagonal that ends before frame k of the exemplar and frame i of the sample."""
+    ring = collections.deque([sums], span + 1)
     best = np.full(length + 1, np.inf)
     best[0] = 0.0
     begin = np.full(length + frames + 1, np.inf)
@@ -96,12 +88,8 @@ def compare(sample: Frames, exemplar: Frames) -> Published:
     for i in range(1, length + 1):
         if (i - 1) % 256 == 0:
             block = distances(sample[i - 1 : i + 255], exemplar)
-        new = np.zeros(frames + 1)
-        np.add(sums[:-1], block[(i - 1) % 256], out=new[1:])
-        sums = new
+        sums = np.concatenate(([0.0], sums[:-1] + block[(i - 1) % 256]))
         ring.append(sums)
-        if len(ring) > span + 1:
-            ring.pop(0)
         if i >= small and frames >= small:
             local[i - small] = (sums[small:] - ring[-small - 1][:-small]).min() / small
         if i >= span and frames >= span:
@@ -133,7 +121,7 @@ def inter_diversity(samples: Sequence[Frames]) -> float:
     """
     if len(samples) < 2:
         return math.nan
-    return float(np.mean([sequence_distance(samples[i], samples[i - 1]) for i in range(len(samples))]))
+    return float(np.mean([sequence_distance(sample, samples[i - 1]) for i, sample in enumerate(samples)]))
 
 
 def intra_diversity(sequence: Frames, generator: np.random.Generator, window: int = 15) -> float:
@@ -177,6 +165,7 @@ def sifid(samples: Sequence[Frames], exemplar: Frames, window: int = 20, hop: in
 
     if min(map(len, (exemplar, *samples))) < window + 2 * hop:
         return math.nan
+
     real = windows(exemplar)
     middle = real.mean(0)
     basis = np.linalg.svd(real - middle, full_matrices=False)[2][:axes].T / math.sqrt(window)
@@ -208,14 +197,8 @@ def normalisers(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 def measures(takes: Sequence[Motion], against: Sequence[Motion]) -> dict[str, float]:
     """Return the published measures of takes against the first exemplar clip: the papers have one clip only."""
-    samples, exemplars, _ = channels(takes, against[:1])
-    each = parallel.parallel_map(lambda s: compare(s, exemplars[0]), samples)
-    found = {
-        k: float(np.mean([getattr(p, k) for p in each])) for k in ("coverage", "global_diversity", "local_diversity")
-    }
-    return {
-        **found,
-        "inter_diversity": inter_diversity(samples),
-        "intra_difference": intra_difference(samples, exemplars[0]),
-        "sifid": sifid(samples, exemplars[0]),
-    }
+    samples, (exemplar,), _ = channels(takes, against[:1])
+    each = parallel.parallel_map(lambda s: compare(s, exemplar), samples)
+    found = {k: float(np.mean([getattr(p, k) for p in each])) for k in Published._fields}
+    found |= {"inter_diversity": inter_diversity(samples), "intra_difference": intra_difference(samples, exemplar)}
+    return found | {"sifid": sifid(samples, exemplar)}

@@ -26,8 +26,7 @@ BEND = math.radians(10)
 
 def grounded(body: Body) -> Bool[Tensor, "t c"]:
     """Return which contact joints are near their resting level, however fast: a sliding foot must count, too."""
-    height = body.world[:, list(body.skeleton.contacts), 1] - body.level
-    return height < contact.HEIGHT * body.skeleton.height
+    return body.world[:, list(body.skeleton.contacts), 1] - body.level < contact.HEIGHT * body.skeleton.height
 
 
 def slip(body: Body) -> Float[Tensor, "t"]:
@@ -83,8 +82,8 @@ def _derivative(body: Body, order: int, reduce: Callable[[Tensor, int], Tensor] 
 
 def curves(body: Body, exemplar: Sequence[Body]) -> Curves:
     """Return all of the above by name, per frame, and the joints' largest speed and mean acceleration."""
-    found = {"jerk": jerk(body), "bent": bent(body, exemplar)}
-    found |= {"speed": _derivative(body, 1, Tensor.amax), "acceleration": _derivative(body, 2)}
+    found = {"jerk": jerk(body), "bent": bent(body, exemplar), "acceleration": _derivative(body, 2)}
+    found["speed"] = _derivative(body, 1, Tensor.amax)
     if body.skeleton.contacts:
         found |= {"slip": slip(body), "still": still(body), "sink": sink(body), "float": floating(body)}
     return found

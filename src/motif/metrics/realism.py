@@ -41,16 +41,11 @@ class Match:
 
 
 def match(take: Float[Tensor, "n k 3"], clips: Sequence[Float[Tensor, "_m k 3"]], rate: float, near: float) -> Match:
-    """Compare every window of a take with every window of the clips, in blocks of the take's frames.
+    """Compare every window of a take's poses with every window of the clips', in blocks of the take's frames.
 
-    Args:
-        take: poses of the take.
-        clips: poses of the clips.
-        rate: frames a second of both.
-        near: error in metres below which a frame counts as copied.
+    ``rate`` is the frames a second of both; below an error of ``near`` metres a frame counts as copied.
     """
-    short, long = round(rate), round(2 * rate)
-    n = len(take)
+    n, short, long = len(take), round(rate), round(2 * rate)
     errors, long_errors = (take.new_full((max(n - width + 1, 0),), torch.inf) for width in (short, long))
     nearest = torch.zeros(len(errors), dtype=torch.long, device=take.device)
     clip_errors, offset, copied = [], 0, 0
@@ -89,8 +84,7 @@ def measures(matches: Sequence[Match], rate: float, height: float) -> dict[str, 
     """
     found = {}
     for tolerance in TOLERANCES:
-        tail = "" if tolerance == TOLERANCE else f"@{tolerance:g}"
-        limit = tolerance * height
+        tail, limit = "" if tolerance == TOLERANCE else f"@{tolerance:g}", tolerance * height
         found[f"precision{tail}"] = _share([m.errors < limit for m in matches])
         recalls = [_share([m.clip_errors < limit]) for m in matches if len(m.errors)]  # shorter takes have no windows
         found[f"coverage{tail}"] = sum(recalls) / len(recalls) if recalls else math.nan
@@ -113,9 +107,9 @@ def variety(takes: Sequence[Float[Tensor, "_n k 3"]], matches: Sequence[Match], 
 
     def differs(k: int) -> Bool[Tensor, "p"]:  # every other frame is enough here
         apart = match(takes[k][::2], [takes[(k + 1) % len(takes)][::2]], rate / 2, 0.0).long_errors
-        first, last = matches[k].errors[::2], matches[k].errors[second::2]
+        last = matches[k].errors[second::2]
         n = min(len(apart), len(last))
-        first, last = first[:n], last[:n]
+        first, last = matches[k].errors[::2][:n], last[:n]
         return (apart[:n] >= limit + (first + last) / 2) & (first < limit) & (last < limit)
 
     return _share(parallel.parallel_map(differs, range(len(takes))))

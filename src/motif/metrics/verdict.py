@@ -44,12 +44,9 @@ NEW = "{novelty:.0%} of its 2 s stretches are new, the longest copy lasts {copie
 
 
 def sentences(measures: Mapping[str, float], moments: Sequence[Moment], names: Sequence[str]) -> list[str]:
-    """Return what the rules say, the worst first; NaN says nothing.
+    """Return what the rules say of the physical and realism measures, the worst first; NaN says nothing.
 
-    Args:
-        measures: all physical and realism measures by name.
-        moments: the worst ones.
-        names: of the takes.
+    ``names`` are those of the takes.
     """
     values, places = dict(measures), {}
     for m in moments:
