@@ -83,7 +83,7 @@ def report(
     with parallel.single_thread():
         new, exemplar = bodies(takes, against)
         progress(0.1)
-        frame_time, height = exemplar[0].frame_time, exemplar[0].skeleton.height
+        frame_time, height = exemplar[0].motion.frame_time, exemplar[0].skeleton.height
         rate = exemplar[0].motion.fps / windows.stride(exemplar[0].motion.fps)
         normal = [physical.curves(b, exemplar) for b in exemplar]
         curves = parallel.parallel_map(lambda b: physical.curves(b, exemplar), new)

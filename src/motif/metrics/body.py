@@ -34,11 +34,6 @@ class Body:
         """The rig."""
         return self.motion.skeleton
 
-    @property
-    def frame_time(self) -> float:
-        """Seconds a frame."""
-        return self.motion.frame_time
-
 
 def bodies(takes: Sequence[Motion], against: Sequence[Motion]) -> tuple[list[Body], list[Body]]:
     """Return takes and exemplar clips, ready to be measured.

@@ -38,7 +38,7 @@ def relative_curves(body: Body, curves: Curves, exemplar: Sequence[Curves], matc
     step, frames = windows.stride(body.motion.fps), len(body.world)
     pose = body.world.new_full((frames,), torch.nan)
     if match is not None and len(match.errors):
-        half = round(0.5 / body.frame_time / step)
+        half = round(0.5 / body.motion.frame_time / step)
         centred = torch.arange(frames, device=pose.device) // step - half
         pose = match.errors[centred.clamp(0, len(match.errors) - 1)] / (windows.TOLERANCE * height)
     return {**found, "pose": pose}

@@ -124,21 +124,20 @@ def inter_diversity(samples: Sequence[Frames]) -> float:
     return float(np.mean([sequence_distance(sample, samples[i - 1]) for i, sample in enumerate(samples)]))
 
 
-def intra_diversity(sequence: Frames, generator: np.random.Generator, window: int = 15) -> float:
-    """Return SinMDM's distance of two random windows of one sequence; NaN if it is shorter than a window."""
-    if len(sequence) < window:
-        return math.nan
-    a, b = generator.integers(0, len(sequence) - window + 1, 2)
-    return sequence_distance(sequence[a : a + window], sequence[b : b + window])
+def intra_difference(samples: Sequence[Frames], exemplar: Frames, seed: int = 0, window: int = 15) -> float:
+    """Return SinMDM's mean difference of the distances of two random windows of a sample and of the exemplar.
 
-
-def intra_difference(samples: Sequence[Frames], exemplar: Frames, seed: int = 0) -> float:
-    """Return SinMDM's mean difference of :func:`intra_diversity` of a sample and of the exemplar, in random pairs.
-
-    One pair a sample is very noisy: with twenty samples it changes by a tenth from seed to seed.
+    One pair a sample is very noisy: with twenty samples it changes by a tenth from seed to seed. NaN for short ones.
     """
+    if min(map(len, (exemplar, *samples))) < window:
+        return math.nan
     rng = np.random.default_rng(seed)
-    return float(np.mean([abs(intra_diversity(s, rng) - intra_diversity(exemplar, rng)) for s in samples]))
+
+    def diversity(x: Frames) -> float:
+        a, b = rng.integers(0, len(x) - window + 1, 2)
+        return sequence_distance(x[a : a + window], x[b : b + window])
+
+    return float(np.mean([abs(diversity(s) - diversity(exemplar)) for s in samples]))
 
 
 def frechet(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "m d"]) -> float:

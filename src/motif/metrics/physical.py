@@ -33,14 +33,14 @@ def slip(body: Body) -> Float[Tensor, "t"]:
     """Return the horizontal speed of the stillest grounded contact joint, m/s; NaN where nothing is near the ground."""
     near = grounded(body)
     flat = body.world * body.world.new_tensor([1.0, 0.0, 1.0])
-    speed = contact.speeds(flat, body.skeleton, body.frame_time).masked_fill(~near, torch.inf)
+    speed = contact.speeds(flat, body.skeleton, body.motion.frame_time).masked_fill(~near, torch.inf)
     return speed.amin(-1).masked_fill(~near.any(-1), torch.nan)
 
 
 def still(body: Body) -> Float[Tensor, "t"]:
     """Return contact consistency: which share of the joints near the ground stands still; NaN where none is near."""
     near = grounded(body)
-    slow = contact.speeds(body.world, body.skeleton, body.frame_time) < contact.SPEED * body.skeleton.height
+    slow = contact.speeds(body.world, body.skeleton, body.motion.frame_time) < contact.SPEED * body.skeleton.height
     return (near & slow).sum(-1) / near.sum(-1).float().masked_fill(~near.any(-1), torch.nan)
 
 
@@ -76,14 +76,14 @@ def bent(body: Body, exemplar: Sequence[Body]) -> Float[Tensor, "t"]:
 
 def _derivative(body: Body, order: int, reduce: Callable[[Tensor, int], Tensor] = Tensor.mean) -> Float[Tensor, "t"]:
     """Return the size of a derivative of position, reduced over joints, m/s^order; NaN in frames that have none."""
-    value = reduce(body.world.diff(n=order, dim=0).norm(dim=-1), -1) / body.frame_time**order
+    value = reduce(body.world.diff(n=order, dim=0).norm(dim=-1), -1) / body.motion.frame_time**order
     return torch.nn.functional.pad(value, ((order + 1) // 2, order // 2), value=torch.nan)
 
 
 def curves(body: Body, exemplar: Sequence[Body]) -> Curves:
     """Return all of the above by name, per frame, and the joints' largest speed and mean acceleration."""
-    found = {"jerk": jerk(body), "bent": bent(body, exemplar), "acceleration": _derivative(body, 2)}
-    found["speed"] = _derivative(body, 1, Tensor.amax)
+    found = {"jerk": jerk(body), "bent": bent(body, exemplar)}
+    found |= {"speed": _derivative(body, 1, Tensor.amax), "acceleration": _derivative(body, 2)}
     if body.skeleton.contacts:
         found |= {"slip": slip(body), "still": still(body), "sink": sink(body), "float": floating(body)}
     return found
@@ -110,16 +110,12 @@ def measures(new: Sequence[Curves], exemplar: Sequence[Curves], body: Body) -> d
     """
     height = body.skeleton.height
     found = {f"{name}_ratio": mean_ratio(new, exemplar, name, height) for name in OFFSETS}
-    fast, normal = (pooled(side, "speed") for side in (new, exemplar))
-    found["peak_ratio"] = float(_quantile(fast, 0.999) / _quantile(normal, 0.999).clamp_min(0.01 * height))
+    speeds = [pooled(side, "speed") for side in (new, exemplar)]  # torch.quantile takes only so many values
+    fast, normal = (x.kthvalue(math.ceil(0.999 * len(x))).values for x in speeds)
+    found["peak_ratio"] = float(fast / normal.clamp_min(0.01 * height))
     limit = SEAM * float(pooled(exemplar, "acceleration").max()) + height
     jumps = [(torch.nan_to_num(c["acceleration"]) > limit).int() for c in new]
-    seconds = sum(len(c["acceleration"]) for c in new) * body.frame_time
+    seconds = sum(len(c["acceleration"]) for c in new) * body.motion.frame_time
     found["seams"] = sum(int((j.diff() == 1).sum() + j[:1].sum()) for j in jumps) / seconds * 60
     found["bent"] = float(pooled(new, "bent").mean())
     return found
-
-
-def _quantile(values: Float[Tensor, "n"], share: float) -> Tensor:
-    """Return the value that ``share`` of the values do not exceed, without torch's limit on their number."""
-    return values.kthvalue(max(math.ceil(share * len(values)), 1)).values

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 
 from .. import contact
 from ..errors import MotifError
-from ..motion import Motion, heading
+from ..motion import Motion
 from ..skeleton import Skeleton
 
 Colour = tuple[int, int, int]
@@ -59,12 +59,11 @@ def figures(motions: Sequence[Motion] | Motion) -> list[Figure]:
 
 def _figure(motion: Motion, name: str) -> Figure:
     s = motion.skeleton
-    rotations, positions = motion.world()
+    positions = motion.world()[1]
     if not bool(positions.isfinite().all()):
         raise MotifError(f"cannot draw {name!r}: some positions are not finite numbers; look at how it was made")
-    stands = contact.labels(positions, s, motion.frame_time).numpy() if s.contacts else np.zeros((len(motion), 0), bool)
     world = positions.double().numpy() - np.array([0.0, motion.floor(), 0.0])
-    body = s.subtree(s.root)
+    body = list(s.subtree(s.root))
     bones = np.array([(s.parents[j], j) for j in body[1:] if j not in _fillers(s)], int).reshape(-1, 2)
     length = np.linalg.norm(world[:, bones[:, 0]] - world[:, bones[:, 1]], axis=-1)
     bones = bones[np.ptp(length, axis=0) < 0.25 * s.height]  # what stretches more is a control, not a bone
@@ -72,13 +71,11 @@ def _figure(motion: Motion, name: str) -> Figure:
     for j in body[1:]:
         colours[j] = colours[s.parents[j]] if s.mirror[j] == j else LEFT if j in s.left else RIGHT
     widths = [(0.026 if colours[j] == TRUNK else 0.021) / (1 + (s.chain_length[p] < 0.12 * s.height)) for p, j in bones]
-    axes = _camera_axes(
-        motion, world[:, list(body)], heading(rotations[:, s.root], s, motion.frame_time).double().numpy()
-    )
-    tall = float(np.ptp(s.rest_positions[list(body), 1].numpy()))
+    tall = float(np.ptp(s.rest_positions[body, 1].numpy()))
     size = math.sqrt(s.height * min(max(tall, s.height / 4), s.height))
     joints = tuple(sorted({s.root, *bones.flatten().tolist()}))
-    looks = (tuple(colours), tuple(size * w for w in widths), stands, _head(motion), axes)
+    contacts = contact.labels(positions, s, motion.frame_time).numpy()
+    looks = (tuple(colours), tuple(size * w for w in widths), contacts, _head(s), _camera_axes(motion, world[:, body]))
     return Figure(motion, name, size, s.root, joints, world, bones, *looks)
 
 
@@ -91,9 +88,8 @@ def _fillers(s: Skeleton) -> frozenset[int]:
     return frozenset(ends if same else ())
 
 
-def _head(motion: Motion) -> tuple[int, int] | None:
+def _head(s: Skeleton) -> tuple[int, int] | None:
     """The topmost bone of an upright trunk, small ones joined; None on rigs without two sides."""
-    s = motion.skeleton
     body, pose = [j for j in s.subtree(s.root) if j not in _fillers(s)], s.rest_positions
     up = (pose[:, 1] - pose[body, 1].amin()).tolist()
     tips = [j for j in body[1:] if s.mirror[j] == j and not any(s.mirror[c] == c and c in body for c in s.children[j])]
@@ -106,12 +102,9 @@ def _head(motion: Motion) -> tuple[int, int] | None:
     return neck, top
 
 
-def _camera_axes(
-    motion: Motion, body: Float[np.ndarray, "t j 3"], yaw: Float[np.ndarray, "t"]
-) -> Float[np.ndarray, "3 3"]:
+def _camera_axes(motion: Motion, body: Float[np.ndarray, "t j 3"]) -> Float[np.ndarray, "3 3"]:
     """The camera's axes: at three quarters of the mean heading, from higher above a body that is low and broad."""
-    spread = body - body.mean(1, keepdims=True)
-    turn = np.exp(1j * yaw)
+    spread, turn = body - body.mean(1, keepdims=True), np.exp(1j * motion.heading().double().numpy())
     azimuth = float(np.angle(turn.mean() if abs(turn.mean()) > 0.5 else turn[0])) - AZIMUTH
     covariance = np.einsum("tji,tjk->tik", spread, spread)[:, ::2, ::2]
     if not motion.skeleton.left:  # no sides, no heading: the long axis of the body lies across the picture

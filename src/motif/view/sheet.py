@@ -19,6 +19,7 @@ WIDTH, EDGE, CHART = 4000, 88, 600
 """Of the sheet, its margins and the map of the path."""
 ROOM = WIDTH - 3 * EDGE - CHART
 """Width of the strip of poses."""
+Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,9 +82,8 @@ def contact_sheet(motions: Sequence[Motion] | Motion, path: str | Path, config: 
         _draw_strip(canvas, strip, (EDGE, ground, ROOM / count, height), count, scale)
         _draw_path(canvas, figure, (WIDTH - EDGE - CHART, y + 10 * UNIT, CHART, row - 20 * UNIT))
         y += row
-    replace_file(
-        target, lambda beside: draw.to_palette(canvas.image.reduce(draw.OVERSAMPLE)).save(beside, optimize=True)
-    )
+    picture = draw.to_palette(canvas.image.reduce(draw.OVERSAMPLE))
+    replace_file(target, lambda beside: picture.save(beside, optimize=True))
     return target
 
 
@@ -98,9 +98,7 @@ def _head_line(canvas: draw.Canvas, title: str) -> None:
         right -= 14 * UNIT
 
 
-def _draw_strip(
-    canvas: draw.Canvas, strip: _Strip, cell: tuple[float, float, float, float], columns: int, scale: float
-) -> None:
+def _draw_strip(canvas: draw.Canvas, strip: _Strip, cell: Box, columns: int, scale: float) -> None:
     """Draw the poses in cells; ``cell``: left edge, ground of the first line, width and height of one."""
     left, top, width, height = cell
     seconds = strip.figure.motion.seconds
@@ -115,7 +113,7 @@ def _draw_strip(
         canvas.text((spot[0], ground - strip.low * scale + 10), when, 22 * draw.OVERSAMPLE, draw.GREY, "ma")
 
 
-def _draw_path(canvas: draw.Canvas, figure: draw.Figure, box: tuple[float, float, float, float]) -> None:
+def _draw_path(canvas: draw.Canvas, figure: draw.Figure, box: Box) -> None:
     """Draw the root's path from above, from the hollow to the full dot, with each footstep and a measure."""
     left, top, width, height = box
     into = figure.axes[2, ::2] / np.linalg.norm(figure.axes[2, ::2])
