@@ -1,8 +1,7 @@
 """A varying tempo: what a real second take has and cuts have not. Where the clip itself is steady, takes are, too.
 
-At another tempo a second of motion is nearly what it was, and two seconds are not: drift adds up. So takes become new
-at less cost in precision than by cuts (docs/tradeoff.md). But a walk that keeps time must go on keeping time: the tempo
-of takes varies as far as the clip's does where it repeats itself.
+At another tempo a second of motion is nearly what it was, and two seconds are not: takes become new at less cost in
+precision than by cuts (docs/tradeoff.md). Their tempo varies as far as the clip's does where it repeats itself.
 """
 
 import math
@@ -37,10 +36,7 @@ class TempoVariability:
     """For each second of the clips: of the tempo at which it comes again; infinite where it does not."""
 
     def amount(self, limit: float) -> float:
-        """Return the standard deviation of the log speed of a take: at most ``limit``, less for steady clips.
-
-        Less than one step of the compared tempi cannot be told from none.
-        """
+        """Return the standard deviation of a take's log speed: at most ``limit``, 0 below a step of compared tempi."""
         values = self.squared_log_tempo
         variance = float(values.clamp(max=limit**2).mean()) if len(values) else 0.0
         return math.sqrt(max(variance - LOG_STEP**2, 0.0))
@@ -91,9 +87,9 @@ def _at_speed(poses: Float[Tensor, "t k 3"], speed: float) -> Float[Tensor, "s k
 
 
 def time_warp(frames: int, frame_time: float, amount: float, generator: torch.Generator) -> Float[Tensor, "t"]:
-    """Draw the time of each frame of a take, in frames of its source, which is as long: 1 frame a frame at both ends.
+    """Draw the time of each frame of a take, in frames of its source: a varying speed, the clip's own at both ends.
 
-    Between them the speed varies; ``amount`` is the standard deviation of its logarithm.
+    ``amount`` is the standard deviation of the logarithm of the speed.
     """
     knots = torch.randn(math.ceil(frames * frame_time / KNOT_SECONDS) + 2, generator=generator).clamp(-2, 2).double()
     at = torch.arange(frames).double() * (frame_time / KNOT_SECONDS)

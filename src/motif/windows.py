@@ -69,10 +69,8 @@ def frame_errors(a: Float[Tensor, "n k 3"], b: Float[Tensor, "m k 3"]) -> Float[
 
 def window_errors(errors: Float[Tensor, "n m"], width: int) -> Float[Tensor, "p q"]:
     """Return the mean error between every two windows of ``width`` frames; empty where a side is shorter."""
-    n, m = errors.shape[0] - width + 1, errors.shape[1] - width + 1
-    if n < 1 or m < 1:
-        return errors.new_zeros(max(n, 0), max(m, 0))
-    return diagonal_sums(errors, width) / width
+    n, m = (max(size - width + 1, 0) for size in errors.shape)
+    return diagonal_sums(errors, width) / width if n and m else errors.new_zeros(n, m)
 
 
 def diagonal_sums(d: Float[Tensor, "n m"], size: int) -> Float[Tensor, "p q"]:

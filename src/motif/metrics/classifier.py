@@ -1,13 +1,12 @@
 """Can a classifier tell takes from the exemplar? The two-sample test C2ST of Lopez-Paz and Oquab (2017).
 
 Windows of one second are described by random convolutions (ROCKET, Dempster et al. 2020: the share of positive values
-and the largest value of each), and a ridge regression tells the two sides apart. Both are fast and have no random
-training: the same motion gives the same number. The area under the ROC curve is given instead of the accuracy, because
-one clip has few windows and takes have many.
+and the largest value of each), and a ridge regression tells the two sides apart: fast, and always the same number. The
+area under the ROC curve is given, not the accuracy, because one clip has few windows and takes have many.
 
 No window leaks. The exemplar's time is cut into blocks; each is tested by a classifier trained on neither it nor a
-second to its sides. A window of a take that is nearly a copy of an exemplar window goes into the block of what it
-copies, else a copy would be recognised by its twin on the other side, which scores below chance and hides faults.
+second to its sides. A window of a take that is nearly a copy goes into the block of what it copies, else it would be
+recognised by its twin on the other side, which scores below chance and hides faults.
 """
 
 import math
@@ -34,11 +33,9 @@ def channels(body: Body) -> Float[Tensor, "t d"]:
     s, step = body.skeleton, windows.stride(body.motion.fps)
     poses = body.poses.flatten(1) / s.height
     moves = (body.world[::step, [s.root, *s.contacts]] / s.height).diff(dim=0)
-    turn = rotation.about("y", -body.heading[::step])[1:, None]
-    moves = rotation.rotate(turn, moves).flatten(1)
-    moves = torch.cat((moves[:1], moves))
+    moves = rotation.rotate(rotation.about("y", -body.heading[::step])[1:, None], moves).flatten(1)
     first, second = (torch.nn.functional.pad(poses.diff(n=n, dim=0), (0, 0, n, 0)) for n in (1, 2))
-    return torch.cat((poses, first, second, moves), -1)
+    return torch.cat((poses, first, second, torch.cat((moves[:1], moves))), -1)
 
 
 def auc(real: Float[Tensor, "n"], new: Float[Tensor, "m"]) -> float:
@@ -86,7 +83,7 @@ def two_sample(takes: Sequence[Body], exemplar: Sequence[Body], matches: Sequenc
     every = torch.cat(real)
     mean, scale = every.mean(0), every.std(0).clamp_min(1e-3)
     hop = max(math.ceil(sum(map(len, new)) / WINDOWS), window // 3)
-    fine = max(math.ceil(sum(map(len, real)) / WINDOWS), window // 6)
+    fine = max(math.ceil(len(every) / WINDOWS), window // 6)
     hops = [hop] * len(new) + [fine] * len(real)
     found = random_convolutions([(x - mean) / scale for x in (*new, *real)], window, hops)
     counts = [len(x) - window + 1 for x in real]
@@ -99,9 +96,8 @@ def two_sample(takes: Sequence[Body], exemplar: Sequence[Body], matches: Sequenc
 def _take_starts(matches: Sequence[Match], hop: int, total: int, near: float) -> Int[Tensor, "m"]:
     """Return for each window of the takes the window of the exemplar in whose block it is tested."""
     own = torch.cat([torch.linspace(0, total - 1, len(m.errors))[::hop] for m in matches]).long()
-    copied = torch.cat([m.nearest[::hop] for m in matches])
     close = torch.cat([m.errors[::hop] < near for m in matches])
-    found = torch.where(close, copied, own)
+    found = torch.where(close, torch.cat([m.nearest[::hop] for m in matches]), own)
     largest = torch.bincount(found * BLOCKS // total, minlength=BLOCKS).max()
     return own if largest > 0.7 * len(found) else found  # one pose throughout: its copies cannot be kept apart
 
@@ -113,10 +109,9 @@ def _held_out_auc(real: Tensor, real_starts: Tensor, new: Tensor, new_starts: Te
         low, high = block * total // BLOCKS, (block + 1) * total // BLOCKS
         real_test, new_test = ((at >= low) & (at < high) for at in (real_starts, new_starts))
         real_train, new_train = ((at < low - gap) | (at >= high + gap) for at in (real_starts, new_starts))
-        if min(real_test.sum(), real_train.sum(), new_test.sum(), new_train.sum()) < 2:
-            continue
-        direction = _ridge(real[real_train], new[new_train])
-        found.append(auc(real[real_test] @ direction, new[new_test] @ direction))
+        if min(real_test.sum(), real_train.sum(), new_test.sum(), new_train.sum()) >= 2:
+            direction = _ridge(real[real_train], new[new_train])
+            found.append(auc(real[real_test] @ direction, new[new_test] @ direction))
     return sum(found) / len(found) if found else math.nan
 
 
@@ -125,8 +120,7 @@ def _ridge(real: Float[Tensor, "n f"], new: Float[Tensor, "m f"]) -> Float[Tenso
     x = torch.cat((real, new))
     weight = torch.cat([torch.full((len(side), 1), 0.5 / len(side)) for side in (real, new)])
     middle = (weight * x).sum(0)
-    spread = ((weight * (x - middle) ** 2).sum(0)).sqrt().clamp_min(1e-4)
+    spread = (weight * (x - middle) ** 2).sum(0).sqrt().clamp_min(1e-4)
     x = (x - middle) / spread * weight.sqrt()
     y = torch.cat((-torch.ones(len(real)), torch.ones(len(new)))) * weight[:, 0].sqrt()
-    square = x.T @ x + 0.3 * torch.eye(x.shape[1])
-    return torch.linalg.solve(square, x.T @ y) / spread
+    return torch.linalg.solve(x.T @ x + 0.3 * torch.eye(x.shape[1]), x.T @ y) / spread

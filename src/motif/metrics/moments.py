@@ -53,8 +53,7 @@ def worst_moments(curves: Sequence[Curves], exemplar: Sequence[Curves], frame_ti
 
     found, window = [], round(1.0 / frame_time)
     for measure in ("slip", "jerk", "pose"):
-        new = smoothed(curves, measure)
-        if not new:
+        if not (new := smoothed(curves, measure)):
             continue
         usual = 1.0 if measure == "pose" else max(float(c.max()) for c in smoothed(exemplar, measure))
         take = max(range(len(new)), key=lambda k: float(new[k].max()))

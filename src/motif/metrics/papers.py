@@ -1,8 +1,7 @@
 """The measures of single-clip papers, exactly as their code has them, for comparison with published numbers only.
 
 Coverage and the diversities are won by noise and, on calm clips, by a frozen pose: the threshold of 2.0 is near the
-median distance of two frames of a clip. What motif is developed by is in :mod:`motif.metrics.realism` and
-:mod:`motif.metrics.physical`.
+median distance of two frames of a clip. Motif is developed by :mod:`~motif.metrics.realism` and ``physical``.
 
 The papers compare raw 6D rotations and contact labels, at 30 fps, without the root's path, with the Euclidean distance:
 168 channels on the 24-joint Mixamo rig. Rigs that the papers do not name get the same parts of motif's own features.
@@ -106,10 +105,7 @@ def compare(sample: Frames, exemplar: Frames) -> Published:
 
 
 def sequence_distance(a: Frames, b: Frames) -> float:
-    """Return SinMDM's distance of two sequences: the Frobenius norm of their difference over the *number* of frames.
-
-    So it shrinks as one over the root of the length: compare only sequences of one length.
-    """
+    """Return SinMDM's distance: the Frobenius norm over the *number* of frames, comparable at one length only."""
     n = min(len(a), len(b))
     return float(np.linalg.norm(a[:n] - b[:n]) / max(n, 1))
 
@@ -119,9 +115,8 @@ def inter_diversity(samples: Sequence[Frames]) -> float:
 
     The 2024 paper's code has another measure by that name: the distance of a sample's embedding to the exemplar's.
     """
-    if len(samples) < 2:
-        return math.nan
-    return float(np.mean([sequence_distance(sample, samples[i - 1]) for i, sample in enumerate(samples)]))
+    found = [sequence_distance(sample, samples[i - 1]) for i, sample in enumerate(samples)]
+    return float(np.mean(found)) if len(samples) > 1 else math.nan
 
 
 def intra_difference(samples: Sequence[Frames], exemplar: Frames, seed: int = 0, window: int = 15) -> float:
@@ -164,7 +159,6 @@ def sifid(samples: Sequence[Frames], exemplar: Frames, window: int = 20, hop: in
 
     if min(map(len, (exemplar, *samples))) < window + 2 * hop:
         return math.nan
-
     real = windows(exemplar)
     middle = real.mean(0)
     basis = np.linalg.svd(real - middle, full_matrices=False)[2][:axes].T / math.sqrt(window)

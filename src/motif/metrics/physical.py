@@ -1,7 +1,6 @@
 """What a body may not do: slide on its standing foot, shake, sink, float, jump, bend too far.
 
-Everything is a curve over frames first, so that the worst moment can be named, and is compared with the exemplar's.
-NaN marks frames in which a measure means nothing.
+All are curves over frames, so that the worst moment can be named; NaN where one means nothing.
 """
 
 import math
@@ -31,8 +30,7 @@ def grounded(body: Body) -> Bool[Tensor, "t c"]:
 
 def slip(body: Body) -> Float[Tensor, "t"]:
     """Return the horizontal speed of the stillest grounded contact joint, m/s; NaN where nothing is near the ground."""
-    near = grounded(body)
-    flat = body.world * body.world.new_tensor([1.0, 0.0, 1.0])
+    near, flat = grounded(body), body.world * body.world.new_tensor([1.0, 0.0, 1.0])
     speed = contact.speeds(flat, body.skeleton, body.motion.frame_time).masked_fill(~near, torch.inf)
     return speed.amin(-1).masked_fill(~near.any(-1), torch.nan)
 
@@ -66,8 +64,7 @@ def bent(body: Body, exemplar: Sequence[Body]) -> Float[Tensor, "t"]:
     to be known. The root turns as it likes.
     """
     s = body.skeleton
-    joints = [j for j in s.subtree(s.root)[1:] if not s.end[j]]
-    if not joints:
+    if not (joints := [j for j in s.subtree(s.root)[1:] if not s.end[j]]):
         return body.world.new_zeros(len(body.world))
     known = torch.cat([t.motion.rotations[:: max(round(t.motion.fps / 10), 1)] for t in exemplar])
     alike = [(body.motion.rotations[:, j] @ known[:, j].T).abs().amax(-1) for j in joints]

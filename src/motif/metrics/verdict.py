@@ -44,10 +44,7 @@ NEW = "{novelty:.0%} of its 2 s stretches are new, the longest copy lasts {copie
 
 
 def sentences(measures: Mapping[str, float], moments: Sequence[Moment], names: Sequence[str]) -> list[str]:
-    """Return what the rules say of the physical and realism measures, the worst first; NaN says nothing.
-
-    ``names`` are those of the takes.
-    """
+    """Return what the rules say of the measures of takes of these names, the worst first; NaN says nothing."""
     values, places = dict(measures), {}
     for m in moments:
         values[f"{m.measure}_peak"] = m.times / m.usual

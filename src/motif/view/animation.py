@@ -37,7 +37,7 @@ class _Camera:
 
     def render(self, frame: int, seconds: float) -> Any:
         """Return the picture of a frame, with the time written in it."""
-        canvas, figure, unit = draw.Canvas.blank(self.side, self.side), self.figure, self.side / 480
+        canvas, figure, unit = draw.Canvas(self.side, self.side), self.figure, self.side / 480
         self._floor(canvas, frame)
         self._trails(canvas, frame)
         world = figure.world[frame]
@@ -121,8 +121,7 @@ def animate(
     if fps > 50 and not film:  # viewers slow down GIFs above
         raise MotifError(f"a GIF cannot show {fps:g} pictures a second; give at most 50, or a name that ends in .mp4")
     drawn = draw.figures(motions)
-    longest = max(figure.motion.seconds for figure in drawn)
-    seconds = longest if config.seconds is None else min(config.seconds, longest)
+    seconds = min(config.seconds or math.inf, max(figure.motion.seconds for figure in drawn))
     times = [k / fps for k in range(max(round(seconds * fps), 1))]
     side = config.size - config.size % 2  # films need even sides
     frames = [[min(round(t * f.motion.fps), len(f.motion) - 1) for t in times] for f in drawn]
@@ -133,7 +132,7 @@ def animate(
 
     def pictures() -> Iterator[Any]:
         for k, when in enumerate(times):
-            whole = draw.Canvas.blank(columns * side, math.ceil(len(cameras) / columns) * side).image
+            whole = draw.Canvas(columns * side, math.ceil(len(cameras) / columns) * side).image
             for n, camera in enumerate(cameras):
                 whole.paste(camera.render(frames[n][k], when), (n % columns * side, n // columns * side))
             yield whole

@@ -20,6 +20,7 @@ from ..motion import Motion
 from ..skeleton import Skeleton
 
 Colour = tuple[int, int, int]
+Point = Sequence[float]
 LEFT, RIGHT, TRUNK, CONTACT, GREY = (37, 99, 235), (234, 88, 12), (31, 41, 55), (22, 163, 74), (148, 156, 168)
 WHITE = (255, 255, 255)
 OVERSAMPLE = 2
@@ -58,8 +59,7 @@ def figures(motions: Sequence[Motion] | Motion) -> list[Figure]:
 
 
 def _figure(motion: Motion, name: str) -> Figure:
-    s = motion.skeleton
-    positions = motion.world()[1]
+    s, positions = motion.skeleton, motion.world()[1]
     if not bool(positions.isfinite().all()):
         raise MotifError(f"cannot draw {name!r}: some positions are not finite numbers; look at how it was made")
     world = positions.double().numpy() - np.array([0.0, motion.floor(), 0.0])
@@ -125,36 +125,26 @@ def shared_scales(drawn: Sequence[Figure], scales: Sequence[float]) -> list[floa
 
 
 # --- the canvas ------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
 class Canvas:
     """A white picture and its pen."""
 
-    image: Any
-    pen: Any
-
-    @staticmethod
-    def blank(width: float, height: float) -> "Canvas":
-        """Return an empty canvas."""
+    def __init__(self, width: float, height: float):
         from PIL import Image, ImageDraw
 
-        image = Image.new("RGB", (round(width), round(height)), WHITE)
-        return Canvas(image, ImageDraw.Draw(image))
+        self.image = Image.new("RGB", (round(width), round(height)), WHITE)
+        self.pen: Any = ImageDraw.Draw(self.image)
 
-    def dot(
-        self, at: Sequence[float], radius: float, colour: Colour, edge: Colour | None = None, width: int = OVERSAMPLE
-    ) -> None:
+    def dot(self, at: Point, radius: float, fill: Colour, edge: Colour | None = None, width: int = OVERSAMPLE) -> None:
         """Draw a disc."""
         x, y = at
-        self.pen.ellipse((x - radius, y - radius, x + radius, y + radius), colour, edge, width)
+        self.pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill, edge, width)
 
-    def text(
-        self, at: tuple[float, float], text: str, size: float, colour: Colour, anchor: str = "la", room: float = 1e9
-    ) -> None:
+    def text(self, at: Point, text: str, size: float, fill: Colour, anchor: str = "la", room: float = 1e9) -> None:
         """Write one line, cut where it would be wider than ``room``."""
         font, text, dots = font_of(round(size)), " ".join(text.split()), ""
         while text and font.getlength(text + dots) > room:
             text, dots = text[:-1], "..."
-        self.pen.text(at, text + dots, colour, font, anchor)
+        self.pen.text(at, text + dots, fill, font, anchor)
 
 
 @functools.cache
