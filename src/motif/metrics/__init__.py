@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from .. import parallel, windows
 from ..motion import Motion
 from . import classifier, papers, physical, realism, verdict
 from .body import bodies
-from .moments import Moment, relative_curves, worst_moments
 from .physical import Curves
+from .verdict import Moment, relative_curves, worst_moments
 
 MEANING = {
     "slip_ratio": "standing feet slide, 1 = as in the clip",
@@ -43,8 +43,7 @@ class Report:
     moments: list[Moment]
     """The worst one of each measure; first what is worst beside the exemplar's own worst."""
     curves: list[Curves]
-    """Per take, ``slip`` and ``jerk`` over the exemplar's mean and ``pose`` (error of the second around each frame
-    over the tolerance), per frame; NaN where they mean nothing."""
+    """Per take and frame, ``slip`` and ``jerk`` over the exemplar's mean, ``pose`` error over the tolerance; or NaN."""
     peaks: dict[str, float]
     """The exemplar's own largest ``slip`` and ``jerk``, over its mean: moments up to here are in the clip, too."""
     names: list[str]
@@ -55,7 +54,7 @@ class Report:
     def plain(self) -> dict[str, Any]:
         """Return everything but the curves as plain values for JSON: the headline at the top, None for NaN."""
         takes = [{"name": name, **numbers} for name, numbers in zip(self.names, self.takes, strict=True)]
-        moments = [{**asdict(m), "take": self.names[m.take]} for m in self.moments]
+        moments = [{**m._asdict(), "take": self.names[m.take]} for m in self.moments]
         groups = {"physical": self.physical, "realism": self.realism, "published": self.published}
         whole = {**self.headline, "verdict": self.verdict(), "moments": moments, "takes": takes, **groups}
         return json.loads(json.dumps(whole), parse_constant=lambda name: None)
@@ -76,10 +75,7 @@ def report(
     published: bool = True,
     progress: Callable[[float], None] = lambda done: None,
 ) -> Report:
-    """Measure takes against their exemplar clips; ``published``: by the papers' own measures, too.
-
-    ``progress`` is called with the fraction done. What cannot be scored, see :func:`motif.metrics.body.bodies`.
-    """
+    """Measure takes against their exemplar clips, by the papers' own measures, too, if ``published``."""
     with parallel.single_thread():
         new, exemplar = bodies(takes, against)
         progress(0.1)

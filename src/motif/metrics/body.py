@@ -36,10 +36,7 @@ class Body:
 
 
 def bodies(takes: Sequence[Motion], against: Sequence[Motion]) -> tuple[list[Body], list[Body]]:
-    """Return takes and exemplar clips, ready to be measured.
-
-    Refused are none at all, another rig or rate, numbers that are not finite and fewer than ``MIN_FRAMES`` frames.
-    """
+    """Return takes and exemplar clips, ready to be measured; raise a MotifError for what cannot be compared."""
     if not takes or not against:
         raise MotifError(
             f"nothing to score: {len(takes)} takes against {len(against)} exemplar clips; give at least one of each"
@@ -56,8 +53,7 @@ def bodies(takes: Sequence[Motion], against: Sequence[Motion]) -> tuple[list[Bod
         if len(other) < MIN_FRAMES:
             raise MotifError(f"{other.name!r} has {len(other)} frames; a score needs at least {MIN_FRAMES}")
         windows.check_finite(other)
-    skeleton, floor = first.skeleton, first.floor()
-    level = contact.floors(first.world()[1], skeleton)
+    skeleton, floor, level = first.skeleton, first.floor(), contact.floors(first.world()[1], first.skeleton)
 
     def body(motion: Motion) -> Body:
         motion = replace(motion, skeleton=skeleton)  # each file may suggest its own contacts and root

@@ -1,7 +1,6 @@
-"""Negative controls: five "generators" that have learned nothing.
+"""Negative controls: five "generators" that have learned nothing, worthless to an animator.
 
-Each is as easy to make as it is worthless to an animator. They are scored beside every recipe in the benchmark, where a
-measure that prefers one of them to real held-out motion of the same performer is marked.
+The benchmark scores them beside every recipe, and marks measures that prefer one to real held-out motion.
 """
 
 import itertools

@@ -55,15 +55,13 @@ class Published(NamedTuple):
     """Coverage, global and local diversity of one sample."""
 
     coverage: float
-    """GANimator, section 5: share of the exemplar's windows of 30 frames within 2.0 of a window of the sample. As in
-    their code the exemplar's last window is skipped. The code published with the 2024 paper swaps the roles, which
-    makes it a precision."""
+    """GANimator, section 5: share of the exemplar's windows of 30 frames (but the last, as in their code) within 2.0
+    of a window of the sample. The code published with the 2024 paper swaps the roles: that is a precision."""
     global_diversity: float
     """GANimator's "patched nearest neighbour": the sample is cut into pieces of at least 30 frames, each matched to
     the exemplar, so that the mean distance a frame is least. Higher is called better; noise is best."""
     local_diversity: float
-    """Mean distance of the sample's windows of 15 frames to the nearest of the exemplar; GANimator. Their code skips
-    the last window."""
+    """GANimator: mean distance of the sample's windows of 15 frames (but the last) to the nearest of the exemplar."""
 
 
 def compare(sample: Frames, exemplar: Frames) -> Published:
@@ -77,8 +75,7 @@ def compare(sample: Frames, exemplar: Frames) -> Published:
     sums = np.zeros(frames + 1)
     """``sums[k]``: distances along the diagonal that ends before frame k of the exemplar and frame i of the sample."""
     ring = collections.deque([sums], span + 1)
-    best = np.full(length + 1, np.inf)
-    best[0] = 0.0
+    best = np.array([0.0] + [np.inf] * length)
     begin = np.full(length + frames + 1, np.inf)
     """Per diagonal (k - i + L) the least ``best[l] - sums`` where a piece may have begun."""
     covered = np.full(max(frames - COVERAGE_WINDOW + 1, 0), np.inf)
@@ -173,9 +170,8 @@ HIGHER_IS_BETTER = ("coverage", "global_diversity", "local_diversity", "inter_di
 def harmonic_mean(values: Mapping[str, float], normalisers: Mapping[str, float]) -> float:
     """Return SinMDM's harmonic mean of scores over their normaliser n, or for lower-is-better (n - x) / n.
 
-    The authors' normaliser is the 90th percentile "over various architectures", published for HumanML3D only, and the
-    papers' Mixamo rows cannot be had from it: quote which normalisers were used (:func:`normalisers` makes them from a
-    table). NaN where one score is not positive after that.
+    The authors' normaliser, the 90th percentile "over various architectures", is published for HumanML3D only: quote
+    which were used (:func:`normalisers` makes them from a table). NaN where one score is not positive after that.
     """
     scaled = [(x if k in HIGHER_IS_BETTER else normalisers[k] - x) / normalisers[k] for k, x in values.items()]
     if not scaled or any(math.isnan(x) or x <= 0 for x in scaled):

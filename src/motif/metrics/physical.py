@@ -60,8 +60,7 @@ def jerk(body: Body) -> Float[Tensor, "t"]:
 def bent(body: Body, exemplar: Sequence[Body]) -> Float[Tensor, "t"]:
     """Return joint-range violations: the share of joints more than ``BEND`` beyond all that they do in the exemplar.
 
-    The range of a joint is the set of its rotations in the exemplar (at about 10 Hz), so that no axis or limit has
-    to be known. The root turns as it likes.
+    The range of a joint (but the root) is the set of its rotations in the exemplar: no axis has to be known.
     """
     s = body.skeleton
     if not (joints := [j for j in s.subtree(s.root)[1:] if not s.end[j]]):
@@ -114,5 +113,4 @@ def measures(new: Sequence[Curves], exemplar: Sequence[Curves], body: Body) -> d
     jumps = [(torch.nan_to_num(c["acceleration"]) > limit).int() for c in new]
     seconds = sum(len(c["acceleration"]) for c in new) * body.motion.frame_time
     found["seams"] = sum(int((j.diff() == 1).sum() + j[:1].sum()) for j in jumps) / seconds * 60
-    found["bent"] = float(pooled(new, "bent").mean())
-    return found
+    return found | {"bent": float(pooled(new, "bent").mean())}

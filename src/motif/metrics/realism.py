@@ -87,8 +87,7 @@ def measures(matches: Sequence[Match], rate: float, height: float) -> dict[str, 
         recalls = [_share([m.clip_errors < limit]) for m in matches if len(m.errors)]  # shorter takes have no windows
         found[f"coverage{tail}"] = sum(recalls) / len(recalls) if recalls else math.nan
         found[f"novelty{tail}"] = _share([m.long_errors >= limit for m in matches])
-    found["copied_seconds"] = max(m.copied for m in matches) / rate
-    return found
+    return found | {"copied_seconds": max(m.copied for m in matches) / rate}
 
 
 def variety(takes: Sequence[Float[Tensor, "_n k 3"]], matches: Sequence[Match], rate: float, height: float) -> float:

@@ -31,7 +31,6 @@ GROUND = np.array([1.0, 0.0, 1.0])
 """A position times this is its projection to the floor."""
 
 
-# --- figures ---------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, eq=False)
 class Figure:
     """A motion as plain arrays: metres, floor at height 0."""
@@ -124,7 +123,6 @@ def shared_scales(drawn: Sequence[Figure], scales: Sequence[float]) -> list[floa
     return [min(itertools.compress(scales, row)) for row in same]
 
 
-# --- the canvas ------------------------------------------------------------------------------------------------------
 class Canvas:
     """A white picture and its pen."""
 
@@ -193,7 +191,6 @@ def pose(
         canvas.dot(spots[figure.motion.skeleton.contacts[k]], radius, CONTACT, WHITE if few else None)
 
 
-# --- files -----------------------------------------------------------------------------------------------------------
 def check_suffix(path: str | Path, suffixes: tuple[str, ...]) -> Path:
     """Return the path, if its ending is one of these."""
     path = Path(path)

@@ -163,8 +163,7 @@ def _thin(curve: Float[Tensor, "t"], frame_time: float) -> tuple[list[float], li
     step = max(-(-len(curve) // POINTS), 1)
     padded = torch.nn.functional.pad(curve, (0, -len(curve) % step), value=torch.nan).unflatten(0, (-1, step))
     top = torch.nan_to_num(padded, nan=-torch.inf).amax(1)
-    times = torch.arange(len(top)) * step * frame_time
-    return times.tolist(), top.masked_fill(top.isinf(), torch.nan).tolist()
+    return (torch.arange(len(top)) * step * frame_time).tolist(), top.masked_fill(top.isinf(), torch.nan).tolist()
 
 
 def _pictures(report: Report, takes: Sequence[Motion]) -> str:
