@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from motif import api, metrics, resample, tempo
+from motif.config import SampleConfig
 from motif.edit import Edit
 from motif.features import Features
 from motif.seeds import take_rng
@@ -77,12 +78,12 @@ def test_what_is_warped_comes_to_the_same_place():
 
 def test_tempo_makes_takes_newer_and_kept_pieces_stay_in_time():
     clip = api.demo_clip()
-    plain, warped = (metrics.score(api.vary(clip, 4, seed=1, tempo=t), [clip]) for t in (0.0, 0.4))
+    plain, warped = (metrics.score(api.vary(clip, 4, seed=1, config=SampleConfig(tempo=t)), [clip]) for t in (0.0, 0.4))
     assert warped["novelty"] > plain["novelty"] + 0.05
     assert warped["slip_ratio"] < 1.3
     edit = Edit.keep(clip, joints=["lower"])
-    kept, same = (api.vary(clip, 1, edit=edit, tempo=t)[0] for t in (0.0, 0.4))
+    kept, same = (api.vary(clip, 1, edit=edit, config=SampleConfig(tempo=t))[0] for t in (0.0, 0.4))
     assert torch.equal(kept.rotations, same.rotations)
     with pytest.raises(api.MotifError, match="tempo is 2; give a number from 0 to 1"):
-        api.vary(clip, 1, tempo=2)
-    assert math.isclose(api.vary(clip, 1, seconds=5, tempo=0.4)[0].seconds, 5, rel_tol=0.01)
+        api.vary(clip, 1, config=SampleConfig(tempo=2))
+    assert math.isclose(api.vary(clip, 1, seconds=5, config=SampleConfig(tempo=0.4))[0].seconds, 5, rel_tol=0.01)

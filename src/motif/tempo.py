@@ -1,8 +1,7 @@
 """A varying tempo: what a real second take has and cuts have not. Where the clip itself is steady, takes are, too.
 
-At another tempo a second of motion is nearly what it was, and two seconds are not: drift adds up. So takes become new
-at less cost in precision than by cuts (docs/tradeoff.md). But a walk that keeps time must go on keeping time: the tempo
-of takes varies as far as the clip's does where it repeats itself.
+At another tempo a second of motion is nearly what it was, and two seconds are not: takes become new at less cost in
+precision than by cuts (docs/tradeoff.md). Their tempo varies as far as the clip's does where it repeats itself.
 """
 
 import math
@@ -37,10 +36,7 @@ class TempoVariability:
     """For each second of the clips: of the tempo at which it comes again; infinite where it does not."""
 
     def amount(self, limit: float) -> float:
-        """Return the standard deviation of the logarithm of a take's speed: at most ``limit``, less for steady clips.
-
-        Less than one step of the compared tempi cannot be told from none.
-        """
+        """Return the standard deviation of a take's log speed: at most ``limit``, 0 below a step of compared tempi."""
         values = self.squared_log_tempo
         variance = float(values.clamp(max=limit**2).mean()) if len(values) else 0.0
         return math.sqrt(max(variance - LOG_STEP**2, 0.0))
@@ -50,17 +46,16 @@ def tempo_variability(clips: Sequence[Motion]) -> TempoVariability:
     """Compare every second of the clips with the rest of them at several tempi."""
     if min(map(len, clips)) < MIN_FRAMES:
         return TempoVariability(torch.zeros(0))
-    skeleton, floor = clips[0].skeleton, clips[0].floor()
-    step = max(round(clips[0].fps / windows.stride(clips[0].fps) / RATE), 1)
-    rate = clips[0].fps / windows.stride(clips[0].fps) / step
-    sequences = []
+    skeleton, floor, sequences = clips[0].skeleton, clips[0].floor(), []
+    rate = clips[0].fps / windows.stride(clips[0].fps)
+    step = max(round(rate / RATE), 1)
     for clip in clips:
         windows.check_finite(clip)
         clip = replace(clip, skeleton=skeleton)
         world_q, world = clip.world()
         facing = heading(world_q[:, skeleton.root], skeleton, clip.frame_time)
         sequences.append(windows.poses(clip, world, facing, floor)[::step])
-    found = [_squared_log_tempo(k, sequences, round(rate), skeleton.height) for k in range(len(sequences))]
+    found = [_squared_log_tempo(k, sequences, round(rate / step), skeleton.height) for k in range(len(sequences))]
     return TempoVariability(torch.cat(found))
 
 
@@ -78,9 +73,8 @@ def _squared_log_tempo(
                 continue
             if other == index:
                 rows, columns = (torch.arange(count, device=errors.device) for count in errors.shape)
-                near = (rows[:, None] - columns * speed).abs() < window
-                errors = errors.masked_fill(near, torch.inf)
-            row.copy_(torch.minimum(row, errors.amin(1)))
+                errors.masked_fill_((rows[:, None] - columns * speed).abs() < window, torch.inf)
+            torch.minimum(row, errors.amin(1), out=row)
     error, at = least.min(0)
     return torch.where(error < windows.TOLERANCE * height, (LOG_STEP * (at - STEPS)).square(), torch.inf)
 
@@ -95,11 +89,7 @@ def _at_speed(poses: Float[Tensor, "t k 3"], speed: float) -> Float[Tensor, "s k
 def time_warp(frames: int, frame_time: float, amount: float, generator: torch.Generator) -> Float[Tensor, "t"]:
     """Draw the time of each frame of a take, in frames of its source: a varying speed, the clip's own at both ends.
 
-    Args:
-        frames: of the take, and of its source.
-        frame_time: seconds.
-        amount: standard deviation of the logarithm of the speed.
-        generator: source of randomness.
+    ``amount`` is the standard deviation of the logarithm of the speed.
     """
     knots = torch.randn(math.ceil(frames * frame_time / KNOT_SECONDS) + 2, generator=generator).clamp(-2, 2).double()
     at = torch.arange(frames).double() * (frame_time / KNOT_SECONDS)
@@ -117,9 +107,8 @@ def apply_time_warp(features: Features, x: Float[Tensor, "t e"], times: Float[Te
 
     Velocities are integrated, interpolated and differentiated again, so that feet that stood still do.
     """
-    at, velocities = features.slices, list(range(features.width, x.shape[1]))
-    for name in ("root_velocity", "root_turn"):
-        velocities += range(at[name].start, at[name].stop)
+    at, columns = features.slices, range(x.shape[1])
+    velocities = [*columns[features.width :], *columns[at["root_velocity"]], *columns[at["root_turn"]]]
     out = resample.sinc_interpolate(x, times)
     integral = resample.sinc_interpolate(x[:, velocities].double().cumsum(0), times)
     out[:, velocities] = torch.cat((x[:1, velocities], integral.diff(dim=0).to(x.dtype)))

@@ -42,16 +42,10 @@ def stride(fps: float) -> int:
 def poses(
     motion: Motion, world: Float[Tensor, "t j 3"], heading: Float[Tensor, "t"], floor: float
 ) -> Float[Tensor, "n k 3"]:
-    """Return what is compared of each frame, in metres, at about ``RATE`` Hz, free of place and heading.
+    """Return what is compared of each frame, in metres, at about ``RATE`` Hz, free of place and heading (radians).
 
     The joints' positions from the root's place on the ground, and, as a last row, the root's travel from half a
     second before to half a second after, divided by 4: the mean drift it makes over a window of a second.
-
-    Args:
-        motion: for its rig and rate.
-        world: its joint positions, metres.
-        heading: its heading, radians.
-        floor: height of the ground, metres.
     """
     s, fps = motion.skeleton, motion.fps
     place = world[:, s.root : s.root + 1] * world.new_tensor([1.0, 0.0, 1.0])
@@ -75,10 +69,8 @@ def frame_errors(a: Float[Tensor, "n k 3"], b: Float[Tensor, "m k 3"]) -> Float[
 
 def window_errors(errors: Float[Tensor, "n m"], width: int) -> Float[Tensor, "p q"]:
     """Return the mean error between every two windows of ``width`` frames; empty where a side is shorter."""
-    n, m = errors.shape[0] - width + 1, errors.shape[1] - width + 1
-    if n < 1 or m < 1:
-        return errors.new_zeros(max(n, 0), max(m, 0))
-    return diagonal_sums(errors, width) / width
+    n, m = (max(size - width + 1, 0) for size in errors.shape)
+    return diagonal_sums(errors, width) / width if n and m else errors.new_zeros(n, m)
 
 
 def diagonal_sums(d: Float[Tensor, "n m"], size: int) -> Float[Tensor, "p q"]:

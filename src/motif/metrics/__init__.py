@@ -1,19 +1,17 @@
 """Measures of new motion against the clips it came from: headline, worst moments and a verdict in words."""
 
-import math
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from .. import parallel, windows
 from ..motion import Motion
 from . import classifier, papers, physical, realism, verdict
 from .body import bodies
-from .moments import Moment, relative_curves, worst_moments
 from .physical import Curves
+from .verdict import Moment, relative_curves, worst_moments
 
-HEADLINE = ("slip_ratio", "jerk_ratio", "coverage", "precision", "novelty", "two_sample", "variety")
-"""The numbers shown first. Their names and meaning do not change."""
 MEANING = {
     "slip_ratio": "standing feet slide, 1 = as in the clip",
     "jerk_ratio": "shake, 1 = as in the clip",
@@ -23,6 +21,8 @@ MEANING = {
     "two_sample": "how surely takes are told from the clip, 0.5 = not at all",
     "variety": "of a take's 2 s stretches are good and not in the next take",
 }
+HEADLINE = tuple(MEANING)
+"""The numbers shown first. Their names and meaning do not change."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +43,7 @@ class Report:
     moments: list[Moment]
     """The worst one of each measure; first what is worst beside the exemplar's own worst."""
     curves: list[Curves]
-    """Per take, ``slip`` and ``jerk`` over the exemplar's mean and ``pose`` (error of the second around each frame
-    over the tolerance), per frame; NaN where they mean nothing."""
+    """Per take and frame, ``slip`` and ``jerk`` over the exemplar's mean, ``pose`` error over the tolerance; or NaN."""
     peaks: dict[str, float]
     """The exemplar's own largest ``slip`` and ``jerk``, over its mean: moments up to here are in the clip, too."""
     names: list[str]
@@ -55,9 +54,10 @@ class Report:
     def plain(self) -> dict[str, Any]:
         """Return everything but the curves as plain values for JSON: the headline at the top, None for NaN."""
         takes = [{"name": name, **numbers} for name, numbers in zip(self.names, self.takes, strict=True)]
-        moments = [{**asdict(m), "take": self.names[m.take]} for m in self.moments]
+        moments = [{**m._asdict(), "take": self.names[m.take]} for m in self.moments]
         groups = {"physical": self.physical, "realism": self.realism, "published": self.published}
-        return _without_nan({**self.headline, "verdict": self.verdict(), "moments": moments, "takes": takes, **groups})
+        whole = {**self.headline, "verdict": self.verdict(), "moments": moments, "takes": takes, **groups}
+        return json.loads(json.dumps(whole), parse_constant=lambda name: None)
 
     def verdict(self) -> list[str]:
         """Return what an animator needs to know, in words, the worst first."""
@@ -75,30 +75,21 @@ def report(
     published: bool = True,
     progress: Callable[[float], None] = lambda done: None,
 ) -> Report:
-    """Measure takes against their exemplar clips.
-
-    Args:
-        takes: one or more, of the exemplar's rig and rate.
-        against: the exemplar clips.
-        published: whether the papers' own measures are computed, too.
-        progress: called with the fraction done.
-
-    Raises:
-        MotifError: for what cannot be scored, see :func:`motif.metrics.body.bodies`.
-    """
+    """Measure takes against their exemplar clips, by the papers' own measures, too, if ``published``."""
     with parallel.single_thread():
         new, exemplar = bodies(takes, against)
         progress(0.1)
-        s, rate = exemplar[0].skeleton, exemplar[0].motion.fps / windows.stride(exemplar[0].motion.fps)
+        frame_time, height = exemplar[0].motion.frame_time, exemplar[0].skeleton.height
+        rate = exemplar[0].motion.fps / windows.stride(exemplar[0].motion.fps)
         normal = [physical.curves(b, exemplar) for b in exemplar]
         curves = parallel.parallel_map(lambda b: physical.curves(b, exemplar), new)
         progress(0.25)
-        clips, near = [b.poses for b in exemplar], windows.TOLERANCE / 2 * s.height
+        clips, near = [b.poses for b in exemplar], windows.TOLERANCE / 2 * height
         matches = parallel.parallel_map(
             lambda b: realism.match(b.poses, clips, rate, near), new, lambda done: progress(0.25 + 0.3 * done)
         )
-        real = realism.measures(matches, rate, s.height)
-        real["variety"] = realism.variety([b.poses for b in new], matches, rate, s.height)
+        real = realism.measures(matches, rate, height)
+        real["variety"] = realism.variety([b.poses for b in new], matches, rate, height)
         progress(0.75)
         real["two_sample"] = classifier.two_sample(new, exemplar, matches)
         progress(0.85)
@@ -107,12 +98,11 @@ def report(
         progress(1.0)
     single = []
     for curve, match in zip(curves, matches, strict=True):
-        one = realism.measures([match], rate, s.height)
-        ratios = {f"{k}_ratio": physical.mean_ratio([curve], normal, k, s.height) for k in ("slip", "jerk")}
+        one = realism.measures([match], rate, height)
+        ratios = {f"{k}_ratio": physical.mean_ratio([curve], normal, k, height) for k in ("slip", "jerk")}
         single.append({**ratios, **{k: one[k] for k in ("coverage", "precision", "novelty", "copied_seconds")}})
     relative = [relative_curves(b, c, normal, m) for b, c, m in zip(new, curves, matches, strict=True)]
     own = [relative_curves(b, c, normal, None) for b, c in zip(exemplar, normal, strict=True)]
-    frame_time = exemplar[0].frame_time
     return Report(
         headline={key: {**body, **real}[key] for key in HEADLINE},
         physical=body,
@@ -125,11 +115,3 @@ def report(
         names=[b.motion.name for b in new],
         frame_time=frame_time,
     )
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _without_nan(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -34,26 +34,16 @@ class Body:
         """The rig."""
         return self.motion.skeleton
 
-    @property
-    def frame_time(self) -> float:
-        """Seconds a frame."""
-        return self.motion.frame_time
-
 
 def bodies(takes: Sequence[Motion], against: Sequence[Motion]) -> tuple[list[Body], list[Body]]:
-    """Return takes and exemplar clips, ready to be measured.
-
-    Raises:
-        MotifError: for none at all, another rig or rate, numbers that are not finite, fewer than ``MIN_FRAMES`` frames.
-    """
+    """Return takes and exemplar clips, ready to be measured; raise a MotifError for what cannot be compared."""
     if not takes or not against:
         raise MotifError(
             f"nothing to score: {len(takes)} takes against {len(against)} exemplar clips; give at least one of each"
         )
-    first = against[0]
-    for other in [*takes, *against]:
-        difference = other.skeleton.rig_difference(first.skeleton)
-        if difference:
+    first, motions = against[0], [*takes, *against]
+    for other in motions:
+        if difference := other.skeleton.rig_difference(first.skeleton):
             raise MotifError(f"{other.name!r} cannot be scored against {first.name!r}: {difference}")
         if abs(other.frame_time / first.frame_time - 1) > 1e-3:
             raise MotifError(
@@ -63,8 +53,7 @@ def bodies(takes: Sequence[Motion], against: Sequence[Motion]) -> tuple[list[Bod
         if len(other) < MIN_FRAMES:
             raise MotifError(f"{other.name!r} has {len(other)} frames; a score needs at least {MIN_FRAMES}")
         windows.check_finite(other)
-    skeleton = first.skeleton
-    level, floor = contact.floors(first.world()[1], skeleton), first.floor()
+    skeleton, floor, level = first.skeleton, first.floor(), contact.floors(first.world()[1], first.skeleton)
 
     def body(motion: Motion) -> Body:
         motion = replace(motion, skeleton=skeleton)  # each file may suggest its own contacts and root
@@ -72,5 +61,5 @@ def bodies(takes: Sequence[Motion], against: Sequence[Motion]) -> tuple[list[Bod
         facing = heading(world_q[:, skeleton.root], skeleton, motion.frame_time)
         return Body(motion, world, facing, windows.poses(motion, world, facing, floor), level)
 
-    found = parallel.parallel_map(body, [*takes, *against])
+    found = parallel.parallel_map(body, motions)
     return found[: len(takes)], found[len(takes) :]

@@ -1,13 +1,12 @@
 """Can a classifier tell takes from the exemplar? The two-sample test C2ST of Lopez-Paz and Oquab (2017).
 
 Windows of one second are described by random convolutions (ROCKET, Dempster et al. 2020: the share of positive values
-and the largest value of each), and a ridge regression tells the two sides apart. Both are fast and have no random
-training: the same motion gives the same number. The area under the ROC curve is given instead of the accuracy, because
-one clip has few windows and takes have many.
+and the largest value of each), and a ridge regression tells the two sides apart: fast, and always the same number. The
+area under the ROC curve is given, not the accuracy, because one clip has few windows and takes have many.
 
 No window leaks. The exemplar's time is cut into blocks; each is tested by a classifier trained on neither it nor a
-second to its sides. A window of a take that is nearly a copy of an exemplar window goes into the block of what it
-copies, else a copy would be recognised by its twin on the other side, which scores below chance and hides faults.
+second to its sides. A window of a take that is nearly a copy goes into the block of what it copies, else it would be
+recognised by its twin on the other side, which scores below chance and hides faults.
 """
 
 import math
@@ -33,32 +32,23 @@ def channels(body: Body) -> Float[Tensor, "t d"]:
     """Return the classifier's input, in body heights: poses, their first and second differences, contact velocities."""
     s, step = body.skeleton, windows.stride(body.motion.fps)
     poses = body.poses.flatten(1) / s.height
-    contacts = body.world[::step, list(s.contacts)] / s.height
-    root = body.world[::step, s.root] / s.height
-    moves = torch.cat((root[:, None], contacts), 1).diff(dim=0)
-    turn = rotation.about("y", -body.heading[::step])[1:, None]
-    moves = rotation.rotate(turn, moves).flatten(1)
-    moves = torch.cat((moves[:1], moves))
+    moves = (body.world[::step, [s.root, *s.contacts]] / s.height).diff(dim=0)
+    moves = rotation.rotate(rotation.about("y", -body.heading[::step])[1:, None], moves).flatten(1)
     first, second = (torch.nn.functional.pad(poses.diff(n=n, dim=0), (0, 0, n, 0)) for n in (1, 2))
-    return torch.cat((poses, first, second, moves), -1)
+    return torch.cat((poses, first, second, torch.cat((moves[:1], moves))), -1)
 
 
 def auc(real: Float[Tensor, "n"], new: Float[Tensor, "m"]) -> float:
     """Return the area under the ROC curve: the chance that a new value exceeds a real one; ties count half."""
-    above = (new[:, None] > real).float() + 0.5 * (new[:, None] == real).float()
-    return float(above.mean())
+    return float(((new[:, None] > real).float() + 0.5 * (new[:, None] == real).float()).mean())
 
 
 def random_convolutions(
     sequences: Sequence[Float[Tensor, "_t d"]], window: int, hops: Sequence[int]
 ) -> list[Float[Tensor, "_windows f"]]:
     """Return random-convolution features of the windows of each sequence, every so many frames (its hop)."""
-    generator = torch.Generator().manual_seed(0)
-    width = sequences[0].shape[1]
-    kernels = []
-    for dilation in DILATIONS:
-        if (TAPS - 1) * dilation >= window:
-            break
+    generator, width, kernels = torch.Generator().manual_seed(0), sequences[0].shape[1], []
+    for dilation in (d for d in DILATIONS if (TAPS - 1) * d < window):
         weight = torch.zeros(KERNELS, width, TAPS)
         for k in range(KERNELS):
             inputs = torch.randperm(width, generator=generator)[:4]
@@ -67,14 +57,13 @@ def random_convolutions(
         kernels.append((dilation, weight, torch.randn(KERNELS, generator=generator)))
 
     def convolved(item: tuple[Tensor, int]) -> Float[Tensor, "windows f"]:
-        sequence, hop = item
-        found = []
+        (sequence, hop), found = item, []
+        x = sequence.T[None].float()
         for dilation, weight, bias in kernels:
-            x = sequence.T[None].float()
             out = torch.nn.functional.conv1d(x, weight.to(x.device), bias.to(x.device), dilation=dilation)
             size = window - (TAPS - 1) * dilation
-            found.append(torch.nn.functional.avg_pool1d((out > 0).float(), size, hop))
-            found.append(torch.nn.functional.max_pool1d(out, size, hop))
+            share = torch.nn.functional.avg_pool1d((out > 0).float(), size, hop)
+            found += [share, torch.nn.functional.max_pool1d(out, size, hop)]
         return torch.cat(found, 1)[0].T
 
     return parallel.parallel_map(convolved, zip(sequences, hops, strict=True))
@@ -94,7 +83,7 @@ def two_sample(takes: Sequence[Body], exemplar: Sequence[Body], matches: Sequenc
     every = torch.cat(real)
     mean, scale = every.mean(0), every.std(0).clamp_min(1e-3)
     hop = max(math.ceil(sum(map(len, new)) / WINDOWS), window // 3)
-    fine = max(math.ceil(sum(map(len, real)) / WINDOWS), window // 6)
+    fine = max(math.ceil(len(every) / WINDOWS), window // 6)
     hops = [hop] * len(new) + [fine] * len(real)
     found = random_convolutions([(x - mean) / scale for x in (*new, *real)], window, hops)
     counts = [len(x) - window + 1 for x in real]
@@ -107,9 +96,8 @@ def two_sample(takes: Sequence[Body], exemplar: Sequence[Body], matches: Sequenc
 def _take_starts(matches: Sequence[Match], hop: int, total: int, near: float) -> Int[Tensor, "m"]:
     """Return for each window of the takes the window of the exemplar in whose block it is tested."""
     own = torch.cat([torch.linspace(0, total - 1, len(m.errors))[::hop] for m in matches]).long()
-    copied = torch.cat([m.nearest[::hop] for m in matches])
     close = torch.cat([m.errors[::hop] < near for m in matches])
-    found = torch.where(close, copied, own)
+    found = torch.where(close, torch.cat([m.nearest[::hop] for m in matches]), own)
     largest = torch.bincount(found * BLOCKS // total, minlength=BLOCKS).max()
     return own if largest > 0.7 * len(found) else found  # one pose throughout: its copies cannot be kept apart
 
@@ -119,23 +107,20 @@ def _held_out_auc(real: Tensor, real_starts: Tensor, new: Tensor, new_starts: Te
     found = []
     for block in range(BLOCKS):
         low, high = block * total // BLOCKS, (block + 1) * total // BLOCKS
-
         real_test, new_test = ((at >= low) & (at < high) for at in (real_starts, new_starts))
         real_train, new_train = ((at < low - gap) | (at >= high + gap) for at in (real_starts, new_starts))
-        if min(real_test.sum(), real_train.sum(), new_test.sum(), new_train.sum()) < 2:
-            continue
-        direction = _ridge(real[real_train], new[new_train])
-        found.append(auc(real[real_test] @ direction, new[new_test] @ direction))
+        if min(real_test.sum(), real_train.sum(), new_test.sum(), new_train.sum()) >= 2:
+            direction = _ridge(real[real_train], new[new_train])
+            found.append(auc(real[real_test] @ direction, new[new_test] @ direction))
     return sum(found) / len(found) if found else math.nan
 
 
 def _ridge(real: Float[Tensor, "n f"], new: Float[Tensor, "m f"]) -> Float[Tensor, "f"]:
     """Return the direction of ridge regression that separates the two, weighed alike, in standardised axes."""
     x = torch.cat((real, new))
-    weight = torch.cat((torch.full((len(real),), 0.5 / len(real)), torch.full((len(new),), 0.5 / len(new))))[:, None]
+    weight = torch.cat([torch.full((len(side), 1), 0.5 / len(side)) for side in (real, new)])
     middle = (weight * x).sum(0)
-    spread = ((weight * (x - middle) ** 2).sum(0)).sqrt().clamp_min(1e-4)
+    spread = (weight * (x - middle) ** 2).sum(0).sqrt().clamp_min(1e-4)
     x = (x - middle) / spread * weight.sqrt()
     y = torch.cat((-torch.ones(len(real)), torch.ones(len(new)))) * weight[:, 0].sqrt()
-    square = x.T @ x + 0.3 * torch.eye(x.shape[1])
-    return torch.linalg.solve(square, x.T @ y) / spread
+    return torch.linalg.solve(x.T @ x + 0.3 * torch.eye(x.shape[1]), x.T @ y) / spread

@@ -1,7 +1,6 @@
-"""Negative controls: five "generators" that have learned nothing.
+"""Negative controls: five "generators" that have learned nothing, worthless to an animator.
 
-Each is as easy to make as it is worthless to an animator. They are scored beside every recipe in the benchmark, where a
-measure that prefers one of them to real held-out motion of the same performer is marked.
+The benchmark scores them beside every recipe, and marks measures that prefer one to real held-out motion.
 """
 
 import itertools
@@ -29,20 +28,17 @@ def jitter(clip: Motion, frames: int, seed: int, degrees: float = 4.0) -> Motion
 
 def shuffle(clip: Motion, frames: int, seed: int, seconds: float = 0.5) -> Motion:
     """Put pieces of the clip end to end in random order, with hard cuts."""
-    generator = torch.Generator().manual_seed(seed)
     size = min(max(round(seconds * clip.fps), 2), len(clip))
-    count = -(-frames // size)
+    generator, count = torch.Generator().manual_seed(seed), -(-frames // size)
     starts = torch.randint(len(clip) - size + 1, (count,), generator=generator).tolist()
-    pieces = [clip.crop(s, s + size) for s in starts]
-    return joined(pieces).crop(0, frames)
+    return joined([clip.crop(s, s + size) for s in starts]).crop(0, frames)
 
 
 def frozen(clip: Motion, frames: int, seed: int) -> Motion:
     """Return the clip's mean pose, standing still."""
-    mean = rotation.from_sixd(rotation.to_sixd(clip.rotations).mean(0, keepdim=True))
-    return replace(clip, rotations=mean, positions=clip.positions.mean(0, keepdim=True)).select(
-        torch.zeros(frames, dtype=torch.long)
-    )
+    mean = rotation.from_sixd(rotation.to_sixd(clip.rotations).mean(0))
+    rotations, positions = (x.repeat(frames, 1, 1) for x in (mean, clip.positions.mean(0)))
+    return replace(clip, rotations=rotations, positions=positions)
 
 
 def slow(clip: Motion, frames: int, seed: int) -> Motion:
@@ -54,17 +50,12 @@ def joined(pieces: Sequence[Motion]) -> Motion:
     """Put pieces end to end with hard cuts, each placed and turned so that it begins where the last one ended."""
     placed = [pieces[0]]
     for piece in pieces[1:]:
-        last = placed[-1]
-        turn = float(last.heading()[-1] - piece.heading()[0])
-        piece = piece.transform(turn)
-        s = piece.skeleton
-        shift = last.world()[1][-1, s.root] - piece.world()[1][0, s.root]
-        placed.append(piece.transform(0.0, (float(shift[0]), 0.0, float(shift[2]))))
-    return replace(
-        placed[0],
-        rotations=torch.cat([p.rotations for p in placed]),
-        positions=torch.cat([p.positions for p in placed]),
-    )
+        last, root = placed[-1], piece.skeleton.root
+        piece = piece.transform(float(last.heading()[-1] - piece.heading()[0]))
+        x, _, z = (last.world()[1][-1, root] - piece.world()[1][0, root]).tolist()
+        placed.append(piece.transform(translation=(x, 0.0, z)))
+    rotations, positions = (torch.cat([getattr(p, k) for p in placed]) for k in ("rotations", "positions"))
+    return replace(pieces[0], rotations=rotations, positions=positions)
 
 
 FAKES: dict[str, Callable[[Motion, int, int], Motion]] = {

@@ -1,16 +1,16 @@
 """The measures of single-clip papers, exactly as their code has them, for comparison with published numbers only.
 
 Coverage and the diversities are won by noise and, on calm clips, by a frozen pose: the threshold of 2.0 is near the
-median distance of two frames of a clip. What motif is developed by is in :mod:`motif.metrics.realism` and
-:mod:`motif.metrics.physical`.
+median distance of two frames of a clip. Motif is developed by :mod:`~motif.metrics.realism` and ``physical``.
 
 The papers compare raw 6D rotations and contact labels, at 30 fps, without the root's path, with the Euclidean distance:
 168 channels on the 24-joint Mixamo rig. Rigs that the papers do not name get the same parts of motif's own features.
 """
 
+import collections
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -37,14 +37,11 @@ def channels(motions: Sequence[Motion], against: Sequence[Motion]) -> tuple[list
     """
     resampled = [m.resample(30.0) if abs(m.fps - 30) > 0.05 else m for m in (*motions, *against)]
     try:
-        paper = PaperFeatures.of(against[0].skeleton)
-        found = parallel.parallel_map(lambda m: paper.encode(m)[:, :-6].double().numpy(), resampled)
-        name = "paper"
+        features, columns, name = PaperFeatures.of(against[0].skeleton), slice(-6), "paper"
     except MotifError:
-        own = Features.of(resampled)
-        columns = np.r_[own.slices["root_tilt"], own.slices["rotations"], own.slices["contacts"]]
-        found = parallel.parallel_map(lambda m: own.encode(m)[:, columns].double().numpy(), resampled)
-        name = "own"
+        features, name = Features.of(resampled), "own"
+        columns = np.r_[tuple(features.slices[part] for part in ("root_tilt", "rotations", "contacts"))]
+    found = parallel.parallel_map(lambda m: features.encode(m)[:, columns].double().numpy(), resampled)
     return found[: len(motions)], found[len(motions) :], name
 
 
@@ -54,40 +51,31 @@ def distances(a: Frames, b: Frames) -> Float[np.ndarray, "_n _m"]:
     return np.sqrt(np.maximum(square, 0, out=square), out=square)
 
 
-@dataclass(frozen=True)
-class Published:
+class Published(NamedTuple):
     """Coverage, global and local diversity of one sample."""
 
     coverage: float
-    """GANimator, section 5: share of the exemplar's windows of 30 frames within 2.0 of a window of the sample. As in
-    their code the exemplar's last window is skipped. The code published with the 2024 paper swaps the roles, which
-    makes it a precision."""
+    """GANimator, section 5: share of the exemplar's windows of 30 frames (but the last, as in their code) within 2.0
+    of a window of the sample. The code published with the 2024 paper swaps the roles: that is a precision."""
     global_diversity: float
     """GANimator's "patched nearest neighbour": the sample is cut into pieces of at least 30 frames, each matched to
     the exemplar, so that the mean distance a frame is least. Higher is called better; noise is best."""
     local_diversity: float
-    """Mean distance of the sample's windows of 15 frames to the nearest of the exemplar; GANimator. Their code skips
-    the last window."""
+    """GANimator: mean distance of the sample's windows of 15 frames (but the last) to the nearest of the exemplar."""
 
 
 def compare(sample: Frames, exemplar: Frames) -> Published:
-    """Return all three, in one pass over the sample's frames: time O(L T D), memory O(T) beside a block of distances.
+    """Return all three, in one pass over the L frames of the sample for the T of the exemplar; NaN where one is short.
 
     The definition of global diversity minimises over all pieces at once; along a diagonal of the distance matrix the
-    best beginning of a piece is a running minimum, so one value a diagonal is enough. NaN where a sequence is too
-    short.
-
-    Args:
-        sample: L frames.
-        exemplar: T frames.
+    best beginning of a piece is a running minimum, so one value a diagonal is enough: time O(L T D), memory O(T)
+    beside a block of distances.
     """
-    length, frames = len(sample), len(exemplar)
-    span, small = GLOBAL_WINDOW, LOCAL_WINDOW
-    ring: list[Float[np.ndarray, "t"]] = [np.zeros(frames + 1)]
+    length, frames, span, small = len(sample), len(exemplar), GLOBAL_WINDOW, LOCAL_WINDOW
     sums = np.zeros(frames + 1)
     """``sums[k]``: distances along the diagonal that ends before frame k of the exemplar and frame i of the sample."""
-    best = np.full(length + 1, np.inf)
-    best[0] = 0.0
+    ring = collections.deque([sums], span + 1)
+    best = np.array([0.0] + [np.inf] * length)
     begin = np.full(length + frames + 1, np.inf)
     """Per diagonal (k - i + L) the least ``best[l] - sums`` where a piece may have begun."""
     covered = np.full(max(frames - COVERAGE_WINDOW + 1, 0), np.inf)
@@ -96,12 +84,8 @@ def compare(sample: Frames, exemplar: Frames) -> Published:
     for i in range(1, length + 1):
         if (i - 1) % 256 == 0:
             block = distances(sample[i - 1 : i + 255], exemplar)
-        new = np.zeros(frames + 1)
-        np.add(sums[:-1], block[(i - 1) % 256], out=new[1:])
-        sums = new
+        sums = np.concatenate(([0.0], sums[:-1] + block[(i - 1) % 256]))
         ring.append(sums)
-        if len(ring) > span + 1:
-            ring.pop(0)
         if i >= small and frames >= small:
             local[i - small] = (sums[small:] - ring[-small - 1][:-small]).min() / small
         if i >= span and frames >= span:
@@ -118,10 +102,7 @@ def compare(sample: Frames, exemplar: Frames) -> Published:
 
 
 def sequence_distance(a: Frames, b: Frames) -> float:
-    """Return SinMDM's distance of two sequences: the Frobenius norm of their difference over the *number* of frames.
-
-    So it shrinks as one over the root of the length: compare only sequences of one length.
-    """
+    """Return SinMDM's distance: the Frobenius norm over the *number* of frames, comparable at one length only."""
     n = min(len(a), len(b))
     return float(np.linalg.norm(a[:n] - b[:n]) / max(n, 1))
 
@@ -131,26 +112,24 @@ def inter_diversity(samples: Sequence[Frames]) -> float:
 
     The 2024 paper's code has another measure by that name: the distance of a sample's embedding to the exemplar's.
     """
-    if len(samples) < 2:
-        return math.nan
-    return float(np.mean([sequence_distance(samples[i], samples[i - 1]) for i in range(len(samples))]))
+    found = [sequence_distance(sample, samples[i - 1]) for i, sample in enumerate(samples)]
+    return float(np.mean(found)) if len(samples) > 1 else math.nan
 
 
-def intra_diversity(sequence: Frames, generator: np.random.Generator, window: int = 15) -> float:
-    """Return SinMDM's distance of two random windows of one sequence; NaN if it is shorter than a window."""
-    if len(sequence) < window:
-        return math.nan
-    a, b = generator.integers(0, len(sequence) - window + 1, 2)
-    return sequence_distance(sequence[a : a + window], sequence[b : b + window])
+def intra_difference(samples: Sequence[Frames], exemplar: Frames, seed: int = 0, window: int = 15) -> float:
+    """Return SinMDM's mean difference of the distances of two random windows of a sample and of the exemplar.
 
-
-def intra_difference(samples: Sequence[Frames], exemplar: Frames, seed: int = 0) -> float:
-    """Return SinMDM's mean difference of :func:`intra_diversity` of a sample and of the exemplar, in random pairs.
-
-    One pair a sample is very noisy: with twenty samples it changes by a tenth from seed to seed.
+    One pair a sample is very noisy: with twenty samples it changes by a tenth from seed to seed. NaN for short ones.
     """
+    if min(map(len, (exemplar, *samples))) < window:
+        return math.nan
     rng = np.random.default_rng(seed)
-    return float(np.mean([abs(intra_diversity(s, rng) - intra_diversity(exemplar, rng)) for s in samples]))
+
+    def diversity(x: Frames) -> float:
+        a, b = rng.integers(0, len(x) - window + 1, 2)
+        return sequence_distance(x[a : a + window], x[b : b + window])
+
+    return float(np.mean([abs(diversity(s) - diversity(exemplar)) for s in samples]))
 
 
 def frechet(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "m d"]) -> float:
@@ -191,9 +170,8 @@ HIGHER_IS_BETTER = ("coverage", "global_diversity", "local_diversity", "inter_di
 def harmonic_mean(values: Mapping[str, float], normalisers: Mapping[str, float]) -> float:
     """Return SinMDM's harmonic mean of scores over their normaliser n, or for lower-is-better (n - x) / n.
 
-    The authors' normaliser is the 90th percentile "over various architectures", published for HumanML3D only, and the
-    papers' Mixamo rows cannot be had from it: quote which normalisers were used (:func:`normalisers` makes them from a
-    table). NaN where one score is not positive after that.
+    The authors' normaliser, the 90th percentile "over various architectures", is published for HumanML3D only: quote
+    which were used (:func:`normalisers` makes them from a table). NaN where one score is not positive after that.
     """
     scaled = [(x if k in HIGHER_IS_BETTER else normalisers[k] - x) / normalisers[k] for k, x in values.items()]
     if not scaled or any(math.isnan(x) or x <= 0 for x in scaled):
@@ -208,14 +186,8 @@ def normalisers(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 def measures(takes: Sequence[Motion], against: Sequence[Motion]) -> dict[str, float]:
     """Return the published measures of takes against the first exemplar clip: the papers have one clip only."""
-    samples, exemplars, _ = channels(takes, against[:1])
-    each = parallel.parallel_map(lambda s: compare(s, exemplars[0]), samples)
-    found = {
-        k: float(np.mean([getattr(p, k) for p in each])) for k in ("coverage", "global_diversity", "local_diversity")
-    }
-    return {
-        **found,
-        "inter_diversity": inter_diversity(samples),
-        "intra_difference": intra_difference(samples, exemplars[0]),
-        "sifid": sifid(samples, exemplars[0]),
-    }
+    samples, (exemplar,), _ = channels(takes, against[:1])
+    each = parallel.parallel_map(lambda s: compare(s, exemplar), samples)
+    found = {k: float(np.mean([getattr(p, k) for p in each])) for k in Published._fields}
+    found |= {"inter_diversity": inter_diversity(samples), "intra_difference": intra_difference(samples, exemplar)}
+    return found | {"sifid": sifid(samples, exemplar)}

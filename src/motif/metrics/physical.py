@@ -1,7 +1,6 @@
 """What a body may not do: slide on its standing foot, shake, sink, float, jump, bend too far.
 
-Everything is a curve over frames first, so that the worst moment can be named, and is compared with the exemplar's.
-NaN marks frames in which a measure means nothing.
+All are curves over frames, so that the worst moment can be named; NaN where one means nothing.
 """
 
 import math
@@ -26,22 +25,20 @@ BEND = math.radians(10)
 
 def grounded(body: Body) -> Bool[Tensor, "t c"]:
     """Return which contact joints are near their resting level, however fast: a sliding foot must count, too."""
-    height = body.world[:, list(body.skeleton.contacts), 1] - body.level
-    return height < contact.HEIGHT * body.skeleton.height
+    return body.world[:, list(body.skeleton.contacts), 1] - body.level < contact.HEIGHT * body.skeleton.height
 
 
 def slip(body: Body) -> Float[Tensor, "t"]:
     """Return the horizontal speed of the stillest grounded contact joint, m/s; NaN where nothing is near the ground."""
-    near = grounded(body)
-    flat = body.world * body.world.new_tensor([1.0, 0.0, 1.0])
-    speed = contact.speeds(flat, body.skeleton, body.frame_time).masked_fill(~near, torch.inf)
+    near, flat = grounded(body), body.world * body.world.new_tensor([1.0, 0.0, 1.0])
+    speed = contact.speeds(flat, body.skeleton, body.motion.frame_time).masked_fill(~near, torch.inf)
     return speed.amin(-1).masked_fill(~near.any(-1), torch.nan)
 
 
 def still(body: Body) -> Float[Tensor, "t"]:
     """Return contact consistency: which share of the joints near the ground stands still; NaN where none is near."""
     near = grounded(body)
-    slow = contact.speeds(body.world, body.skeleton, body.frame_time) < contact.SPEED * body.skeleton.height
+    slow = contact.speeds(body.world, body.skeleton, body.motion.frame_time) < contact.SPEED * body.skeleton.height
     return (near & slow).sum(-1) / near.sum(-1).float().masked_fill(~near.any(-1), torch.nan)
 
 
@@ -63,12 +60,10 @@ def jerk(body: Body) -> Float[Tensor, "t"]:
 def bent(body: Body, exemplar: Sequence[Body]) -> Float[Tensor, "t"]:
     """Return joint-range violations: the share of joints more than ``BEND`` beyond all that they do in the exemplar.
 
-    The range of a joint is the set of its rotations in the exemplar (at about 10 Hz), so that no axis or limit has
-    to be known. The root turns as it likes.
+    The range of a joint (but the root) is the set of its rotations in the exemplar: no axis has to be known.
     """
     s = body.skeleton
-    joints = [j for j in s.subtree(s.root)[1:] if not s.end[j]]
-    if not joints:
+    if not (joints := [j for j in s.subtree(s.root)[1:] if not s.end[j]]):
         return body.world.new_zeros(len(body.world))
     known = torch.cat([t.motion.rotations[:: max(round(t.motion.fps / 10), 1)] for t in exemplar])
     alike = [(body.motion.rotations[:, j] @ known[:, j].T).abs().amax(-1) for j in joints]
@@ -77,7 +72,7 @@ def bent(body: Body, exemplar: Sequence[Body]) -> Float[Tensor, "t"]:
 
 def _derivative(body: Body, order: int, reduce: Callable[[Tensor, int], Tensor] = Tensor.mean) -> Float[Tensor, "t"]:
     """Return the size of a derivative of position, reduced over joints, m/s^order; NaN in frames that have none."""
-    value = reduce(body.world.diff(n=order, dim=0).norm(dim=-1), -1) / body.frame_time**order
+    value = reduce(body.world.diff(n=order, dim=0).norm(dim=-1), -1) / body.motion.frame_time**order
     return torch.nn.functional.pad(value, ((order + 1) // 2, order // 2), value=torch.nan)
 
 
@@ -111,16 +106,11 @@ def measures(new: Sequence[Curves], exemplar: Sequence[Curves], body: Body) -> d
     """
     height = body.skeleton.height
     found = {f"{name}_ratio": mean_ratio(new, exemplar, name, height) for name in OFFSETS}
-    fast, normal = (pooled(side, "speed") for side in (new, exemplar))
-    found["peak_ratio"] = float(_quantile(fast, 0.999) / _quantile(normal, 0.999).clamp_min(0.01 * height))
+    speeds = [pooled(side, "speed") for side in (new, exemplar)]  # torch.quantile takes only so many values
+    fast, normal = (x.kthvalue(math.ceil(0.999 * len(x))).values for x in speeds)
+    found["peak_ratio"] = float(fast / normal.clamp_min(0.01 * height))
     limit = SEAM * float(pooled(exemplar, "acceleration").max()) + height
     jumps = [(torch.nan_to_num(c["acceleration"]) > limit).int() for c in new]
-    seconds = sum(len(c["acceleration"]) for c in new) * body.frame_time
+    seconds = sum(len(c["acceleration"]) for c in new) * body.motion.frame_time
     found["seams"] = sum(int((j.diff() == 1).sum() + j[:1].sum()) for j in jumps) / seconds * 60
-    found["bent"] = float(pooled(new, "bent").mean())
-    return found
-
-
-def _quantile(values: Float[Tensor, "n"], share: float) -> Tensor:
-    """Return the value that ``share`` of the values do not exceed, without torch's limit on their number."""
-    return values.kthvalue(max(math.ceil(share * len(values)), 1)).values
+    return found | {"bent": float(pooled(new, "bent").mean())}

@@ -1,10 +1,8 @@
 """Is it the exemplar's motion, and is it new? Windows of poses compared by mean joint error (:mod:`motif.windows`).
 
-Precision and recall follow improved precision and recall (Kynkaanniemi et al. 2019) with one change: the neighbourhood
-of a window is a fixed share of the body height, not the distance to its k-th neighbour, and nor is density and coverage
-(Naeem et al. 2020) used, whose radius comes from neighbours, too. In one clip the nearest neighbours of a window are
-the windows one frame earlier and later, so those radii measure the frame rate and not the motion; and a share of the
-body height can be compared between clips.
+Precision and recall follow improved precision and recall (Kynkaanniemi et al. 2019), but the neighbourhood of a window
+is a fixed share of the body height. Its radius comes from neighbours there and in density and coverage (Naeem et al.
+2020): in one clip these are the windows one frame earlier and later, so it would measure the frame rate.
 """
 
 import math
@@ -41,16 +39,11 @@ class Match:
 
 
 def match(take: Float[Tensor, "n k 3"], clips: Sequence[Float[Tensor, "_m k 3"]], rate: float, near: float) -> Match:
-    """Compare every window of a take with every window of the clips, in blocks of the take's frames.
+    """Compare every window of a take's poses with every window of the clips', in blocks of the take's frames.
 
-    Args:
-        take: poses of the take.
-        clips: poses of the clips.
-        rate: frames a second of both.
-        near: error in metres below which a frame counts as copied.
+    ``rate`` is the frames a second of both; below an error of ``near`` metres a frame counts as copied.
     """
-    short, long = round(rate), round(2 * rate)
-    n = len(take)
+    n, short, long = len(take), round(rate), round(2 * rate)
     errors, long_errors = (take.new_full((max(n - width + 1, 0),), torch.inf) for width in (short, long))
     nearest = torch.zeros(len(errors), dtype=torch.long, device=take.device)
     clip_errors, offset, copied = [], 0, 0
@@ -89,23 +82,20 @@ def measures(matches: Sequence[Match], rate: float, height: float) -> dict[str, 
     """
     found = {}
     for tolerance in TOLERANCES:
-        tail = "" if tolerance == TOLERANCE else f"@{tolerance:g}"
-        limit = tolerance * height
+        tail, limit = "" if tolerance == TOLERANCE else f"@{tolerance:g}", tolerance * height
         found[f"precision{tail}"] = _share([m.errors < limit for m in matches])
         recalls = [_share([m.clip_errors < limit]) for m in matches if len(m.errors)]  # shorter takes have no windows
         found[f"coverage{tail}"] = sum(recalls) / len(recalls) if recalls else math.nan
         found[f"novelty{tail}"] = _share([m.long_errors >= limit for m in matches])
-    found["copied_seconds"] = max(m.copied for m in matches) / rate
-    return found
+    return found | {"copied_seconds": max(m.copied for m in matches) / rate}
 
 
 def variety(takes: Sequence[Float[Tensor, "_n k 3"]], matches: Sequence[Match], rate: float, height: float) -> float:
     """Return the share of the takes' 2 s windows that are true to the exemplar and not in the next take.
 
-    Windows whose two seconds are not both within the tolerance of the exemplar do not count, and windows differ when
-    they are further apart than the tolerance plus the error of the window itself: two noisy copies of one piece are
-    no further apart than their errors together (triangle inequality), so noise cannot win. This is variety at equal
-    precision. The first take comes after the last. NaN for fewer than two takes, or short ones.
+    Both seconds of a window must be within the tolerance of the exemplar, and windows differ when they are further
+    apart than the tolerance plus the error of the window itself: two noisy copies of one piece are no further apart
+    than their errors together, so noise cannot win. The first take comes after the last. NaN for one or short takes.
     """
     if len(takes) < 2:
         return math.nan
@@ -113,9 +103,8 @@ def variety(takes: Sequence[Float[Tensor, "_n k 3"]], matches: Sequence[Match], 
 
     def differs(k: int) -> Bool[Tensor, "p"]:  # every other frame is enough here
         apart = match(takes[k][::2], [takes[(k + 1) % len(takes)][::2]], rate / 2, 0.0).long_errors
-        first, last = matches[k].errors[::2], matches[k].errors[second::2]
-        n = min(len(apart), len(last))
-        first, last = first[:n], last[:n]
+        n = min(len(apart), len(matches[k].errors[second::2]))
+        first, last = matches[k].errors[::2][:n], matches[k].errors[second::2][:n]
         return (apart[:n] >= limit + (first + last) / 2) & (first < limit) & (last < limit)
 
     return _share(parallel.parallel_map(differs, range(len(takes))))

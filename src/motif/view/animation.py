@@ -32,22 +32,20 @@ class _Camera:
 
     def project(self, points: Float[np.ndarray, "*n 3"], frame: int) -> Float[np.ndarray, "*n 2"]:
         """Return fine pixels in the square."""
-        seen = _perspective(points - self.centre[frame], self.figure.axes, self.extent)[..., :2]
-        seen = seen - np.array([0.0, self.middle])
-        return np.array([0.5, 0.54]) * self.side + seen * np.array([self.scale, -self.scale])
+        seen = _perspective(points - self.centre[frame], self.figure, self.extent)[..., :2] - (0.0, self.middle)
+        return np.array([0.5, 0.54]) * self.side + seen * (self.scale, -self.scale)
 
     def render(self, frame: int, seconds: float) -> Any:
         """Return the picture of a frame, with the time written in it."""
-        canvas, figure = draw.Canvas.blank(self.side, self.side), self.figure
+        canvas, figure, unit = draw.Canvas(self.side, self.side), self.figure, self.side / 480
         self._floor(canvas, frame)
         self._trails(canvas, frame)
         world = figure.world[frame]
         depth = (world - self.centre[frame]) @ figure.axes[2] / figure.size
-        shadow = self.project(world * draw.GROUND, frame)
-        draw.pose(canvas, figure, frame, self.project(world, frame), shadow, depth, self.scale)
-        unit = self.side / 480
-        clock = f"{min(seconds, figure.motion.seconds):.1f} s"
+        points, shadow = self.project(world, frame), self.project(world * draw.GROUND, frame)
+        draw.pose(canvas, figure, frame, points, shadow, depth, self.scale)
         canvas.text((18 * unit, 14 * unit), figure.name, 19 * unit, draw.TRUNK, room=370 * unit)
+        clock = f"{min(seconds, figure.motion.seconds):.1f} s"
         canvas.text((self.side - 18 * unit, 14 * unit), clock, 19 * unit, draw.GREY, "ra")
         return canvas.image.reduce(draw.OVERSAMPLE)
 
@@ -82,11 +80,9 @@ class _Camera:
                 canvas.pen.line((*a, *b), draw.tint(self.figure.colours[j], fade), max(self.side // 320, 1))
 
 
-def _perspective(
-    points: Float[np.ndarray, "*n 3"], axes: Float[np.ndarray, "3 3"], extent: float
-) -> Float[np.ndarray, "*n 3"]:
+def _perspective(points: Float[np.ndarray, "*n 3"], figure: draw.Figure, extent: float) -> Float[np.ndarray, "*n 3"]:
     """In the camera's axes and with perspective, metres at the distance of the camera's target."""
-    seen = points @ axes.T
+    seen = points @ figure.axes.T
     seen[..., :2] /= 1 + seen[..., 2:] / (6 * extent)
     return seen
 
@@ -100,7 +96,7 @@ def _camera(figure: draw.Figure, frames: Sequence[int], side: int) -> _Camera:
     centre = np.stack([np.convolve(padded[:, a], weights / weights.sum(), "valid") for a in range(3)], -1)
     body = figure.world[frames][:, figure.joints] - centre[frames][:, None]
     extent = max(float(np.linalg.norm(body, axis=-1).max()), 0.4 * figure.size)
-    seen = _perspective(body, figure.axes, extent)
+    seen = _perspective(body, figure, extent)
     low, high = min(float(seen[..., 1].min()), 0.0), float(seen[..., 1].max()) + 0.06 * figure.size
     across = max(float(np.abs(seen[..., 0]).max()), 0.3 * figure.size)
     scale = min(0.45 * side / across, 0.8 * side / (high - low))
@@ -120,26 +116,23 @@ def animate(
     target = draw.check_suffix(path, (".gif", ".mp4"))
     film = target.suffix.lower() == ".mp4"
     if film:
-        _ffmpeg()
+        _ffmpeg()  # refuse before anything is drawn
     fps = config.fps or (30.0 if film else 15.0)
     if fps > 50 and not film:  # viewers slow down GIFs above
-        raise MotifError(
-            f"cannot draw {fps:g} pictures a second in a GIF; give at most 50, or a name that ends in .mp4"
-        )
+        raise MotifError(f"a GIF cannot show {fps:g} pictures a second; give at most 50, or a name that ends in .mp4")
     drawn = draw.figures(motions)
-    longest = max(figure.motion.seconds for figure in drawn)
-    seconds = longest if config.seconds is None else min(config.seconds, longest)
+    seconds = min(config.seconds or math.inf, max(figure.motion.seconds for figure in drawn))
     times = [k / fps for k in range(max(round(seconds * fps), 1))]
     side = config.size - config.size % 2  # films need even sides
     frames = [[min(round(t * f.motion.fps), len(f.motion) - 1) for t in times] for f in drawn]
     cameras = [_camera(f, shown, side * draw.OVERSAMPLE) for f, shown in zip(drawn, frames, strict=True)]
     scales = draw.shared_scales(drawn, [camera.scale for camera in cameras])
     cameras = [replace(camera, scale=scale) for camera, scale in zip(cameras, scales, strict=True)]
+    columns = len(cameras) if len(cameras) < 4 else math.ceil(len(cameras) / math.isqrt(len(cameras)))
 
     def pictures() -> Iterator[Any]:
-        columns = len(cameras) if len(cameras) < 4 else math.ceil(len(cameras) / math.isqrt(len(cameras)))
         for k, when in enumerate(times):
-            whole = draw.Canvas.blank(columns * side, math.ceil(len(cameras) / columns) * side).image
+            whole = draw.Canvas(columns * side, math.ceil(len(cameras) / columns) * side).image
             for n, camera in enumerate(cameras):
                 whole.paste(camera.render(frames[n][k], when), (n % columns * side, n // columns * side))
             yield whole
@@ -170,10 +163,9 @@ def _ffmpeg() -> Any:
 
 def _write_film(path: Path, pictures: Iterator[Any], fps: float) -> None:
     first = next(pictures)
+    coding = {"codec": "libx264", "quality": None, "macro_block_size": 2}
     options = ["-crf", "20", "-preset", "veryfast", "-movflags", "+faststart"]
-    film = _ffmpeg().write_frames(
-        str(path), first.size, fps=fps, codec="libx264", quality=None, macro_block_size=2, output_params=options
-    )
+    film = _ffmpeg().write_frames(str(path), first.size, fps=fps, **coding, output_params=options)
     with contextlib.closing(film):
         film.send(None)
         for picture in itertools.chain([first], pictures):

@@ -16,10 +16,11 @@ from jaxtyping import Bool, Float, Int
 
 from .. import contact
 from ..errors import MotifError
-from ..motion import Motion, heading
+from ..motion import Motion
 from ..skeleton import Skeleton
 
 Colour = tuple[int, int, int]
+Point = Sequence[float]
 LEFT, RIGHT, TRUNK, CONTACT, GREY = (37, 99, 235), (234, 88, 12), (31, 41, 55), (22, 163, 74), (148, 156, 168)
 WHITE = (255, 255, 255)
 OVERSAMPLE = 2  # everything is drawn this many times larger, and shrunk; lengths below are in these fine pixels
@@ -27,7 +28,6 @@ AZIMUTH = math.radians(55)  # of the camera, to the body's right of where it fac
 GROUND = np.array([1.0, 0.0, 1.0])  # a position times this is its projection to the floor
 
 
-# --- figures ---------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, eq=False)
 class Figure:
     """A motion as plain arrays: metres, floor at height 0."""
@@ -55,13 +55,11 @@ def figures(motions: Sequence[Motion] | Motion) -> list[Figure]:
 
 
 def _figure(motion: Motion, name: str) -> Figure:
-    s = motion.skeleton
-    rotations, positions = motion.world()
+    s, positions = motion.skeleton, motion.world()[1]
     if not bool(positions.isfinite().all()):
         raise MotifError(f"cannot draw {name!r}: some positions are not finite numbers; look at how it was made")
-    stands = contact.labels(positions, s, motion.frame_time).numpy() if s.contacts else np.zeros((len(motion), 0), bool)
     world = positions.double().numpy() - np.array([0.0, motion.floor(), 0.0])
-    body = s.subtree(s.root)
+    body = list(s.subtree(s.root))
     bones = np.array([(s.parents[j], j) for j in body[1:] if j not in _fillers(s)], int).reshape(-1, 2)
     length = np.linalg.norm(world[:, bones[:, 0]] - world[:, bones[:, 1]], axis=-1)
     bones = bones[np.ptp(length, axis=0) < 0.25 * s.height]  # what stretches more is a control, not a bone
@@ -69,13 +67,11 @@ def _figure(motion: Motion, name: str) -> Figure:
     for j in body[1:]:
         colours[j] = colours[s.parents[j]] if s.mirror[j] == j else LEFT if j in s.left else RIGHT
     widths = [(0.026 if colours[j] == TRUNK else 0.021) / (1 + (s.chain_length[p] < 0.12 * s.height)) for p, j in bones]
-    axes = _camera_axes(
-        motion, world[:, list(body)], heading(rotations[:, s.root], s, motion.frame_time).double().numpy()
-    )
-    tall = float(np.ptp(s.rest_positions[list(body), 1].numpy()))
+    tall = float(np.ptp(s.rest_positions[body, 1].numpy()))
     size = math.sqrt(s.height * min(max(tall, s.height / 4), s.height))
     joints = tuple(sorted({s.root, *bones.flatten().tolist()}))
-    looks = (tuple(colours), tuple(size * w for w in widths), stands, _head(motion), axes)
+    contacts = contact.labels(positions, s, motion.frame_time).numpy()
+    looks = (tuple(colours), tuple(size * w for w in widths), contacts, _head(s), _camera_axes(motion, world[:, body]))
     return Figure(motion, name, size, s.root, joints, world, bones, *looks)
 
 
@@ -88,9 +84,8 @@ def _fillers(s: Skeleton) -> frozenset[int]:
     return frozenset(ends if same else ())
 
 
-def _head(motion: Motion) -> tuple[int, int] | None:
+def _head(s: Skeleton) -> tuple[int, int] | None:
     """The topmost bone of an upright trunk, small ones joined; None on rigs without two sides."""
-    s = motion.skeleton
     body, pose = [j for j in s.subtree(s.root) if j not in _fillers(s)], s.rest_positions
     up = (pose[:, 1] - pose[body, 1].amin()).tolist()
     tips = [j for j in body[1:] if s.mirror[j] == j and not any(s.mirror[c] == c and c in body for c in s.children[j])]
@@ -103,12 +98,9 @@ def _head(motion: Motion) -> tuple[int, int] | None:
     return neck, top
 
 
-def _camera_axes(
-    motion: Motion, body: Float[np.ndarray, "t j 3"], yaw: Float[np.ndarray, "t"]
-) -> Float[np.ndarray, "3 3"]:
+def _camera_axes(motion: Motion, body: Float[np.ndarray, "t j 3"]) -> Float[np.ndarray, "3 3"]:
     """The camera's axes: at three quarters of the mean heading, from higher above a body that is low and broad."""
-    spread = body - body.mean(1, keepdims=True)
-    turn = np.exp(1j * yaw)
+    spread, turn = body - body.mean(1, keepdims=True), np.exp(1j * motion.heading().double().numpy())
     azimuth = float(np.angle(turn.mean() if abs(turn.mean()) > 0.5 else turn[0])) - AZIMUTH
     covariance = np.einsum("tji,tjk->tik", spread, spread)[:, ::2, ::2]
     if not motion.skeleton.left:  # no sides, no heading: the long axis of the body lies across the picture
@@ -128,37 +120,26 @@ def shared_scales(drawn: Sequence[Figure], scales: Sequence[float]) -> list[floa
     return [min(itertools.compress(scales, row)) for row in same]
 
 
-# --- the canvas ------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
 class Canvas:
     """A white picture and its pen."""
 
-    image: Any
-    pen: Any
-
-    @staticmethod
-    def blank(width: float, height: float) -> "Canvas":
-        """Return an empty canvas."""
+    def __init__(self, width: float, height: float):
         from PIL import Image, ImageDraw
 
-        image = Image.new("RGB", (round(width), round(height)), WHITE)
-        return Canvas(image, ImageDraw.Draw(image))
+        self.image = Image.new("RGB", (round(width), round(height)), WHITE)
+        self.pen: Any = ImageDraw.Draw(self.image)
 
-    def dot(
-        self, at: Sequence[float], radius: float, colour: Colour, edge: Colour | None = None, width: int = OVERSAMPLE
-    ) -> None:
+    def dot(self, at: Point, radius: float, fill: Colour, edge: Colour | None = None, width: int = OVERSAMPLE) -> None:
         """Draw a disc."""
         x, y = at
-        self.pen.ellipse((x - radius, y - radius, x + radius, y + radius), colour, edge, width)
+        self.pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill, edge, width)
 
-    def text(
-        self, at: tuple[float, float], text: str, size: float, colour: Colour, anchor: str = "la", room: float = 1e9
-    ) -> None:
+    def text(self, at: Point, text: str, size: float, fill: Colour, anchor: str = "la", room: float = 1e9) -> None:
         """Write one line, cut where it would be wider than ``room``."""
         font, text, dots = font_of(round(size)), " ".join(text.split()), ""
         while text and font.getlength(text + dots) > room:
             text, dots = text[:-1], "..."
-        self.pen.text(at, text + dots, colour, font, anchor)
+        self.pen.text(at, text + dots, fill, font, anchor)
 
 
 @functools.cache
@@ -207,7 +188,6 @@ def pose(
         canvas.dot(spots[figure.motion.skeleton.contacts[k]], radius, CONTACT, WHITE if few else None)
 
 
-# --- files -----------------------------------------------------------------------------------------------------------
 def check_suffix(path: str | Path, suffixes: tuple[str, ...]) -> Path:
     """Return the path, if its ending is one of these."""
     path = Path(path)

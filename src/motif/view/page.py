@@ -4,7 +4,7 @@ import base64
 import html
 import math
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
@@ -53,62 +53,50 @@ def line_chart(
     peak = max([p[1] for p in points] + [*levels, 1e-9])
     base = min([p[1] for p in points] + [0.0])
 
-    def at(x: float, y: float) -> tuple[float, float]:
-        across = (x - x_low) / max(x_high - x_low, 1e-9)
-        up = (min(y, peak) - base) / max(peak - base, 1e-9)
-        return left + across * (width - left - right), height - below - up * (height - above - below)
+    def across(x: float) -> float:
+        return left + (x - x_low) / max(x_high - x_low, 1e-9) * (width - left - right)
 
-    def across(y: float, style: str) -> str:
-        return f'<path d="M{left} {y:.1f}H{width - right}" {style}/>'
+    def down(y: float) -> float:
+        return height - below - (min(y, peak) - base) / max(peak - base, 1e-9) * (height - above - below)
 
     parts = [f'<svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg" role="img">']
     if title:
         parts.append(f'<text x="{left}" y="13" style="font-weight:600">{html.escape(title)}</text>')
     for start, stop in spans:
-        (a, _), (b, _) = at(max(start, x_low), 0), at(min(stop, x_high), 0)
+        a, b = across(max(start, x_low)), across(min(stop, x_high))
         box = f'x="{a:.1f}" y="{above}" width="{max(b - a, 2):.1f}" height="{height - above - below}"'
         parts.append(f'<rect {box} fill="#f59e0b" opacity=".25"/>')
     for value in (base, (base + peak) / 2, peak):
-        y = at(x_low, value)[1]
-        parts.append(across(y, 'stroke="#9ca3af" stroke-width=".5" opacity=".5"'))
+        y, style = down(value), 'stroke="#9ca3af" stroke-width=".5" opacity=".5"'
+        parts.append(f'<path d="M{left} {y:.1f}H{width - right}" {style}/>')
         parts.append(f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.3g}</text>')
     for fraction, anchor in ((0, "start"), (0.25, "middle"), (0.5, "middle"), (0.75, "middle"), (1, "end")):
         x = x_low + fraction * (x_high - x_low)
         unit = f" {x_name}" if fraction == 1 and x_name else ""
-        parts.append(f'<text x="{at(x, 0)[0]:.1f}" y="{height - 6}" text-anchor="{anchor}">{x:.3g}{unit}</text>')
+        parts.append(f'<text x="{across(x):.1f}" y="{height - 6}" text-anchor="{anchor}">{x:.3g}{unit}</text>')
     for value, name in levels.items():
-        y = at(x_low, value)[1]
-        parts.append(across(y, 'stroke="#6b7280" stroke-dasharray="4 4"'))
+        y, style = down(value), 'stroke="#6b7280" stroke-dasharray="4 4"'
+        parts.append(f'<path d="M{left} {y:.1f}H{width - right}" {style}/>')
         if name:
             parts.append(f'<text x="{left + 4}" y="{y - 4:.1f}">{html.escape(name)}</text>')
-    parts += _strokes(lines, at, colours, width - right)
-    return "".join(parts) + "</svg>"
-
-
-def _strokes(
-    lines: Mapping[str, Curve], at: Callable[[float, float], tuple[float, float]], colours: Sequence[str], edge: float
-) -> list[str]:
-    """The lines and, from the right edge, their names; the first line lies on top."""
-    parts = []
+    edge = width - right  # of the names, from the right; the first line lies on top
     for k, (name, (xs, ys)) in reversed(list(enumerate(lines.items()))):
-        colour, pieces, pen = colours[k % len(colours)], [], "M"
+        colour, pieces, pen = colours[k % len(colours)], "", "M"
         for x, y in zip(xs, ys, strict=True):
-            if math.isfinite(y):
-                pieces.append("{}{:.1f} {:.1f}".format(pen, *at(x, y)))
+            pieces += f"{pen}{across(x):.1f} {down(y):.1f}" if math.isfinite(y) else ""
             pen = "L" if math.isfinite(y) else "M"
-        parts.append(f'<path d="{"".join(pieces)}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
+        parts.append(f'<path d="{pieces}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
         if name:
             parts.append(f'<text x="{edge}" y="13" text-anchor="end" style="fill:{colour}">{html.escape(name)}</text>')
             edge -= 8 * len(name) + 12
-    return parts
+    return "".join(parts) + "</svg>"
 
 
 def check(path: str | Path) -> Path:
     """Return the path, if a page can have that name."""
-    target = Path(path)
-    if target.suffix.lower() not in (".html", ".htm"):
-        raise MotifError(f"{target}: a report is an HTML page; end the name in .html")
-    return target
+    if Path(path).suffix.lower() not in (".html", ".htm"):
+        raise MotifError(f"{path}: a report is an HTML page; end the name in .html")
+    return Path(path)
 
 
 def write(
@@ -120,25 +108,23 @@ def write(
     said = "".join(f"<li>{html.escape(s[0].upper() + s[1:])}.</li>" for s in report.verdict())
     who = f"{len(takes)} takes compare" if len(takes) > 1 else f"{html.escape(report.names[0])} compares"
     meaning = "".join(f'<tr><td>{k}</td><td class="note">{html.escape(v)}</td></tr>' for k, v in MEANING.items())
-    body = [
-        f"<h1>How {who} with the clip</h1><ul>{said}</ul><h2>Numbers</h2>{_table(rows)}",
-        f'<table class="quiet">{meaning}</table>',
-        *_charts(report),
-        *_pictures(report, takes),
-        "<h2>All measures</h2>",
-        _groups({"physical": report.physical, "realism": report.realism, "published": report.published}),
-    ]
-    if beside:
-        body += [
-            "<h2>The same numbers for what is worthless</h2>",
-            "<p>A good take must beat each of these somewhere.</p>",
-        ]
-        body += [_table(beside)]
+    groups = {"physical": report.physical, "realism": report.realism, "published": report.published}
+    measures = "".join(
+        f'<tr><td>{group}</td><td class="note">{key}</td><td>{number(key, value)}</td></tr>'
+        for group, values in groups.items()
+        for key, value in values.items()
+    )
     text = (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>motif score</title><style>\n{style}</style><body>{''.join(body)}</body></html>"
+        f"<title>motif score</title><style>\n{style}</style><body>"
+        f"<h1>How {who} with the clip</h1><ul>{said}</ul><h2>Numbers</h2>{_table(rows)}"
+        f'<table class="quiet">{meaning}</table>{_charts(report)}{_pictures(report, takes)}'
+        f"<h2>All measures</h2><table>{measures}</table>"
     )
-    replace_file(target, lambda beside: beside.write_text(text, encoding="utf-8"))
+    if beside:
+        text += "<h2>The same numbers for what is worthless</h2>"
+        text += f"<p>A good take must beat each of these somewhere.</p>{_table(beside)}"
+    replace_file(target, lambda new: new.write_text(f"{text}</body></html>", encoding="utf-8"))
     return target
 
 
@@ -158,31 +144,18 @@ def _table(rows: Mapping[str, Mapping[str, float]]) -> str:
     return f'<div class="wide"><table>{text}</table></div>'
 
 
-def _groups(groups: Mapping[str, Mapping[str, float]]) -> str:
-    rows = [
-        f'<tr><td>{group}</td><td class="note">{key}</td><td>{number(key, value)}</td></tr>'
-        for group, values in groups.items()
-        for key, value in values.items()
-    ]
-    return f"<table>{''.join(rows)}</table>"
-
-
-def _charts(report: Report) -> list[str]:
-    found = []
-    for measure, title in TITLES.items():
-        having = [k for k, curves in enumerate(report.curves) if measure in curves]
-        if not having:
-            continue
-        worst = sorted(having, key=lambda k: -float(torch.nan_to_num(report.curves[k][measure]).max()))[:SHOWN]
-        moment = next((m for m in report.moments if m.measure == measure), None)
-        if moment and moment.take in having:
-            worst = [moment.take, *(k for k in worst if k != moment.take)][:SHOWN]
-        lines = {report.names[k]: _thin(report.curves[k][measure], report.frame_time) for k in worst}
-        spans = [(moment.start, moment.stop)] if moment else []
+def _charts(report: Report) -> str:
+    text = ""
+    for moment in sorted(report.moments, key=lambda m: list(TITLES).index(m.measure)):
+        measure, curves = moment.measure, [c[moment.measure] for c in report.curves]
+        peaks = [float(torch.nan_to_num(c).max()) for c in curves]
+        worst = sorted(range(len(curves)), key=lambda k: (k != moment.take, -peaks[k]))[:SHOWN]
+        lines = {report.names[k]: _thin(curves[k], report.frame_time) for k in worst}
         levels = {1.0: ""} | ({report.peaks[measure]: "the clip's own peak"} if measure in report.peaks else {})
+        chart = line_chart(lines, levels=levels, spans=[(moment.start, moment.stop)])
         note = f"<figcaption>{UNITS[measure]}; shaded: the worst moment, in {report.names[worst[0]]}.</figcaption>"
-        found.append(f"<h2>{title}</h2><figure>{line_chart(lines, levels=levels, spans=spans)}{note}</figure>")
-    return found
+        text += f"<h2>{TITLES[measure]}</h2><figure>{chart}{note}</figure>"
+    return text
 
 
 def _thin(curve: Float[Tensor, "t"], frame_time: float) -> tuple[list[float], list[float]]:
@@ -190,22 +163,20 @@ def _thin(curve: Float[Tensor, "t"], frame_time: float) -> tuple[list[float], li
     step = max(-(-len(curve) // POINTS), 1)
     padded = torch.nn.functional.pad(curve, (0, -len(curve) % step), value=torch.nan).unflatten(0, (-1, step))
     top = torch.nan_to_num(padded, nan=-torch.inf).amax(1)
-    times = torch.arange(len(top)) * step * frame_time
-    return times.tolist(), top.masked_fill(top.isinf(), torch.nan).tolist()
+    return (torch.arange(len(top)) * step * frame_time).tolist(), top.masked_fill(top.isinf(), torch.nan).tolist()
 
 
-def _pictures(report: Report, takes: Sequence[Motion]) -> list[str]:
-    found = ["<h2>The worst moments</h2>"]
+def _pictures(report: Report, takes: Sequence[Motion]) -> str:
+    text = "<h2>The worst moments</h2>"
     for moment in report.moments:
-        take = takes[moment.take]
-        middle = (moment.start + moment.stop) / 2
+        take, middle = takes[moment.take], (moment.start + moment.stop) / 2
         start = max(min(round((middle - 0.5) * take.fps), len(take) - round(take.fps)), 0)
+        second = take.crop(start, min(start + round(take.fps), len(take)))
         with tempfile.TemporaryDirectory() as folder:
-            second = take.crop(start, min(start + round(take.fps), len(take)))
             picture = contact_sheet(second, f"{folder}/x.png", ShowConfig(poses=10))
             data = base64.b64encode(picture.read_bytes()).decode()
         words = f"{TITLES[moment.measure]}: {moment.times:.1f} ({UNITS[moment.measure]})"
         where = f"{moment.start:.1f} s to {moment.stop:.1f} s of {html.escape(take.name)}"
         caption = f"<figcaption>{words}, {where}; the picture begins at {start * take.frame_time:.1f} s.</figcaption>"
-        found.append(f'<figure><img alt="{words}" src="data:image/png;base64,{data}">{caption}</figure>')
-    return found
+        text += f'<figure><img alt="{words}" src="data:image/png;base64,{data}">{caption}</figure>'
+    return text

@@ -16,6 +16,7 @@ from . import draw
 UNIT = 2 * draw.OVERSAMPLE  # a pixel of the layout, in fine pixels
 WIDTH, EDGE, CHART = 4000, 88, 600  # of the sheet, its margins and the map of the path
 ROOM = WIDTH - 3 * EDGE - CHART  # of the strip of poses
+Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +30,8 @@ class _Strip:
     depth: Float[np.ndarray, "n j"]
     low: float
     high: float
+    height: float  # from low to high
     pitch: float  # what two neighbours need between their middles
-
-    @property
-    def height(self) -> float:
-        return self.high - self.low
 
 
 def _strip(figure: draw.Figure, poses: int) -> _Strip:
@@ -46,7 +44,7 @@ def _strip(figure: draw.Figure, poses: int) -> _Strip:
     pitch = (width[1:] + width[:-1]).max() / 2 if len(frames) > 1 else width[0]
     low, high = min(y.min(), shadow[:, figure.joints, 1].min()) - rim, y.max() + rim * (3 if figure.head else 1)
     flat, depth = (points[..., :2] - middle, shadow[..., :2] - middle), points[..., 2] / figure.size
-    return _Strip(figure, frames.tolist(), *flat, depth, low, high, pitch + rim)
+    return _Strip(figure, frames.tolist(), *flat, depth, low, high, high - low, pitch + rim)
 
 
 def contact_sheet(motions: Sequence[Motion] | Motion, path: str | Path, config: ShowConfig = ShowConfig()) -> Path:
@@ -64,7 +62,7 @@ def contact_sheet(motions: Sequence[Motion] | Motion, path: str | Path, config: 
     scales = draw.shared_scales(drawn, fits)
     heights = [s.height * scale + 24 * UNIT for s, scale in zip(strips, scales, strict=True)]
     rows = [max(n * h + 34 * UNIT, 160 * UNIT) for n, h in zip(lines, heights, strict=True)]
-    canvas = draw.Canvas.blank(WIDTH, 48 * UNIT + sum(rows))
+    canvas = draw.Canvas(WIDTH, 48 * UNIT + sum(rows))
     _head_line(canvas, config.title)
     y = 44.0 * UNIT
     for strip, scale, height, row, count in zip(strips, scales, heights, rows, columns, strict=True):
@@ -78,9 +76,8 @@ def contact_sheet(motions: Sequence[Motion] | Motion, path: str | Path, config: 
         _draw_strip(canvas, strip, (EDGE, ground, ROOM / count, height), count, scale)
         _draw_path(canvas, figure, (WIDTH - EDGE - CHART, y + 10 * UNIT, CHART, row - 20 * UNIT))
         y += row
-    replace_file(
-        target, lambda beside: draw.to_palette(canvas.image.reduce(draw.OVERSAMPLE)).save(beside, optimize=True)
-    )
+    picture = draw.to_palette(canvas.image.reduce(draw.OVERSAMPLE))
+    replace_file(target, lambda beside: picture.save(beside, optimize=True))
     return target
 
 
@@ -95,12 +92,9 @@ def _head_line(canvas: draw.Canvas, title: str) -> None:
         right -= 14 * UNIT
 
 
-def _draw_strip(
-    canvas: draw.Canvas, strip: _Strip, cell: tuple[float, float, float, float], columns: int, scale: float
-) -> None:
+def _draw_strip(canvas: draw.Canvas, strip: _Strip, cell: Box, columns: int, scale: float) -> None:
     """Draw the poses in cells; ``cell``: left edge, ground of the first line, width and height of one."""
-    left, top, width, height = cell
-    seconds = strip.figure.motion.seconds
+    (left, top, width, height), motion = cell, strip.figure.motion
     for n, frame in enumerate(strip.frames):
         column, ground = n % columns, top + n // columns * height
         if not column:
@@ -108,11 +102,11 @@ def _draw_strip(
         spot, flip = np.array([left + width * (column + 0.5), ground]), np.array([scale, -scale])
         points, shadow = spot + strip.points[n] * flip, spot + strip.shadow[n] * flip
         draw.pose(canvas, strip.figure, frame, points, shadow, strip.depth[n], scale)
-        when = f"{frame * strip.figure.motion.frame_time:.{1 if seconds > 2 else 2}f}" + " s" * (n == 0)
+        when = f"{frame * motion.frame_time:.{1 if motion.seconds > 2 else 2}f}" + " s" * (n == 0)
         canvas.text((spot[0], ground - strip.low * scale + 10), when, 22 * draw.OVERSAMPLE, draw.GREY, "ma")
 
 
-def _draw_path(canvas: draw.Canvas, figure: draw.Figure, box: tuple[float, float, float, float]) -> None:
+def _draw_path(canvas: draw.Canvas, figure: draw.Figure, box: Box) -> None:
     """Draw the root's path from above, from the hollow to the full dot, with each footstep and a measure."""
     left, top, width, height = box
     into = figure.axes[2, ::2] / np.linalg.norm(figure.axes[2, ::2])
