@@ -164,7 +164,7 @@ def _preferences(
     device = exemplar.table.device
     if edit.clip_weights:
         middle = torch.arange(frames if edit.loop else frames - patch + 1) + patch / 2
-        weights = edit.clip_weights_at(middle / (exemplar.rate * rate_ratio))
+        weights = edit.clip_weights_at(middle / (exemplar.rate * rate_ratio * plan.speed_ratio))
         search = partial(search, clip_cost=(1 / weights.clamp_min(1e-6)).to(device))
     if plan.config.diversity == 0 or not (edit.constraints or edit.trajectory):
         return [search] * request.n
@@ -185,7 +185,7 @@ def _init(plan: TakePlan, space: Pca, database: Database, frames: int, rate_rati
     if plan.init is not None:
         x = resample.resize(space.project(plan.init), frames)
     elif edit.clip_weights:
-        weights = edit.clip_weights_at(torch.arange(frames) / rate)
+        weights = edit.clip_weights_at(torch.arange(frames) / (rate * plan.speed_ratio))
         x = torch.stack([_mixed(database, weights, max(least, 2), rng) for rng in rngs])
     else:
         shuffle = partial(shuffled, database.frames, frames, plan.patch, least, config.reorder)
