@@ -9,9 +9,11 @@ import torch
 from motif import api, matching, metrics, rotation
 from motif.edit import EDIT_FEATURES, Constraint, Edit, Trajectory
 from motif.errors import MotifError, MotifWarning
+from motif.matching.synthesize import TakePlan, match
 from motif.motion import Motion
 from motif.post import feet
 from motif.post.trajectory import sample_trajectory
+from motif.request import Request
 from rigs import RIGS, walk
 from test_recipes import RECIPES
 
@@ -332,6 +334,19 @@ def test_mixes_change_over_time(name):
         begin, end = take.crop(0, 150), take.crop(330, 480)
         assert near(begin, a) > near(begin, b) + 0.2
         assert near(end, b) > near(end, a) + 0.2
+
+
+@pytest.mark.parametrize("speed_ratio", [0.75, 1.4])
+def test_clip_weights_hold_at_their_own_time_whatever_the_pace(monkeypatch, speed_ratio):
+    exemplar, weigh, asked = matching.prepare(TWO["demo"]()), Edit.clip_weights_at, []
+    monkeypatch.setattr(Edit, "clip_weights_at", lambda edit, t: asked.append(float(t[-1])) or weigh(edit, t))
+    path, weights = Trajectory(((0, 0), (8, 0)), (0, 10)), ((0, (1, 0)), (4, (1, 0)), (4.001, (0, 1)))
+    request = Request(Edit(trajectory=path, clip_weights=weights))
+    plan = TakePlan(exemplar, request, matching.MatchConfig(), 300, round(300 * speed_ratio), speed_ratio)
+    second = match(plan)[0] >= len(exemplar.fine[0])
+    shown = (torch.arange(len(second)) + plan.patch / 2) / exemplar.rate / speed_ratio
+    assert torch.equal(second, shown > 4)
+    assert 8 < asked[0] <= 10  # the last frame of the first guess
 
 
 def near(take, clip):

@@ -137,8 +137,8 @@ class Edit:
         inside = 0 <= begin < end <= motion.seconds + motion.frame_time  # not for NaN
         first, last = (min(round(t / motion.frame_time), len(motion)) for t in ((begin, end) if inside else (0, 0)))
         if first >= last or last - first == len(motion):
-            given = f"{begin:g} to {end:g} s of {motion.name!r}, which lasts {motion.seconds:.2f} s"
-            raise MotifError(f"Edit.inpaint: {given}; give a span in it that leaves some of it")
+            given = f"Edit.inpaint: {begin:g} to {end:g} s of {motion.name!r}, which lasts {motion.seconds:.2f} s"
+            raise MotifError(f"{given}; give a span in it that leaves some of it")
         pieces = tuple(Constraint(motion.crop(a, b), start=a) for a, b in ((0, first), (last, len(motion))) if b > a)
         return Edit(motion.seconds, constraints=pieces)
 
@@ -157,8 +157,8 @@ class Edit:
         fit = all(0 <= t <= MAX_SECONDS for t in (before, after))
         start, stop = (round(t / motion.frame_time) if fit else 0 for t in (before, after))
         if start + stop < 1:
-            given, most = f"{before:g} s before and {after:g} s after", f"{MAX_SECONDS:g}"
-            raise MotifError(f"Edit.expand: {given}; give some, none below 0 or above {most}")
+            given = f"Edit.expand: {before:g} s before and {after:g} s after"
+            raise MotifError(f"{given}; give some, none below 0 or above {MAX_SECONDS:g}")
         return Edit((start + len(motion) + stop) * motion.frame_time, constraints=(Constraint(motion, start=start),))
 
     @staticmethod
@@ -233,22 +233,17 @@ class Edit:
             if c.cutoff is not None or skeleton.root not in joints:
                 continue
             if self.trajectory is not None:
-                both, root = f"Edit.trajectory and {name}", skeleton.names[skeleton.root]
-                raise MotifError(
-                    f"{both} both say where the root goes; leave {root} out of the joints, or give but one"
-                )
+                both = f"Edit.trajectory and {name} both say where the root goes"
+                raise MotifError(f"{both}; leave {skeleton.names[skeleton.root]} out of the joints, or give but one")
             if self.loop and c.world_space and len(c.motion) == frames:
                 raise MotifError(f"Edit.loop and {name} which fills the take: its path is not bent to close")
-        self._check_times(frames * frame_time, frame_time / 2, clips)
-
-    def _check_times(self, whole: float, tolerance: float, clips: int) -> None:
-        """Check trajectory and clip weights of takes of ``whole`` seconds."""
+        whole, tolerance = frames * frame_time, frame_time / 2
         if self.trajectory is not None and self.loop:
             raise MotifError("Edit.trajectory and Edit.loop: close a trajectory by its points; leave loop out")
         end = 0.0 if self.trajectory is None or self.trajectory.times is None else self.trajectory.times[-1]
         if end > whole + tolerance:
-            lasts = f"{end:g} s and the take lasts {whole:.2f}"
-            raise MotifError(f"Edit.trajectory takes {lasts}; give it {end:g} seconds or leave seconds out")
+            takes = f"Edit.trajectory takes {end:g} s and the take lasts {whole:.2f}"
+            raise MotifError(f"{takes}; give it {end:g} seconds or leave seconds out")
         for i, (at, weights) in enumerate(self.clip_weights):
             name = f"Edit.clip_weights[{i}]"
             if len(weights) != clips or min(weights) < 0 or not 0 < sum(weights) < math.inf:
@@ -268,21 +263,18 @@ def _check_constraint(c: Constraint, name: str, skeleton: Skeleton, frame_time: 
     if c.start < 0:
         raise MotifError(f"{name} begins {-c.start * frame_time:.2f} s before the take; begin it at 0 or later")
     if c.stop > frames:
-        begin, end, whole = c.start * frame_time, c.stop * frame_time, frames * frame_time
-        raise MotifError(
-            f"{name}: frames {c.start:.6g} to {c.stop:.6g} ({begin:.6g} to {end:.6g} s) do not lie in a take of "
-            f"{frames} frames ({whole:.2f} s); move it or ask for {end:.6g} seconds"
-        )
+        end, whole = f"{c.stop * frame_time:.6g}", f"a take of {frames} frames ({frames * frame_time:.2f} s)"
+        span = f"frames {c.start:.6g} to {c.stop:.6g} ({c.start * frame_time:.6g} to {end} s)"
+        raise MotifError(f"{name}: {span} do not lie in {whole}; move it or ask for {end} seconds")
     if not (math.isfinite(c.blend) and c.blend >= 0):
         raise MotifError(f"{name}: blend is {c.blend}; give seconds, at least 0")
     if c.cutoff is not None and not (math.isfinite(c.cutoff) and c.cutoff > 0):
         raise MotifError(f"{name}: cutoff is {c.cutoff}; give a positive number of Hz, or none to meet it exactly")
     if isinstance(c.joints, str):
         raise MotifError(f"{name}: joints is the text {c.joints!r}; give a tuple of names, as in ({c.joints!r},)")
-    joints = _select(f"{name}.joints", skeleton, c.joints)
-    if not joints:
+    if not c.joints:
         raise MotifError(f"{name}: no joints named; give at least one")
-    return joints
+    return _select(f"{name}.joints", skeleton, c.joints)
 
 
 def _select(field: str, skeleton: Skeleton, names: Iterable[str]) -> list[int]:

@@ -34,11 +34,7 @@ RENAMED |= {"rate": "cutoff", "anchored": "world_space"}
 
 
 def read(path: str | Path, load: Callable[[Path], Motion] = io.load) -> Edit:
-    """Read the edit in a JSON file; ``load`` reads the motion files that it names.
-
-    Raises:
-        MotifError: naming the file and the field that is wrong.
-    """
+    """Read the edit in a JSON file; ``load`` reads the motion files that it names. Errors name the file and field."""
     path = Path(path)
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
@@ -68,20 +64,13 @@ def write(edit: Edit, path: str | Path) -> Path:
         data["trajectory"] = {name: value for name, value in row.items() if value is not None}
     data["clip_weights"] = [{"at": at, "weights": weights} for at, weights in edit.clip_weights]
     text = json.dumps({name: value for name, value in data.items() if value not in (None, False, [], {})}, indent=1)
-    try:
-        replace_file(path, lambda temporary: Path(temporary).write_text(text + "\n", encoding="utf-8"))
-    except OSError as error:
-        raise MotifError(f"{path}: cannot be written ({error.strerror}); choose another folder") from None
+    replace_file(path, lambda temporary: temporary.write_text(text + "\n", encoding="utf-8"))
     return path
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
 def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _name(value: Any) -> bool:
-    return isinstance(value, str) and value != ""
 
 
 def _list_of(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
@@ -95,8 +84,8 @@ KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     **dict.fromkeys(("constraints", "clip_weights"), ("a list of objects", _list_of(lambda v: True))),
     "trajectory": ("an object", lambda v: isinstance(v, dict)),
     "joint_weights": ("names and numbers", lambda v: isinstance(v, dict) and all(map(_number, v.values()))),
-    "motion": ("the name of a motion file", _name),
-    "joints": ("a list of names", _list_of(_name)),
+    "motion": ("the name of a motion file", lambda v: isinstance(v, str) and v != ""),
+    "joints": ("a list of names", _list_of(lambda v: isinstance(v, str) and v != "")),
     "points": ("a list of pairs of x and z", _list_of(lambda v: _list_of(_number)(v) and len(v) == 2)),
 }
 """What each field holds, in words and as a check."""
@@ -148,10 +137,8 @@ def _constraint(data: Any, where: str, folder: Path, load: Callable[[Path], Moti
         first = min(first, len(motion) - 1) if begin <= motion.seconds else first
         last = first + 1
     if not 0 <= first < last <= len(motion):
-        raise MotifError(
-            f"{where}.from and to: {begin:g} to {end:g} s of {motion.name!r}, which lasts {motion.seconds:.2f} s; "
-            f"give a span that lies in it"
-        )
+        given = f"{begin:g} to {end:g} s of {motion.name!r}, which lasts {motion.seconds:.2f} s"
+        raise MotifError(f"{where}.from and to: {given}; give a span that lies in it")
     joints, start = tuple(row.get("joints", ("all",))), round(row.get("at", 0.0) * motion.fps)
     options = {name: row[name] for name in ("blend", "world_space", "cutoff") if name in row}
     return Constraint(motion.crop(first, last), joints, start, **options)

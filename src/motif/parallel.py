@@ -62,12 +62,8 @@ def parallel_map(
     There are as many threads as cores, and they are in :func:`single_thread` if the caller is.
     """
     items, results = list(items), []
-    if len(items) == 1:
-        results.append(function(items[0]))
-        progress(1.0)
-        return results
     with ThreadPoolExecutor(os.cpu_count(), initializer=_join, initargs=(_here.depth,)) as pool:
-        for result in pool.map(function, items):
+        for result in (pool.map if len(items) > 1 else map)(function, items):
             results.append(result)
             progress(len(results) / len(items))
     return results

@@ -1,21 +1,16 @@
 """Verbs that make motion."""
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import motif
 
 from ..config import CrowdConfig, ReadConfig, SampleConfig
 from ..errors import MotifError
 from . import options
 from .options import Change, Clips, Crowd, Fit, Learn, Number, Out, Read, Request, Seed, Source, Takes, Vary
 from .output import FIRST, make_folder, note, print_scores, print_takes, progress_bar, write_takes
-
-if TYPE_CHECKING:
-    from ..api import Model
-    from ..edit import Edit
-    from ..motion import Motion
 
 
 def vary(
@@ -53,10 +48,8 @@ def fit(clips: Clips, /, *, out: Out, run: Fit = Fit(), read: Read = None) -> No
 
 def sample(model: Path, /, *, n: Number = 4, takes: Takes = Takes(), asked: Vary = Vary()) -> None:
     """Make new takes from a model that motif fit wrote and write them as BVH."""
-    from .. import api
-
     options.use_one_thread()
-    learned = api.Model.load(model)
+    learned = motif.Model.load(model)
     folder = takes.folder(learned.clips[0].name)
     with progress_bar("sampling") as progress:
         made = learned.sample(n, takes.seconds, takes.seed, asked.edit(), asked.config, progress)
@@ -77,10 +70,14 @@ def edit(
     folder = takes.folder(clips[0].name)
     if request.save_edit is not None:
         note(f"edit: {edit_file.write(asked, request.save_edit)}")
-    with _naming(request.file):
+    try:
         model = model or _fit(learn, clips, n, takes, asked, request.config)
         with progress_bar("editing") as progress:
             made = model.sample(n, takes.seconds, takes.seed, asked, request.config, progress)
+    except MotifError as error:  # names the file that the edit is from, and its fields
+        if request.file is None:
+            raise
+        raise type(error)(f"{request.file}: {str(error).replace('Edit.', '')}") from None
     print_takes(made, write_takes(made, folder, source), takes.as_json)
 
 
@@ -98,8 +95,6 @@ def crowd(
 
 def change(clip: Path, /, *, out: Out, changes: Change = Change(), read: Read = None) -> None:
     """Plain changes of one clip, in this order: cut, mirror, speed, length, loop, rate. Nothing is made up."""
-    from ..io import save
-
     fps, read = (None, None) if read is None else (read.fps, replace(read, fps=None))
     if changes == Change() and fps is None:
         raise MotifError("nothing to change; give --mirror, --speed, --cut, --seconds, --loop or --fps")
@@ -107,33 +102,31 @@ def change(clip: Path, /, *, out: Out, changes: Change = Change(), read: Read = 
     if out.resolve() == clip.resolve():
         raise MotifError(f"{out} is the clip itself; write to another file")
     make_folder(out.parent)
-    print(save(motion if fps is None else motion.resample(fps), out))
+    print(motif.save(motion if fps is None else motion.resample(fps), out))
 
 
 def demo(*, out: Out = Path("out/demo"), seed: Seed = 1) -> None:
     """Make four new takes of the clip that ships with motif, score them and draw them: a first look in seconds."""
-    from .. import api
-
     options.use_one_thread()
-    clip = api.demo_clip()
+    clip = motif.demo_clip()
     length = f"{clip.seconds:.1f} s at {clip.fps:g} fps, {len(clip.skeleton)} joints"
     print(f"The clip: CMU 01_01, jumps and turns, {length}.")
     with progress_bar("matching") as progress:
-        takes = api.fit("clip-match", clip, seed).sample(4, seed=seed, progress=progress)
+        takes = motif.fit("clip-match", clip, seed).sample(4, seed=seed, progress=progress)
     files = write_takes(takes, make_folder(out), [])
     with progress_bar("drawing") as progress:
-        sheet = api.show([clip, *takes], out / "sheet.png")
-        preview = api.show([t.crop(0, round(10 * t.fps)) for t in takes], out / "preview.gif", progress=progress)
+        sheet = motif.show([clip, *takes], out / "sheet.png")
+        preview = motif.show([t.crop(0, round(10 * t.fps)) for t in takes], out / "preview.gif", progress=progress)
     print(f"Four new takes of {takes[0].seconds:.1f} s each:")
     print(*(f"  {file}" for file in files), sep="\n")
     print(f"To look at: {sheet} and {preview}")
-    print_scores(api.report(takes, [clip]))
+    print_scores(motif.report(takes, [clip]))
 
 
-def _source(source: Sequence[Path], learn: Learn, unused: ReadConfig | None) -> "tuple[Sequence[Motion], Model | None]":
+def _source(
+    source: Sequence[Path], learn: Learn, unused: ReadConfig | None
+) -> "tuple[Sequence[motif.Motion], motif.Model | None]":
     """The clips, and the model if that is the source: what it cannot use must not be given then."""
-    from .. import api
-
     if not any(p.suffix == ".safetensors" for p in source):
         return options.load_clips(source, learn.read), None
     if len(source) > 1:
@@ -142,13 +135,13 @@ def _source(source: Sequence[Path], learn: Learn, unused: ReadConfig | None) -> 
         what = "options of reading files are" if learn.recipe is None else "--recipe is"
         raise MotifError(f"{what} given, but {source[0]} is a model, which has its recipe and clips; leave that out")
     options.use_one_thread()
-    model = api.Model.load(source[0])
+    model = motif.Model.load(source[0])
     return model.clips, model
 
 
 def _fit(
-    learn: Learn, clips: "Sequence[Motion]", n: int, takes: Takes, edit: "Edit | None", config: SampleConfig
-) -> "Model":
+    learn: Learn, clips: "Sequence[motif.Motion]", n: int, takes: Takes, edit: "motif.Edit | None", config: SampleConfig
+) -> "motif.Model":
     """A model of the clips, if it can make what is asked."""
     from .. import api
 
@@ -156,14 +149,3 @@ def _fit(
     api.check_request(recipe, clips, n, takes.seconds, edit, config)
     with progress_bar("learning") as progress:
         return api.fit(recipe, clips, takes.seed, progress=progress)
-
-
-@contextlib.contextmanager
-def _naming(file: Path | None) -> Iterator[None]:
-    """Let errors about an edit name the file that it is from, and its fields."""
-    try:
-        yield
-    except MotifError as error:
-        if file is None:
-            raise
-        raise type(error)(f"{file}: {str(error).replace('Edit.', '')}") from None

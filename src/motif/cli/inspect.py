@@ -5,6 +5,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+import motif
+
 from .options import Clips, Json, Out, Read, list_files, load_clips
 from .output import print_json, print_scores, progress_bar, unit_words
 
@@ -18,20 +20,16 @@ Page = Annotated[Path | None, Parameter(help="Write an HTML page with curves and
 
 def show(clips: Clips, /, *, out: Out, seconds: Seconds = None, read: Read = None) -> None:
     """Draw clips: a contact sheet (.png) or an animation with ground, foot trails and contacts (.gif, .mp4)."""
-    from .. import api
-
     motions = load_clips(clips, read)
     if seconds is not None:
         motions = [m.crop(0, max(round(seconds * m.fps), 1)) for m in motions]
-    print(api.show(motions, out))
+    print(motif.show(motions, out))
 
 
 def info(clips: Clips, /, *, read: Read = None, as_json: Json = False) -> None:
     """Say what motif sees in clips: rig, rate, length, unit, contacts, problems."""
-    from .. import api
-
     files = list_files(clips)
-    facts = [api.info(m) for m in load_clips(files, read, quiet=True)]
+    facts = [motif.info(m) for m in load_clips(files, read, quiet=True)]
     if as_json:
         print_json(facts[0] if len(facts) == 1 else facts)
         return
@@ -51,14 +49,13 @@ def info(clips: Clips, /, *, read: Read = None, as_json: Json = False) -> None:
 
 def score(takes: Clips, /, *, against: Against, report: Page = None, read: Read = None, as_json: Json = False) -> None:
     """Score takes against the clips they were made from: numbers, and what is wrong and where in words."""
-    from .. import api
     from ..view import page
 
     if report is not None:
         page.check(report)
     new, truth = load_clips(takes, read, quiet=True), load_clips(against, read)
     with progress_bar("scoring") as progress:
-        found = api.report(new, truth, report, progress)
+        found = motif.report(new, truth, report, progress)
     if as_json:
         print_json(found.plain())
         return

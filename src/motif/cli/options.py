@@ -7,17 +7,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
+
+import motif
 
 from ..config import CrowdConfig, ReadConfig, SampleConfig, TrainConfig
 from ..errors import MotifError
 from .output import FIRST, make_folder, note, unit_words
-
-if TYPE_CHECKING:
-    from ..edit import Edit
-    from ..motion import Motion
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 Clips = Annotated[list[Path], Parameter(help="Motion files (.bvh, .glb), or folders of them.")]
@@ -70,17 +68,15 @@ class Vary:
     """How much a joint or body part counts when motion is compared, e.g. -w upper=2 -w JOINT=0.5."""
     config: Sample = SampleConfig()
 
-    def edit(self) -> "Edit":
+    def edit(self) -> "motif.Edit":
         """Return it as an edit."""
-        from ..edit import Edit
-
         weights = {}
         for item in self.weight or ():
             name, _, number = item.rpartition("=")
             if not name or not _NUMBER.fullmatch(number):
                 raise MotifError(f"--weight {item!r}; expected NAME=NUMBER, e.g. upper=2")
             weights[name] = float(number)
-        return Edit(loop=self.loop, joint_weights=weights)
+        return motif.Edit(loop=self.loop, joint_weights=weights)
 
 
 @Parameter(name="*")
@@ -123,10 +119,9 @@ class Request:
     """Write what was asked as a JSON file, to start one of your own from."""
     config: Sample = SampleConfig()
 
-    def edit(self, first: "Motion", read: ReadConfig | None) -> "Edit":
+    def edit(self, first: "motif.Motion", read: ReadConfig | None) -> "motif.Edit":
         """Return what is asked of the first clip; files that it names are read as that was."""
         from .. import edit_file
-        from ..edit import Edit, Trajectory
 
         added = None if self.before is None and self.after is None else (self.before or 0.0, self.after or 0.0)
         given = {"--edit": self.file, "--keep": self.keep, "--inpaint": self.inpaint, "--before/--after": added}
@@ -138,17 +133,17 @@ class Request:
         if self.file is not None:
             return edit_file.read(self.file, lambda path: load_clips([path], read)[0])
         if self.keep is not None:
-            return Edit.keep(first, self.keep)
+            return motif.Edit.keep(first, self.keep)
         if self.inpaint is not None:
-            return Edit.inpaint(first, *_span("--inpaint", self.inpaint, first))
+            return motif.Edit.inpaint(first, *_span("--inpaint", self.inpaint, first))
         if self.content is not None:
-            return Edit.restyle(load_clips([self.content], read)[0])
+            return motif.Edit.restyle(load_clips([self.content], read)[0])
         if added is not None:
-            return Edit.expand(first, *added)
+            return motif.Edit.expand(first, *added)
         points = [point.split(",") for point in (self.trajectory or "").split()]
         if not all(len(point) == 2 and all(map(_NUMBER.fullmatch, point)) for point in points):
             raise MotifError(f"--trajectory {self.trajectory!r}; expected X,Z with spaces between: '0,0 3,0 3,3'")
-        return Edit(trajectory=Trajectory(tuple((float(x), float(z)) for x, z in points)))
+        return motif.Edit(trajectory=motif.Trajectory(tuple((float(x), float(z)) for x, z in points)))
 
 
 @Parameter(name="*")
@@ -173,7 +168,7 @@ class Change:
         if self.seconds is not None and not 0 < self.seconds <= 3600:
             raise MotifError(f"--seconds {self.seconds:g}; give a number above 0 and up to 3600")
 
-    def apply(self, motion: "Motion") -> "Motion":
+    def apply(self, motion: "motif.Motion") -> "motif.Motion":
         """Return the changed motion."""
         if self.cut is not None:
             begin, end = _span("--cut", self.cut, motion)
@@ -184,7 +179,7 @@ class Change:
         return motion.loop() if self.loop else motion
 
 
-def _span(option: str, text: str, motion: "Motion") -> tuple[float, float]:
+def _span(option: str, text: str, motion: "motif.Motion") -> tuple[float, float]:
     """Seconds FROM:TO; either end may be left out."""
     begin, colon, end = text.partition(":")
     numbers = colon and _NUMBER.fullmatch(begin or "0") and _NUMBER.fullmatch(end or "0")
@@ -212,13 +207,11 @@ def use_one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def load_clips(paths: Sequence[Path], read: ReadConfig | None, quiet: bool = False) -> "list[Motion]":
+def load_clips(paths: Sequence[Path], read: ReadConfig | None, quiet: bool = False) -> "list[motif.Motion]":
     """Return the clips, with a line on standard error about what each one is taken for."""
-    from ..io import load
-
     use_one_thread()
     read, files = read or ReadConfig(), list_files(paths)
-    motions = [load(path, read) for path in files]
+    motions = [motif.load(path, read) for path in files]
     for path, motion in zip(files, motions if FIRST and not quiet else ()):
         length = f"{len(motion)} frames at {motion.fps:g} fps, {motion.seconds:.1f} s"
         note(f"{path.name}: {length}, {unit_words(motion.file_format.unit, read.unit is not None, path)}")

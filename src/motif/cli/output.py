@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import motif
+
 from ..config import UNITS
 from ..errors import MotifError
 
 if TYPE_CHECKING:
     from ..metrics import Report
-    from ..motion import Motion
 
 FIRST = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun started: the one that speaks and writes
 
@@ -48,19 +49,17 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
-def write_takes(takes: "Sequence[Motion]", folder: Path, inputs: Sequence[Path]) -> list[str]:
+def write_takes(takes: "Sequence[motif.Motion]", folder: Path, inputs: Sequence[Path]) -> list[str]:
     """Write takes into a folder, never over a clip that they were made from, and return the files' names."""
-    from ..io import save
-
     files = [folder / f"{take.name}.bvh" for take in takes]
     taken = {path.resolve() for path in inputs}
     for file in files:
         if file.resolve() in taken:
             raise MotifError(f"{file} is one of the clips given; choose another folder with --out")
-    return [str(save(take, file)) for take, file in zip(takes, files)]
+    return [str(motif.save(take, file)) for take, file in zip(takes, files)]
 
 
-def print_takes(takes: "Sequence[Motion]", files: list[str], as_json: bool) -> None:
+def print_takes(takes: "Sequence[motif.Motion]", files: list[str], as_json: bool) -> None:
     """Print what was made and where it lies."""
     first = takes[0]
     if as_json:
@@ -88,14 +87,9 @@ def progress_bar(title: str) -> "Iterator[Callable[[Any], None]]":
         yield lambda done: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TimeRemainingColumn
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[losses]}"),
-    )
+    columns = "{task.description}", BarColumn(), TimeRemainingColumn(), "{task.fields[losses]}"
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=1.0, losses="")
 

@@ -63,27 +63,19 @@ class Exemplar:
 
 
 def prepare(clips: Sequence[Motion], rate: float = 30.0) -> Exemplar:
-    """Encode clips of one rig and one rate, with the finest level near ``rate`` Hz (:attr:`MatchConfig.rate`).
-
-    Raises:
-        MotifError: for no clip, different rigs or rates, and clips that are too short.
-    """
+    """Encode clips of one rig and one rate, with the finest level near ``rate`` Hz (:attr:`MatchConfig.rate`)."""
     if not clips:
         raise MotifError("no clip to learn from; give at least one")
     features, dt = Features.of(clips), clips[0].frame_time
     for clip in clips:
         if abs(clip.frame_time / dt - 1) > 1e-3:
-            raise MotifError(
-                f"{clip.name!r} runs at {clip.fps:.3f} fps and {clips[0].name!r} at {1 / dt:.3f}; "
-                f"resample() them to one rate first (--fps does)"
-            )
+            given = f"{clip.name!r} runs at {clip.fps:.3f} fps and {clips[0].name!r} at {1 / dt:.3f}"
+            raise MotifError(f"{given}; resample() them to one rate first (--fps does)")
     stride = max(math.floor(1 / dt / rate + 0.05), 1)
     full = [features.encode(c)[: len(c) // stride * stride] for c in clips]
     if min(map(len, full)) // stride < 3:
-        raise MotifError(
-            f"a clip of {min(map(len, clips))} frames ({min(c.seconds for c in clips):.2f} s) is too short to make "
-            f"variations of; give at least {3 * stride} frames"
-        )
+        given = f"a clip of {min(map(len, clips))} frames ({min(c.seconds for c in clips):.2f} s)"
+        raise MotifError(f"{given} is too short to make variations of; give at least {3 * stride} frames")
     fine = tuple(x.unflatten(0, (-1, stride)).mean(1) for x in full)
     extra = [(feet.foot_drift(features, x, dt), feet.contact_velocity(features, x, dt)) for x in full]
     table = torch.cat([torch.cat((x, *more), -1) for x, more in zip(full, extra)])
@@ -91,11 +83,7 @@ def prepare(clips: Sequence[Motion], rate: float = 30.0) -> Exemplar:
 
 
 def take_length(exemplar: Exemplar, edit: Edit) -> tuple[int, int]:
-    """Return the frames of a take at the clips' rate and at the finest level.
-
-    Raises:
-        MotifError: naming the field of ``edit`` that cannot be met.
-    """
+    """Return the frames of a take at the clips' rate and at the finest level, and check that it can be made."""
     s, default = exemplar.features.skeleton, 2 * len(exemplar.table) * exemplar.frame_time
     if edit.trajectory is not None:
         default = edit.trajectory.length / max(exemplar.travel[0], MIN_SPEED * s.height)

@@ -54,25 +54,19 @@ class TakePlan:
 
 
 def synthesize(
-    exemplar: Exemplar,
-    request: Request,
-    config: MatchConfig = MatchConfig(),
-    init: Float[Tensor, "n t d"] | None = None,
+    exemplar: Exemplar, request: Request, config: MatchConfig, init: Float[Tensor, "n t d"] | None = None
 ) -> list[Motion]:
     """Sample takes by matching, from features at a coarse rate or else from the clips' own pieces in a new order.
 
-    Of the request's ``config`` only the foot lock is read here.
-
-    Raises:
-        MotifError: naming the field of the edit that cannot be met.
+    Of the request's ``config`` only the foot lock is read here. Errors name the field of the edit that cannot be met.
     """
     with parallel.single_thread():
         plan = TakePlan(exemplar, request, config, *take_length(exemplar, request.edit), 1.0, init)
         if request.edit.trajectory is not None:
             plan = _paced(plan)
         indices = match(plan, lambda fraction: request.progress(fraction / 2))
-        edited = bool(request.edit.constraints or request.edit.trajectory)
-        amount = 0.0 if edited else exemplar.tempo.amount(config.tempo)
+        steady = request.edit.constraints or request.edit.trajectory
+        amount = 0.0 if steady else exemplar.tempo.amount(config.tempo)
 
         def take(k: int) -> Motion:  # full features and poses are large: no more at a time than there are cores
             when = None
@@ -108,9 +102,9 @@ def _paced(plan: TakePlan) -> TakePlan:
 def make_take(plan: TakePlan, indices: Int[Tensor, "q"], when: Float[Tensor, "t"] | None, name: str) -> Motion:
     """Return a take from its patches and, if its tempo differs, the frames (fractional) that are shown."""
     exemplar, edit, x = plan.exemplar, plan.request.edit, _blend(plan, indices)
-    if edit.trajectory is None:  # along a trajectory more or fewer frames may have been matched than are shown
+    if edit.trajectory is None or when is None:  # along one, more or fewer frames may have been matched than are shown
         x = x[: plan.frames]
-    x = x[: plan.frames] if when is None else apply_time_warp(exemplar.features, x, when.to(x.device))
+    x = x if when is None else apply_time_warp(exemplar.features, x, when.to(x.device))
     lock = plan.request.config.foot_lock
     return post.finalize_take(exemplar.features, edit, x[None], exemplar.frame_time, exemplar.start, lock, name)
 
@@ -164,7 +158,7 @@ def _preferences(
     device = exemplar.table.device
     if edit.clip_weights:
         middle = torch.arange(frames if edit.loop else frames - patch + 1) + patch / 2
-        weights = edit.clip_weights_at(middle / (exemplar.rate * rate_ratio))
+        weights = edit.clip_weights_at(middle / (exemplar.rate * rate_ratio * plan.speed_ratio))
         search = partial(search, clip_cost=(1 / weights.clamp_min(1e-6)).to(device))
     if plan.config.diversity == 0 or not (edit.constraints or edit.trajectory):
         return [search] * request.n
@@ -185,7 +179,7 @@ def _init(plan: TakePlan, space: Pca, database: Database, frames: int, rate_rati
     if plan.init is not None:
         x = resample.resize(space.project(plan.init), frames)
     elif edit.clip_weights:
-        weights = edit.clip_weights_at(torch.arange(frames) / rate)
+        weights = edit.clip_weights_at(torch.arange(frames) / (rate * plan.speed_ratio))
         x = torch.stack([_mixed(database, weights, max(least, 2), rng) for rng in rngs])
     else:
         shuffle = partial(shuffled, database.frames, frames, plan.patch, least, config.reorder)

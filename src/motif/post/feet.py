@@ -14,6 +14,8 @@ from ..features import Features
 from ..skeleton import Skeleton
 from .constraints import blend_room
 
+Points = Float[Tensor, "b t c 3"]
+Parts = dict[int, rotation.Components]
 EASE = 0.15
 """Seconds over which a correction comes and goes."""
 MAX_PULL = 0.15
@@ -132,21 +134,12 @@ def lock(
     steps: Float[Tensor, "*b t c 3"] | None = None,
     height_offset: Float[Tensor, "*b t c"] | None = None,
 ) -> Float[Tensor, "*b t j 4"]:
-    """Return local rotations with every standing contact joint held where it stands.
+    """Return local rotations with every standing contact joint (``on``) held where it stands.
 
     Each run of contact is pulled to its mean position; before and after it the pull dies out, starting with its own
-    speed, so no frame pops. Limbs are solved by damped least squares on the chain from the trunk to the contacts (any
-    number of joints and contacts). Frames that no run reaches come back bit for bit.
-
-    Args:
-        skeleton: the rig.
-        pose: local rotations (w, x, y, z) and translations, metres.
-        on: contact labels.
-        frame_time: seconds a frame.
-        fixed: joints that must not turn; a limb with one stays as it is in that frame, and is led to there and away.
-        steps: of each contact joint from frame to frame about its mean position, metres, as a foot rolls or gives in
-            the clip; none if not given. Feet that stand perfectly still are told from real ones at once.
-        height_offset: metres by which each contact joint should be higher, standing or not.
+    speed, so no frame pops. Frames that no run reaches come back bit for bit, and so does a limb in a frame in which a
+    joint of it is ``fixed``. ``steps`` of each contact joint about its mean position, metres from frame to frame, let a
+    foot roll as in the clip; ``height_offset`` is how many metres higher each should be, standing or not.
     """
     shape = pose[0].shape
     q, p = pose[0].reshape(-1, *shape[-3:]).clone(), pose[1].reshape(-1, *shape[-3:-1], 3)
@@ -169,13 +162,7 @@ def lock(
     return q.reshape(shape)
 
 
-def _pulls(
-    p: Float[Tensor, "b t c 3"],
-    on: Bool[Tensor, "b t c"],
-    exact: Bool[Tensor, "b t"],
-    path: Float[Tensor, "b t c 3"],
-    margin: int,
-) -> Float[Tensor, "b t c 3"]:
+def _pulls(p: Points, on: Bool[Tensor, "b t c"], exact: Bool[Tensor, "b t"], path: Points, margin: int) -> Points:
     """Return the offset that holds each contact within its runs, fading over ``margin`` frames before and after.
 
     Contacts that do not stand move along with those of their limb that do, so that the foot stays a foot.
@@ -228,9 +215,7 @@ def _room(exact: Bool[Tensor, "b t"], row: Tensor, start: Tensor, stop: Tensor, 
     return before, torch.minimum(following, coming[row, stop]) - stop
 
 
-def _smoothed(
-    pull: Float[Tensor, "b t c 3"], exact: Bool[Tensor, "b t"], sigma: float, most: float
-) -> Float[Tensor, "b t c 3"]:
+def _smoothed(pull: Points, exact: Bool[Tensor, "b t"], sigma: float, most: float) -> Points:
     """Return pulls without corners: smoothed in time, softly limited to ``most`` metres, zero next to exact frames."""
     pull = contact.smooth(pull.flatten(-2), sigma).unflatten(-1, pull.shape[-2:])
     pull = pull / (1 + (pull.norm(dim=-1, keepdim=True) / most) ** 2).sqrt()
@@ -256,9 +241,8 @@ def _solve(
         world = _forward(s, local, along, moved, {top: hip})
         tips, pivots = (torch.stack([torch.stack(world[j][1], -1) for j in some], 1) for some in (joints, chain))
         arms = (tips[:, :, None] - pivots[:, None]) * below
-        jacobian = torch.linalg.cross(arms[:, :, None], axes[None, None], dim=-1).reshape(
-            len(q), 3 * len(joints), 3 * len(chain)
-        )
+        jacobian = torch.linalg.cross(arms[:, :, None], axes[None, None], dim=-1)
+        jacobian = jacobian.reshape(len(q), 3 * len(joints), 3 * len(chain))
         transposed, error = jacobian.transpose(1, 2), (goal - tips).reshape(len(q), -1, 1)
         step = torch.cholesky_solve(error, torch.linalg.cholesky(jacobian @ transposed + damping))
         turn = (transposed @ step).reshape(len(q), len(chain), 3)
@@ -276,10 +260,7 @@ def _solve(
     return q
 
 
-_Parts = dict[int, rotation.Components]
-
-
-def _forward(s: Skeleton, local: _Parts, along: _Parts, joints: Sequence[int], world: dict[int, Any]) -> dict[int, Any]:
+def _forward(s: Skeleton, local: Parts, along: Parts, joints: Sequence[int], world: dict[int, Any]) -> dict[int, Any]:
     """Add world rotations and positions of ``joints``, parents first, to those of joints above them."""
     for j in joints:
         q, p = world[s.parents[j]]
