@@ -105,13 +105,9 @@ class RigBatch:
                 joints = index_tensor(s.contacts, p.device)
                 stands[k, :, joints, 0] = contact.labels(world_p[k, :, : len(s)], s, frame_time).to(p)
         at_root = self.is_root[:, None, :, None]
-        columns = (
-            torch.where(at_root, root[..., 4:], rotation.to_sixd(rotations)),
-            torch.where(at_root, 0.0, positions),
-            torch.where(at_root, root[..., :4], 0.0),
-            stands,
-        )
-        return self._mask(torch.cat(columns, -1))
+        turns = torch.where(at_root, root[..., 4:], rotation.to_sixd(rotations))
+        places = torch.where(at_root, 0.0, positions)
+        return self._mask(torch.cat((turns, places, torch.where(at_root, root[..., :4], 0.0), stands), -1))
 
     def decode(
         self, x: Float[Tensor, "b t j 14"], frame_time: float, start: Start = Start()
