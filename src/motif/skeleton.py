@@ -8,7 +8,7 @@ import difflib
 import functools
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -331,6 +331,12 @@ class Skeleton:
 def strip_namespace(name: str) -> str:
     """Return the name without the namespace that exporters put before it (``mixamorig7:Hips`` -> ``Hips``)."""
     return name.rsplit(":", 1)[-1]
+
+
+def free_name(name: str, taken: Collection[str], between: str = "_") -> str:
+    """Return the name, numbered from 2 up where it is taken: ``Bone_2``."""
+    numbered = (f"{name}{between}{n}" for n in itertools.count(2))
+    return next(n for n in itertools.chain([name], numbered) if n not in taken)
 
 
 def index_tensor(joints: tuple[int, ...], device: torch.device) -> Int[Tensor, "n"]:

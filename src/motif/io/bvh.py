@@ -56,14 +56,9 @@ def read(path: str | Path | bytes, config: ReadConfig = ReadConfig()) -> Motion:
     unit = guess_unit(size)[0] if config.metres_per_unit is None else config.metres_per_unit
     skeleton = replace(raw, offsets=_triples(file.offsets * unit))
     rotations, positions = rotations.float(), (positions * unit).float()
-    motion = Motion(
-        guess_rig(skeleton, rotations, positions),
-        rotations,
-        positions,
-        file.frame_time,
-        name=Path(file.path).stem if not isinstance(path, bytes) and file.path != "<text>" else "motion",
-        file_format=FileFormat(file.channels, unit),
-    )
+    name = "motion" if file.path == "<text>" else Path(file.path).stem
+    rig, spelling = guess_rig(skeleton, rotations, positions), FileFormat(file.channels, unit)
+    motion = Motion(rig, rotations, positions, file.frame_time, name, spelling)
     return motion if config.fps is None else motion.resample(config.fps)
 
 
@@ -92,11 +87,7 @@ def _axes(channels: Sequence[str]) -> str:
 
 def _by_order(orders: Sequence[str]) -> dict[str, list[int]]:
     """The joints of each Euler order that is not empty."""
-    groups: dict[str, list[int]] = {}
-    for joint, order in enumerate(orders):
-        if order:
-            groups.setdefault(order, []).append(joint)
-    return groups
+    return {order: [j for j, o in enumerate(orders) if o == order] for order in dict.fromkeys(orders) if order}
 
 
 def _quaternions(file: BvhFile) -> Float[Tensor, "t j 4"]:
@@ -137,37 +128,31 @@ def write(
 ) -> Path:
     """Write a motion as BVH: whole or not at all, spelled as the file it came from unless told otherwise.
 
-    Args:
-        motion: what to write.
-        path: the file; missing folders are made.
-        unit: metres per unit of length in the file; that of the file it came from if not given.
-        channels: per joint its channels in order. A joint that moves in ways they cannot hold gets what it needs.
+    ``unit`` is metres per unit of length in the file, ``channels`` each joint's channels in order; a joint that moves
+    in ways they cannot hold gets what it needs. Missing folders are made.
     """
     unit = motion.file_format.unit if unit is None else unit
     ReadConfig(unit=unit)  # checks it
     for what, values in (("rotation", motion.rotations), ("position", motion.positions)):
         if not bool(values.isfinite().all()):
             frame, joint = (~values.isfinite()).any(-1).nonzero()[0].tolist()
-            raise MotifError(
-                f"{path}: {what} of {motion.skeleton.names[joint]!r} at frame {frame} is not finite; not written"
-            )
+            name = motion.skeleton.names[joint]
+            raise MotifError(f"{path}: {what} of {name!r} at frame {frame} is not finite; not written")
     motion = _with_fixed_offsets(motion)
     plan, angles = _channel_plan(motion, _requested_channels(motion, channels))
     positions = motion.positions.detach().cpu().double().numpy() / unit
-    order = _depth_first(motion.skeleton)
+    order = sorted(range(len(plan)), key=lambda j: motion.skeleton.ancestors(j)[::-1])  # depth first, as BVH nests
     columns = []
     for j in order:
-        turns = iter(range(3))
-        for c in plan[j]:
-            columns.append(angles[j][:, next(turns)] if c.endswith("rotation") else positions[:, j, "XYZ".index(c[0])])
-    values = np.stack(columns, 1) if columns else np.zeros((len(motion), 0))
+        turns = iter(angles[j].T)
+        columns += [next(turns) if c in ROTATIONS else positions[:, j, "XYZ".index(c[0])] for c in plan[j]]
+    values = np.stack(columns, 1)
     row = " ".join(["%.6f"] * values.shape[1]) + "\n"
     head = f"MOTION\nFrames: {len(motion)}\nFrame Time: {float(motion.frame_time)!r}\n"
     body = "".join([row % tuple(numbers) for numbers in (np.round(values, 6) + 0.0).tolist()])
     text = _hierarchy_text(motion.skeleton, plan, order, unit) + head + body
-    target = Path(path)
-    replace_file(target, lambda beside: beside.write_bytes(text.encode("utf-8", "surrogatepass")))
-    return target
+    replace_file(Path(path), lambda beside: beside.write_bytes(text.encode("utf-8", "surrogatepass")))
+    return Path(path)
 
 
 def _with_fixed_offsets(motion: Motion) -> Motion:
@@ -185,14 +170,12 @@ def _requested_channels(motion: Motion, channels: Sequence[Sequence[str]] | None
         fits = len(motion.file_format.channels) == len(motion.skeleton)
         return list(motion.file_format.channels) if fits else None
     if len(channels) != len(motion.skeleton):
-        raise MotifError(
-            f"channels for {len(channels)} joints given, the rig has {len(motion.skeleton)}; give one list each"
-        )
+        rig = f"the rig has {len(motion.skeleton)}"
+        raise MotifError(f"channels for {len(channels)} joints given, {rig}; give one list each")
     for name, row in zip(motion.skeleton.names, channels, strict=True):
         if len(set(row)) < len(row) or not set(row) <= {*POSITIONS, *ROTATIONS}:
-            raise MotifError(
-                f"channels of {name!r} are {list(row)}; expected distinct ones such as Xposition, Zrotation"
-            )
+            wanted = "expected distinct ones such as Xposition, Zrotation"
+            raise MotifError(f"channels of {name!r} are {list(row)}; {wanted}")
     return [tuple(row) for row in channels]
 
 
@@ -253,16 +236,6 @@ def _nearest_triples(angles: Float[Tensor, "t j 3"]) -> Float[Tensor, "t j 3"]:
     gaps = [(d - 2 * pi * torch.round(d / (2 * pi))).abs().sum(-1) for d in (stay, swap)]
     swaps = torch.cat((torch.zeros_like(angles[:1, :, 0]), (gaps[1] < gaps[0]).double()))
     return torch.where((swaps.cumsum(0) % 2 > 0)[..., None], other, angles)
-
-
-def _depth_first(s: Skeleton) -> list[int]:
-    """All joints in the order in which BVH nests them."""
-    order, waiting = [], [0]
-    while waiting:
-        joint = waiting.pop()
-        order.append(joint)
-        waiting.extend(reversed(s.children[joint]))
-    return order
 
 
 def _hierarchy_text(s: Skeleton, plan: Sequence[Sequence[str]], order: list[int], unit: float) -> str:

@@ -28,7 +28,7 @@ from ..config import ReadConfig
 from ..errors import MotifError, MotifWarning
 from ..motion import FileFormat, Motion
 from ..rig_guess import guess_rig
-from ..skeleton import Skeleton
+from ..skeleton import Skeleton, free_name
 
 _JSON, _BIN = 0x4E4F534A, 0x004E4942
 _COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
@@ -181,11 +181,7 @@ def _unique(names: Iterable[str]) -> tuple[str, ...]:
     """The names, repeated ones numbered: ``Bone``, ``Bone_2``."""
     taken: dict[str, None] = {}
     for name in names:
-        fresh, n = str(name), 1
-        while fresh in taken:
-            n += 1
-            fresh = f"{name}_{n}"
-        taken[fresh] = None
+        taken[free_name(str(name), taken)] = None
     return tuple(taken)
 
 
@@ -300,9 +296,8 @@ def _transform(file: _File, index: int) -> dict[str, Tensor]:
 
 def _pose(file: _File, rest: dict, channels: list[_Channel], when: np.ndarray) -> dict[int, dict[str, Tensor]]:
     """Transforms of all nodes at the given seconds; scales stay fixed, the node's own or a constant track's value."""
-    posed, ignored = {}, []
-    for j, parts in rest.items():
-        posed[j] = parts | {"translation": parts["translation"].expand(len(when), 3)}
+    posed = {j: at | {"translation": at["translation"].expand(len(when), 3)} for j, at in rest.items()}
+    ignored = []
     for c in channels:
         sampled, own = _sample(c, when), rest[c.node]["scale"]
         if c.path != "scale":
