@@ -109,7 +109,7 @@ class Features:
         joints: Collection[int] | None = None,
     ) -> tuple[Float[Tensor, "*b t j 4"], Float[Tensor, "*b t j 3"]]:
         """Return local rotations and translations of features at any rate; right for ``joints`` alone, if given."""
-        at = self.slices
+        s, at = self.skeleton, self.slices
         facing, path = self.trajectory(x, frame_time, start)
         root_q = rotation.mul(rotation.about("y", facing.to(x.dtype)), rotation.from_sixd(x[..., at["root_tilt"]]))
         rotations, positions = (t.expand(*x.shape[:-1], -1, -1).clone() for t in self._held(x))
@@ -122,7 +122,16 @@ class Features:
         if self.translating:
             index = index_tensor(self.translating, x.device)
             positions[..., index, :] = x[..., at["positions"]].unflatten(-1, (-1, 3))
-        return _set_root(self.skeleton, rotations, positions, root_q, path.to(x.dtype))
+        root_p, above = path.to(x.dtype), s.ancestors(s.root)[:0:-1]
+        if above:  # what stands above the root stays put
+            above_q, above_p = rotation.identity(*root_q.shape[:-1], like=root_q), torch.zeros_like(root_p)
+            for j in above:
+                above_p = above_p + rotation.rotate(above_q, positions[..., j, :])
+                above_q = rotation.mul(above_q, rotations[..., j, :])
+            up = rotation.inv(above_q)
+            root_q, root_p = rotation.mul(up, root_q), rotation.rotate(up, root_p - above_p)
+        rotations[..., s.root, :], positions[..., s.root, :] = root_q, root_p
+        return rotations, positions
 
     def _held(self, like: Tensor) -> tuple[Float[Tensor, "j 4"], Float[Tensor, "j 3"]]:
         """``base_rotations`` and ``base_positions`` with the dtype and device of ``like``, copied there once."""
@@ -176,7 +185,6 @@ class Features:
         return w
 
 
-# --- the root --------------------------------------------------------------------------------------------------------
 def root_channels(
     q: Float[Tensor, "*b t 4"], p: Float[Tensor, "*b t 3"], facing: Float[Tensor, "*b t"], frame_time: float
 ) -> Float[Tensor, "*b t 10"]:
@@ -202,28 +210,6 @@ def root_path(
     path = torch.cat((torch.stack(begin, -1)[..., None, :], step), -2).cumsum(-2)
     path[..., 1] = x[..., 0]
     return facing, path
-
-
-def _set_root(
-    s: Skeleton,
-    rotations: Float[Tensor, "*b j 4"],
-    positions: Float[Tensor, "*b j 3"],
-    root_q: Float[Tensor, "*b 4"],
-    root_p: Float[Tensor, "*b 3"],
-) -> tuple[Float[Tensor, "*b j 4"], Float[Tensor, "*b j 3"]]:
-    """Return local values, changed in place, with the root at this place in the world; joints above it stay put."""
-    chain = s.ancestors(s.root)[1:]
-    if not chain:
-        rotations[..., s.root, :], positions[..., s.root, :] = root_q, root_p
-        return rotations, positions
-    above_q, above_p = rotation.identity(*root_q.shape[:-1], like=root_q), torch.zeros_like(root_p)
-    for j in reversed(chain):
-        above_p = above_p + rotation.rotate(above_q, positions[..., j, :])
-        above_q = rotation.mul(above_q, rotations[..., j, :])
-    up = rotation.inv(above_q)
-    rotations[..., s.root, :] = rotation.mul(up, root_q)
-    positions[..., s.root, :] = rotation.rotate(up, root_p - above_p)
-    return rotations, positions
 
 
 def _pick(x: Float[Tensor, "*b j n"], joints: tuple[int, ...]) -> Float[Tensor, "*b k n"]:

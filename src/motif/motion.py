@@ -1,7 +1,6 @@
 """Motion: a skeleton moving, as one frozen value, and the plain tools every animator expects on it.
 
-Metres, seconds, radians; right-handed, Y up, a body of heading 0 faces +Z. Nothing here changes rate, unit or name
-unless it is asked to; every method returns a new Motion.
+Metres, seconds, radians; right-handed, Y up, a body of heading 0 faces +Z. Every method returns a new Motion.
 """
 
 import itertools
@@ -86,8 +85,8 @@ class Motion:
     def heading(self) -> Float[Tensor, "t"]:
         """Return the direction the body faces, unwrapped radians: 0 towards +Z, positive turns left (towards +X).
 
-        The twist about the vertical of the root against its natural pose. Near the pole, where a body upside down
-        has no heading, the direction is carried over from the frames around it.
+        The twist about the vertical of the root against its natural pose; where a body upside down has none, it is
+        carried over from the frames around.
         """
         return heading(self.world()[0][:, self.skeleton.root], self.skeleton, self.frame_time)
 
@@ -223,7 +222,6 @@ class Motion:
         return whole
 
 
-# --- heading ---------------------------------------------------------------------------------------------------------
 def heading(world_q: Float[Tensor, "*b t 4"], skeleton: Skeleton, frame_time: float) -> Float[Tensor, "*b t"]:
     """Return the heading of the root's world rotations (:meth:`Motion.heading`); turning the world adds the turn."""
     rest = skeleton.fk(skeleton.rest_tensor(world_q))[0][skeleton.root]
@@ -257,7 +255,6 @@ def _box_smooth(x: Float[Tensor, "*b t n"], radius: int) -> Float[Tensor, "*b t 
     return (total[..., high, :] - total[..., low, :]) / (high - low)[:, None].to(x.dtype)
 
 
-# --- seams -----------------------------------------------------------------------------------------------------------
 def _append(whole: Motion, later: Motion, blend: float) -> Motion:
     """``later`` at the end of ``whole``, its first frame one step on from the last, the jump blended away."""
     root = whole.skeleton.root

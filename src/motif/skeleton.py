@@ -64,9 +64,7 @@ class Skeleton:
             if not getattr(self, field) and j:
                 object.__setattr__(self, field, value)
         if j == 0 or self.parents[:1] != (-1,):
-            raise MotifError(
-                f"a skeleton needs a joint 0 without a parent, found {j} joints, parents {self.parents[:3]}"
-            )
+            raise MotifError(f"a skeleton needs a joint 0 without a parent, found {j} with parents {self.parents[:3]}")
         for field in ("parents", "offsets", "end", "rest", "mirror"):
             if len(getattr(self, field)) != j:
                 raise MotifError(f"skeleton: {j} names but {len(getattr(self, field))} {field}; give one per joint")
@@ -259,10 +257,9 @@ class Skeleton:
     def parts(self) -> dict[str, tuple[int, ...]]:
         """Body parts by name: ``all``, ``upper``, ``lower``, ``trunk`` and each limb, e.g. ``limb:LeftArm``.
 
-        A limb is named after its first joint; ``LeftArm`` alone is that joint. Where a joint is called like a part,
-        the name means the joint, and the part is ``part:trunk``; only ``all`` always means all joints. ``lower`` is the
-        root with every limb that stands on the ground (the papers, too, count the root to the lower body), ``upper``
-        is the rest; a rig on which no limb stands has neither.
+        A limb is named after its first joint. Where a joint is called like a part, the name means the joint, and the
+        part is ``part:trunk``; only ``all`` always means all joints. ``lower`` is the root with every limb that stands
+        on the ground (as in the papers), ``upper`` is the rest; a rig on which no limb stands has neither.
         """
         plain = [strip_namespace(n) for n in self.names]
         found = {LIMB + (plain[k[0]] if plain.count(plain[k[0]]) == 1 else self.names[k[0]]): k for k in self.limbs}

@@ -32,7 +32,6 @@ CMU_UNIT = 0.056444
 """Metres per unit in the conversions of the CMU mocap library: an inch over its scale of 0.45."""
 
 
-# --- reading motion --------------------------------------------------------------------------------------------------
 def read(path: str | Path | bytes, config: ReadConfig = ReadConfig()) -> Motion:
     """Read a BVH file, or its text (see :func:`parse`), as a motion in metres and quaternions."""
     file = parse(path)
@@ -64,11 +63,8 @@ def read(path: str | Path | bytes, config: ReadConfig = ReadConfig()) -> Motion:
 
 def guess_unit(size: float) -> tuple[float, str]:
     """Return metres per unit, and its name, for a body of ``size`` units at its largest extent (about its height)."""
-    if size < 6:
-        return 1.0, "metres"
-    if size < 55:
-        return CMU_UNIT, "CMU units"
-    return (0.01, "centimetres") if size < 1000 else (0.001, "millimetres")
+    ranges = ((6, 1.0, "metres"), (55, CMU_UNIT, "CMU units"), (1000, 0.01, "centimetres"))
+    return next(((unit, name) for most, unit, name in ranges if size < most), (0.001, "millimetres"))
 
 
 def _triples(rows: np.ndarray) -> tuple[tuple[float, float, float], ...]:
@@ -122,7 +118,6 @@ def _root_offset_looks_added(file: BvhFile, world: Float[Tensor, "t j 3"], size:
     return max(abs(root), abs(low + abs(offset))) < 0.4 * abs(offset)
 
 
-# --- writing ---------------------------------------------------------------------------------------------------------
 def write(
     motion: Motion, path: str | Path, unit: float | None = None, channels: Sequence[Sequence[str]] | None = None
 ) -> Path:
@@ -221,7 +216,7 @@ def _fit_angles(q: Float[Tensor, "t 4"], axes: str) -> np.ndarray:
     if len(axes) == 1:
         return rotation.twist(q, axes)[:, None].numpy()
     e = torch.eye(3, dtype=q.dtype)
-    a, b = e["xyz".index(axes[0])], e["xyz".index(axes[1])]
+    a, b = (e["xyz".index(axis)] for axis in axes)
     turned = rotation.rotate(q, b)
     first = torch.atan2(turned @ torch.linalg.cross(a, b), turned @ b)
     second = rotation.twist(rotation.mul(rotation.inv(rotation.about(axes[0], first)), q), axes[1])
@@ -239,13 +234,11 @@ def _nearest_triples(angles: Float[Tensor, "t j 3"]) -> Float[Tensor, "t j 3"]:
 
 
 def _hierarchy_text(s: Skeleton, plan: Sequence[Sequence[str]], order: list[int], unit: float) -> str:
-    lines = ["HIERARCHY"]
-    names = _safe_names(s)
+    lines, names = ["HIERARCHY"], _safe_names(s)
     for j, following in zip(order, [*order[1:], None], strict=True):
         tab = "\t" * s.depth[j]
         tip = s.end[j] and not s.children[j] and not plan[j]
-        lines.append(tab + ("End Site" if tip else f"{'ROOT' if j == 0 else 'JOINT'} {names[j]}"))
-        lines.append(tab + "{")
+        lines += [tab + ("End Site" if tip else f"{'ROOT' if j == 0 else 'JOINT'} {names[j]}"), tab + "{"]
         # Channels hold the place of the roots: with OFFSET 0 readers that add agree with those that replace.
         held = plan[j] if j in (0, s.root) else ()
         offset = [0.0 if p in held else x / unit for p, x in zip(POSITIONS, s.offsets[j], strict=True)]

@@ -45,7 +45,6 @@ class BvhFile:
     """Line of the word MOTION, counted from 1."""
 
 
-# --- reading text ----------------------------------------------------------------------------------------------------
 def parse(source: str | Path | bytes) -> BvhFile:
     """Read a BVH file without interpreting it: from a path, or its text as bytes or a string with line breaks."""
     text, path = _text(source)
