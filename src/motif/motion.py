@@ -110,9 +110,8 @@ class Motion:
 
     def floor(self) -> float:
         """Return the height of the ground, metres: where the lowest contact joint (else any joint) comes to rest."""
-        heights = self.world()[1][..., 1]
-        lowest = (heights[:, list(self.skeleton.contacts)] if self.skeleton.contacts else heights).amin(1)
-        return float(lowest.quantile(0.05))
+        joints = list(self.skeleton.contacts or range(len(self.skeleton)))
+        return float(self.world()[1][:, joints, 1].amin(1).quantile(0.05))
 
     # --- time
     def crop(self, start: int = 0, stop: int | None = None) -> "Motion":
@@ -272,9 +271,8 @@ def decay_weights(count: int, span: float) -> Float[Tensor, "n 3"]:
     """Return weights by which an offset, a velocity and an acceleration decay smoothly to 0 within ``span`` frames."""
     u = (torch.arange(count) / max(span, 1e-6)).clamp(max=1)
     keep = (1 - u) ** 3  # quintics: at the end value, slope and curvature are 0
-    return torch.stack(
-        (keep * (1 + 3 * u + 6 * u * u), keep * u * (1 + 3 * u) * span, keep * u * u * span * span / 2), -1
-    )
+    velocity, acceleration = keep * u * (1 + 3 * u) * span, keep * u * u * span * span / 2
+    return torch.stack((keep * (1 + 3 * u + 6 * u * u), velocity, acceleration), -1)
 
 
 def _inertialize(before: Motion, after: Motion, seconds: float) -> Motion:
@@ -283,10 +281,8 @@ def _inertialize(before: Motion, after: Motion, seconds: float) -> Motion:
     last_p, last_q = before.positions[-1], before.rotations[-1]
     speed = spin = torch.zeros_like(last_p)
     if len(before) > 1:
-        speed, spin = (
-            last_p - before.positions[-2],
-            rotation.log(rotation.mul(last_q, rotation.inv(before.rotations[-2]))),
-        )
+        speed = last_p - before.positions[-2]
+        spin = rotation.log(rotation.mul(last_q, rotation.inv(before.rotations[-2])))
     own_spin = rotation.log(rotation.mul(q[n], rotation.inv(q[0])))
     jump = rotation.log(rotation.mul(rotation.mul(rotation.exp(spin), last_q), rotation.inv(q[0])))
     offset, velocity, _ = decay_weights(len(after), seconds / after.frame_time).to(p)[..., None, None].unbind(1)

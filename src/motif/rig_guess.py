@@ -4,7 +4,6 @@ The name hints below are the only place in the package where a joint's name is w
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -18,14 +17,6 @@ _FOOT = re.compile(r"foot|feet|toe|ball|paw|hoof|heel|ankle|talon", re.IGNORECAS
 _CONTROL = re.compile(r"IK|FK|(?:^|[_.\- ])(?:ik|fk|control|ctrl|target|pole)(?=[_.\- ]|$)")
 _SIDES = (("Left", "Right"), ("left", "right"), ("LEFT", "RIGHT"))
 _SIDE_TOKEN = re.compile(r"(?<![A-Za-z])([LRlr])(?=[A-Z_.\- ]|$)|(?<=[a-z0-9])([LR])$")
-
-
-def build(
-    names: Sequence[str], parents: Sequence[int], offsets: Sequence[Sequence[float]], end: Sequence[bool] | None = None
-) -> Skeleton:
-    """Return a skeleton from plain lists, with pairs and contacts guessed from its natural pose."""
-    rows = tuple((float(x), float(y), float(z)) for x, y, z in offsets)
-    return guess_pairs_and_contacts(Skeleton(tuple(names), tuple(parents), rows, tuple(end) if end else ()))
 
 
 def guess_rig(

@@ -119,10 +119,9 @@ class Skeleton:
     def with_pairs(self, pairs: Iterable[tuple[str, str]]) -> "Skeleton":
         """Return the same rig with these (left, right) pairs of joints, and no others."""
         indices = [(self.index(a), self.index(b)) for a, b in pairs]
-        mirror = list(range(len(self)))
-        for a, b in indices:
-            mirror[a], mirror[b] = b, a
-        return replace(self, mirror=tuple(mirror), left=tuple(a for a, _ in indices))
+        partner = dict(indices) | {b: a for a, b in indices}
+        mirror = tuple(partner.get(j, j) for j in range(len(self)))
+        return replace(self, mirror=mirror, left=tuple(a for a, _ in indices))
 
     def subset(self, kept: Sequence[int]) -> "Skeleton":
         """Return the bare rig of these joints, the first of them joint 0, the parent of each other one among them."""
@@ -131,10 +130,10 @@ class Skeleton:
 
     def rig_difference(self, other: "Skeleton") -> str | None:
         """Return in words what keeps motions of both rigs from being used together; None if nothing does."""
+        here, there = set(self.names) - set(other.names), set(other.names) - set(self.names)
+        if here or there:
+            return f"joints differ: only in the first {sorted(here)[:4]}, only in the second {sorted(there)[:4]}"
         if self.names != other.names:
-            here, there = set(self.names) - set(other.names), set(other.names) - set(self.names)
-            if here or there:
-                return f"joints differ: only in the first {sorted(here)[:4]}, only in the second {sorted(there)[:4]}"
             return "the joints are the same but stand in another order"
         if self.parents != other.parents:
             return "the joints are the same but hang on other parents"

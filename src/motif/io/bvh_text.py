@@ -333,5 +333,6 @@ def _rows_slowly(lines: list[str], first: int, width: int, path: str) -> np.ndar
             found = f"frame {len(rows) + 1} has {len(row)} numbers, the channels above need {width}"
             cut = "the row is cut off: remove it, or export it again"
             _fail(path, line, found, cut if len(row) < width else "give each frame a line or correct CHANNELS")
-        rows += [row] if row else []
+        if row:
+            rows.append(row)
     return np.array(rows, dtype=np.float64)
