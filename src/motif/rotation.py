@@ -263,8 +263,7 @@ def twist(q: Float[Tensor, "*b 4"], axis: str) -> Float[Tensor, "*b"]:
 
 def between(u: Float[Tensor, "*#b 3"], v: Float[Tensor, "*#b 3"]) -> Float[Tensor, "*b 4"]:
     """Return the smallest rotation that takes direction ``u`` to ``v``; opposite ones turn about any normal."""
-    zero = torch.zeros_like(u)
-    u, v = unit(u, zero), unit(v, zero)
+    u, v = (unit(x, torch.zeros_like(x)) for x in (u, v))
     weakest = u.detach().abs().argmin(-1, keepdim=True)
     axis = torch.zeros_like(u).scatter(-1, weakest, 1.0)
     normal = unit(torch.linalg.cross(u, axis, dim=-1), axis)

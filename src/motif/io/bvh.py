@@ -44,10 +44,8 @@ def read(path: str | Path | bytes, config: ReadConfig = ReadConfig()) -> Motion:
     size = float((world[:, body].amax(1) - world[:, body].amin(1)).amax(-1).median())
     if config.root_offset == "replace" and _root_offset_looks_added(file, world, size):
         offset = " ".join(f"{x:g}" for x in file.offsets[0])
-        warn(
-            f"{file.path}: the root's OFFSET is {offset} and its position channels look relative to it, so the body "
-            f"hangs below the floor; read it with --root-offset add"
-        )
+        found = f"{offset} and its position channels look relative to it, so the body hangs below the floor"
+        warn(f"{file.path}: the root's OFFSET is {found}; read it with --root-offset add")
     if config.up == "y" and looks_z_up(raw, world.median(0).values):
         warn(f"{file.path}: the feet are at the bottom along Z, so this file looks Z-up; read it with --up z")
     unit = guess_unit(size)[0] if config.metres_per_unit is None else config.metres_per_unit
@@ -69,9 +67,10 @@ def _triples(rows: np.ndarray) -> tuple[tuple[float, float, float], ...]:
     return tuple((x, y, z) for x, y, z in rows.tolist())
 
 
-def _columns(channels: Sequence[Sequence[str]]) -> list[int]:
-    """Where each joint's channels start in a row."""
-    return [0, *itertools.accumulate(map(len, channels))][:-1]
+def _columns(channels: Sequence[Sequence[str]]) -> list[dict[str, int]]:
+    """Where each joint's channels stand in a row."""
+    number = itertools.count()
+    return [{channel: next(number) for channel in row} for row in channels]
 
 
 def _axes(channels: Sequence[str]) -> str:
@@ -86,22 +85,21 @@ def _by_order(orders: Sequence[str]) -> dict[str, list[int]]:
 
 def _quaternions(file: BvhFile) -> Float[Tensor, "t j 4"]:
     angles = torch.from_numpy(np.deg2rad(file.values))
-    starts = _columns(file.channels)
+    columns = _columns(file.channels)
     q = rotation.identity(len(angles), len(file.names), like=angles)
     for order, joints in _by_order([_axes(c) for c in file.channels]).items():
-        where = [[starts[j] + i for i, c in enumerate(file.channels[j]) if c.endswith("rotation")] for j in joints]
+        where = [[column for channel, column in columns[j].items() if channel in ROTATIONS] for j in joints]
         q[:, joints] = rotation.from_euler(angles[:, where], order)
     return q
 
 
 def _positions(file: BvhFile, root_offset: str) -> Float[Tensor, "t j 3"]:
     p = np.repeat(file.offsets[None], len(file.values), 0)
-    for joint, (start, channels) in enumerate(zip(_columns(file.channels), file.channels, strict=True)):
-        for column, channel in enumerate(channels, start):
-            if channel.endswith("position"):
-                axis = "XYZ".index(channel[0])
+    for joint, columns in enumerate(_columns(file.channels)):
+        for axis, channel in enumerate(POSITIONS):
+            if channel in columns:
                 base = file.offsets[0, axis] if joint == 0 and root_offset == "add" else 0.0
-                p[:, joint, axis] = file.values[:, column] + base
+                p[:, joint, axis] = file.values[:, columns[channel]] + base
     return torch.from_numpy(p)
 
 

@@ -145,8 +145,6 @@ class _Hierarchy:
     """The joints whose braces are open, outermost first."""
     awaiting: bool = False
     """True between a joint's name and its brace."""
-    seen: dict[str, int] = field(default_factory=dict)
-    """The line of each name."""
     line: int = 0
     """The line that is read, counted from 1."""
 
@@ -205,15 +203,13 @@ class _Hierarchy:
             self._refuse(f"found {word} {_quote(name)} {where}", "expected it inside the root's braces; move it there")
         if not name and not end:
             self._refuse(f"found {word} without a name", "every joint needs one; add it")
-        if name in self.seen and not end:
-            self._refuse(f"joint {_quote(name)} is already on line {self.seen[name]}", "names must differ; rename one")
+        if twin := next((j for j in self.joints if j.name == name and not (end or j.end)), None):
+            self._refuse(f"joint {_quote(name)} is already on line {twin.line}", "names must differ; rename one")
         if self.open and self.joints[self.open[-1]].end:
             self._refuse("found a joint inside an End Site", "an End Site is a tip; make it a JOINT or close its brace")
         if len(self.joints) == MAX_JOINTS:
             self._refuse(f"more than {MAX_JOINTS} joints", "that is no body; export the skeleton only")
         parent = self.open[-1] if self.open else -1
-        if not end:
-            self.seen[name] = self.line
         self.joints.append(_Joint(f"{self.joints[parent].name}/end" if end else name, parent, self.line, end))
         self.awaiting = True
 
