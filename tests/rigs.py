@@ -6,8 +6,14 @@ import torch
 
 from motif import rotation
 from motif.motion import Motion
-from motif.rig_guess import build, guess_rig
+from motif.rig_guess import guess_pairs_and_contacts, guess_rig
 from motif.skeleton import Skeleton
+
+
+def build(names, parents, offsets, end=()):
+    """A skeleton from plain lists, with pairs and contacts guessed from its natural pose."""
+    rows = tuple((float(x), float(y), float(z)) for x, y, z in offsets)
+    return guess_pairs_and_contacts(Skeleton(tuple(names), tuple(parents), rows, tuple(end or ())))
 
 
 def chain(n: int = 4) -> Skeleton:

@@ -15,7 +15,7 @@ from unittest import mock
 
 import pytest
 
-from motif import api
+from motif import api, rotation
 from motif.cli import main
 from motif.config import CrowdConfig, ReadConfig, SampleConfig, TrainConfig
 from motif.io import load, save
@@ -322,6 +322,19 @@ def test_never_writes_over_the_clip(tmp_path):
     assert code == 2
     assert "one of the clips given" in err
     assert other.read_bytes() == original
+
+
+def test_change_samples_gltf_keys_at_the_rate_and_resamples_bvh_last(clip, tmp_path):
+    source = Path(__file__).parent / "cases" / "fps120.glb"
+    code, _, err = run("change", source, "--fps", 120, "-o", tmp_path / "fast.bvh")
+    assert code == 0, err
+    fast, keys = load(tmp_path / "fast.bvh"), load(source, ReadConfig(fps=120))
+    assert len(fast) == len(keys) == 960
+    assert float(rotation.geodesic(fast.rotations, keys.rotations).max()) < 1e-3
+    code, _, err = run("change", clip, "--speed", 0.8, "--fps", 24, "-o", tmp_path / "slow.bvh")
+    assert code == 0, err
+    expected = save(load(clip).retime(0.8).resample(24), tmp_path / "expected.bvh")
+    assert (tmp_path / "slow.bvh").read_bytes() == expected.read_bytes()
 
 
 def test_demo(tmp_path):

@@ -7,8 +7,7 @@ import torch
 from motif import io, rotation
 from motif.features import Features
 from motif.motion import Motion
-from motif.rig_guess import build
-from rigs import tree, walk
+from rigs import build, tree, walk
 
 X, Y, Z = torch.eye(3)
 QUARTER = torch.tensor(math.pi / 2)

@@ -12,9 +12,9 @@ from motif import rotation, view
 from motif.errors import MotifError
 from motif.motion import Motion
 from motif.paper_features import MIXAMO_24
-from motif.rig_guess import build
 from motif.skeleton import Skeleton
 from motif.view import ShowConfig, animation, draw
+from rigs import build
 
 BIPED = {
     "Hips": ("", 0, 0.95, 0),

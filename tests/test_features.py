@@ -8,8 +8,7 @@ from motif.errors import MotifError
 from motif.features import Features, Start
 from motif.motion import Motion
 from motif.paper_features import MIXAMO_24, PAPER_RIGS, PaperFeatures
-from motif.rig_guess import build
-from rigs import RIGS, along_x, sliding, tree, under_a_node, walk
+from rigs import RIGS, along_x, build, sliding, tree, under_a_node, walk
 
 
 def mixamo():

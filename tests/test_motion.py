@@ -9,8 +9,8 @@ import torch
 from motif import api, rotation
 from motif.errors import MotifError
 from motif.motion import Motion, unwrap
-from motif.rig_guess import build, guess_rig
-from rigs import RIGS, along_x, bird, chain, quadruped, sliding, tree, under_a_node, walk
+from motif.rig_guess import guess_rig
+from rigs import RIGS, along_x, bird, build, chain, quadruped, sliding, tree, under_a_node, walk
 
 FLIP = torch.tensor([-1.0, 1.0, 1.0])
 

@@ -7,9 +7,9 @@ import torch
 
 from motif import api, rotation
 from motif.errors import MotifError
-from motif.rig_guess import build, guess_pairs_and_contacts
+from motif.rig_guess import guess_pairs_and_contacts
 from motif.skeleton import Skeleton, strip_namespace
-from rigs import RIGS, along_x, bird, chain, quadruped, sliding, star, tree, two, under_a_node, walk
+from rigs import RIGS, along_x, bird, build, chain, quadruped, sliding, star, tree, two, under_a_node, walk
 
 
 def obvious_fk(s, q, p):

@@ -12,10 +12,8 @@ from torch import Tensor
 
 from .skeleton import Skeleton
 
-SPEED = 0.25
-"""A contact joint stands below this many body heights a second."""
-HEIGHT = 0.04
-"""... and when it is at most this fraction of the body height above its own resting level."""
+SPEED, HEIGHT = 0.25, 0.04
+"""A contact joint stands below this many body heights a second, at most this many above its own resting level."""
 SHORTEST = 0.1
 """Seconds; a shorter contact or gap is noise."""
 SMOOTH = 0.04

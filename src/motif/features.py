@@ -53,35 +53,25 @@ class Features:
     @staticmethod
     def of(motions: Sequence[Motion]) -> "Features":
         """Return the layout that holds these motions of one rig."""
-        first = motions[0]
-        s = first.skeleton
-        for other in motions[1:]:
-            if difference := s.rig_difference(other.skeleton):
-                raise MotifError(
-                    f"{first.name!r} and {other.name!r} are not the same rig: {difference}; give clips of one rig"
-                )
+        first, s = motions[0], motions[0].skeleton
         base_q, base_p = first.rotations[0], first.positions[0]
         turning = moving = torch.zeros(len(s), dtype=torch.bool)
         for m in motions:
+            if difference := s.rig_difference(m.skeleton):
+                names = f"{first.name!r} and {m.name!r}"
+                raise MotifError(f"{names} are not the same rig: {difference}; give clips of one rig")
             turning = turning | (rotation.geodesic(m.rotations, base_q).amax(0) > 1e-4)
             moving = moving | ((m.positions - base_p).abs().amax((0, 2)) > 1e-4 * s.height)
-        fixed = set(s.ancestors(s.root))
-        pick = [j for j in range(len(s)) if j not in fixed]
-        rotating, translating = tuple(j for j in pick if turning[j]), tuple(j for j in pick if moving[j])
+        turning[[*s.ancestors(s.root)]] = moving[[*s.ancestors(s.root)]] = False
+        rotating, translating = (tuple(some.nonzero()[:, 0].tolist()) for some in (turning, moving))
         return Features(s, rotating, translating, base_q, base_p, first.file_format)
 
     @cached_property
     def slices(self) -> dict[str, slice]:
         """Where each named part lies in a frame."""
-        widths = {
-            "root_height": 1,
-            "root_velocity": 2,
-            "root_turn": 1,
-            "root_tilt": 6,
-            "rotations": 6 * len(self.rotating),
-            "positions": 3 * len(self.translating),
-            "contacts": len(self.skeleton.contacts),
-        }
+        widths = {"root_height": 1, "root_velocity": 2, "root_turn": 1, "root_tilt": 6}
+        widths |= {"rotations": 6 * len(self.rotating), "positions": 3 * len(self.translating)}
+        widths |= {"contacts": len(self.skeleton.contacts)}
         ends = accumulate(widths.values())
         return {name: slice(end - width, end) for (name, width), end in zip(widths.items(), ends, strict=True)}
 
@@ -93,20 +83,17 @@ class Features:
     def encode(self, motion: Motion) -> Float[Tensor, "t d"]:
         """Return the features of a motion of this rig. Frame 0 takes its velocities from frame 1."""
         s, dt = self.skeleton, motion.frame_time
-        world_q, world_p = s.fk(motion.rotations, motion.positions)
+        world_q, world_p = motion.world()
         root_q, root_p = world_q[:, s.root], world_p[:, s.root]
-        columns = (
-            root_channels(root_q, root_p, heading(root_q, s, dt), dt),
-            rotation.to_sixd(_pick(motion.rotations, self.rotating)).flatten(1),
-            _pick(motion.positions, self.translating).flatten(1),
-            contact.labels(world_p, s, dt).to(root_p),
-        )
-        return torch.cat(columns, -1)
+        root = root_channels(root_q, root_p, heading(root_q, s, dt), dt)
+        turns = rotation.to_sixd(_pick(motion.rotations, self.rotating)).flatten(1)
+        moves = _pick(motion.positions, self.translating).flatten(1)
+        return torch.cat((root, turns, moves, contact.labels(world_p, s, dt).to(root_p)), -1)
 
     def start(self, motion: Motion) -> Start:
         """Return where a motion begins."""
-        p = motion.world()[1][0, self.skeleton.root]
-        return Start(float(p[0]), float(p[2]), float(motion.heading()[0]))
+        x, _, z = motion.world()[1][0, self.skeleton.root].tolist()
+        return Start(x, z, float(motion.heading()[0]))
 
     def trajectory(
         self, x: Float[Tensor, "*b t d"], frame_time: float, start: Start = Start()
@@ -122,7 +109,7 @@ class Features:
         joints: Collection[int] | None = None,
     ) -> tuple[Float[Tensor, "*b t j 4"], Float[Tensor, "*b t j 3"]]:
         """Return local rotations and translations of features at any rate; right for ``joints`` alone, if given."""
-        at = self.slices
+        s, at = self.skeleton, self.slices
         facing, path = self.trajectory(x, frame_time, start)
         root_q = rotation.mul(rotation.about("y", facing.to(x.dtype)), rotation.from_sixd(x[..., at["root_tilt"]]))
         rotations, positions = (t.expand(*x.shape[:-1], -1, -1).clone() for t in self._held(x))
@@ -135,7 +122,16 @@ class Features:
         if self.translating:
             index = index_tensor(self.translating, x.device)
             positions[..., index, :] = x[..., at["positions"]].unflatten(-1, (-1, 3))
-        return _set_root(self.skeleton, rotations, positions, root_q, path.to(x.dtype))
+        root_p, above = path.to(x.dtype), s.ancestors(s.root)[:0:-1]
+        if above:  # what stands above the root stays put
+            above_q, above_p = rotation.identity(*root_q.shape[:-1], like=root_q), torch.zeros_like(root_p)
+            for j in above:
+                above_p = above_p + rotation.rotate(above_q, positions[..., j, :])
+                above_q = rotation.mul(above_q, rotations[..., j, :])
+            up = rotation.inv(above_q)
+            root_q, root_p = rotation.mul(up, root_q), rotation.rotate(up, root_p - above_p)
+        rotations[..., s.root, :], positions[..., s.root, :] = root_q, root_p
+        return rotations, positions
 
     def _held(self, like: Tensor) -> tuple[Float[Tensor, "j 4"], Float[Tensor, "j 3"]]:
         """``base_rotations`` and ``base_positions`` with the dtype and device of ``like``, copied there once."""
@@ -157,11 +153,8 @@ class Features:
         """Return True for the channels of these joints, for those of the root's velocities only if ``moving``."""
         s, at = self.skeleton, self.slices
         mask = torch.zeros(self.width, dtype=torch.bool)
-        for name, owners, width in (
-            ("rotations", self.rotating, 6),
-            ("positions", self.translating, 3),
-            ("contacts", s.contacts, 1),
-        ):
+        owned = (("rotations", self.rotating, 6), ("positions", self.translating, 3), ("contacts", s.contacts, 1))
+        for name, owners, width in owned:
             mask[at[name]] = torch.tensor([j in joints for j in owners], dtype=torch.bool).repeat_interleave(width)
         if s.root in joints:
             mask[: at["root_tilt"].stop] = True
@@ -192,7 +185,6 @@ class Features:
         return w
 
 
-# --- the root --------------------------------------------------------------------------------------------------------
 def root_channels(
     q: Float[Tensor, "*b t 4"], p: Float[Tensor, "*b t 3"], facing: Float[Tensor, "*b t"], frame_time: float
 ) -> Float[Tensor, "*b t 10"]:
@@ -218,28 +210,6 @@ def root_path(
     path = torch.cat((torch.stack(begin, -1)[..., None, :], step), -2).cumsum(-2)
     path[..., 1] = x[..., 0]
     return facing, path
-
-
-def _set_root(
-    s: Skeleton,
-    rotations: Float[Tensor, "*b j 4"],
-    positions: Float[Tensor, "*b j 3"],
-    root_q: Float[Tensor, "*b 4"],
-    root_p: Float[Tensor, "*b 3"],
-) -> tuple[Float[Tensor, "*b j 4"], Float[Tensor, "*b j 3"]]:
-    """Return local values, changed in place, with the root at this place in the world; joints above it stay put."""
-    chain = s.ancestors(s.root)[1:]
-    if not chain:
-        rotations[..., s.root, :], positions[..., s.root, :] = root_q, root_p
-        return rotations, positions
-    above_q, above_p = rotation.identity(*root_q.shape[:-1], like=root_q), torch.zeros_like(root_p)
-    for j in reversed(chain):
-        above_p = above_p + rotation.rotate(above_q, positions[..., j, :])
-        above_q = rotation.mul(above_q, rotations[..., j, :])
-    up = rotation.inv(above_q)
-    rotations[..., s.root, :] = rotation.mul(up, root_q)
-    positions[..., s.root, :] = rotation.rotate(up, root_p - above_p)
-    return rotations, positions
 
 
 def _pick(x: Float[Tensor, "*b j n"], joints: tuple[int, ...]) -> Float[Tensor, "*b k n"]:

@@ -1,7 +1,6 @@
 """Motion: a skeleton moving, as one frozen value, and the plain tools every animator expects on it.
 
-Metres, seconds, radians; right-handed, Y up, a body of heading 0 faces +Z. Nothing here changes rate, unit or name
-unless it is asked to; every method returns a new Motion.
+Metres, seconds, radians; right-handed, Y up, a body of heading 0 faces +Z. Every method returns a new Motion.
 """
 
 import itertools
@@ -56,12 +55,11 @@ class Motion:
     """How it is written back."""
 
     def __post_init__(self):
-        t, j = self.rotations.shape[:2]
-        if self.rotations.shape != (t, len(self.skeleton), 4) or self.positions.shape != (t, j, 3) or t == 0:
+        q, p, j = tuple(self.rotations.shape), tuple(self.positions.shape), len(self.skeleton)
+        if q != (len(self), j, 4) or p != (len(self), j, 3) or not len(self):
             raise MotifError(
-                f"motion {self.name!r}: rotations {tuple(self.rotations.shape)} and positions "
-                f"{tuple(self.positions.shape)} do not fit a rig of {len(self.skeleton)} joints; expected "
-                f"[T, {len(self.skeleton)}, 4] and [T, {len(self.skeleton)}, 3] with T at least 1"
+                f"motion {self.name!r}: rotations {q} and positions {p} do not fit a rig of {j} joints; "
+                f"expected [T, {j}, 4] and [T, {j}, 3] with T at least 1"
             )
         if not (math.isfinite(self.frame_time) and self.frame_time > 0):
             raise MotifError(f"motion {self.name!r}: frame time {self.frame_time} s; expected a positive number")
@@ -90,8 +88,8 @@ class Motion:
     def heading(self) -> Float[Tensor, "t"]:
         """Return the direction the body faces, unwrapped radians: 0 towards +Z, positive turns left (towards +X).
 
-        The twist about the vertical of the root against its natural pose. Near the pole, where a body upside down
-        has no heading, the direction is carried over from the frames around it.
+        The twist about the vertical of the root against its natural pose; where a body upside down has none, it is
+        carried over from the frames around.
         """
         return heading(self.world()[0][:, self.skeleton.root], self.skeleton, self.frame_time)
 
@@ -115,17 +113,16 @@ class Motion:
 
     def floor(self) -> float:
         """Return the height of the ground, metres: where the lowest contact joint (else any joint) comes to rest."""
-        heights = self.world()[1][..., 1]
-        lowest = (heights[:, list(self.skeleton.contacts)] if self.skeleton.contacts else heights).amin(1)
-        return float(lowest.quantile(0.05))
+        joints = list(self.skeleton.contacts or range(len(self.skeleton)))
+        return float(self.world()[1][:, joints, 1].amin(1).quantile(0.05))
 
     # --- time
     def crop(self, start: int = 0, stop: int | None = None) -> "Motion":
         """Return frames ``start`` up to, not including, ``stop``; negative numbers count from the end."""
-        kept = range(len(self))[slice(start, stop)]
-        if not kept:
+        kept = torch.arange(len(self))[start:stop]
+        if not len(kept):
             raise MotifError(f"crop {start}:{stop} leaves no frame of the {len(self)} in {self.name!r}")
-        return self.select(torch.arange(kept.start, kept.stop))
+        return self.select(kept)
 
     def select(self, frames: Tensor) -> "Motion":
         """Return the frames with these indices, in this order."""
@@ -141,16 +138,14 @@ class Motion:
         step = round(ratio)
         if step >= 1 and abs(ratio / step - 1) < 1e-3:
             return replace(self.select(torch.arange(0, len(self), step)), frame_time=self.frame_time * step)
-        count = int((len(self) - 1) / ratio + 1e-6) + 1
-        when = torch.arange(count, dtype=torch.float64) * ratio
+        when = torch.arange(int((len(self) - 1) / ratio + 1e-6) + 1, dtype=torch.float64) * ratio
         return replace(self.interpolate(when), frame_time=1 / fps)
 
     def retime(self, speed: float) -> "Motion":
         """Return the motion ``speed`` times as fast at the same rate, by a windowed sinc that keeps its sharpness."""
         if not (math.isfinite(speed) and speed > 0):
             raise MotifError(f"cannot retime to {speed} times the speed; give a positive number")
-        count = max(round(len(self) / speed), 1)
-        when = torch.arange(count, dtype=torch.float64) * speed
+        when = torch.arange(max(round(len(self) / speed), 1), dtype=torch.float64) * speed
         q = rotation.unroll(self.rotations.transpose(0, 1)).transpose(0, 1)
         q = rotation.normalise(resample.sinc_interpolate(q.flatten(1), when).unflatten(1, (-1, 4)))
         p = resample.sinc_interpolate(self.positions.flatten(1), when).unflatten(1, (-1, 3))
@@ -187,8 +182,8 @@ class Motion:
                 local_p[:, j] = self.positions[:, partner[j]] @ frames[parents[j]]
         if moved[s.root]:  # in the world, whatever stands still above it
             above, place = parents[s.root], world_p[:, s.root] @ flip
-            still_q, still_p = new_q[:, above], world_p[:, above]
-            local_p[:, s.root] = rotation.rotate(rotation.inv(still_q), place - still_p) if s.root else place
+            arm = rotation.rotate(rotation.inv(new_q[:, above]), place - world_p[:, above])
+            local_p[:, s.root] = arm if s.root else place
         return replace(self, rotations=rotation.unroll(local_q.transpose(0, 1)).transpose(0, 1), positions=local_p)
 
     def loop(self, seconds: float = 0.3) -> "Motion":
@@ -223,15 +218,12 @@ class Motion:
             if difference := whole.skeleton.rig_difference(later.skeleton):
                 raise MotifError(f"cannot join {whole.name!r} and {later.name!r}: {difference}")
             if abs(later.frame_time / whole.frame_time - 1) > 1e-3:
-                raise MotifError(
-                    f"cannot join {whole.name!r} at {whole.fps:.3f} fps and {later.name!r} at {later.fps:.3f} fps; "
-                    f"resample() one of them first"
-                )
+                rates = f"{whole.name!r} at {whole.fps:.3f} fps and {later.name!r} at {later.fps:.3f} fps"
+                raise MotifError(f"cannot join {rates}; resample() one of them first")
             whole = _append(whole, later, blend)
         return whole
 
 
-# --- heading ---------------------------------------------------------------------------------------------------------
 def heading(world_q: Float[Tensor, "*b t 4"], skeleton: Skeleton, frame_time: float) -> Float[Tensor, "*b t"]:
     """Return the heading of the root's world rotations (:meth:`Motion.heading`); turning the world adds the turn."""
     rest = skeleton.fk(skeleton.rest_tensor(world_q))[0][skeleton.root]
@@ -265,16 +257,14 @@ def _box_smooth(x: Float[Tensor, "*b t n"], radius: int) -> Float[Tensor, "*b t 
     return (total[..., high, :] - total[..., low, :]) / (high - low)[:, None].to(x.dtype)
 
 
-# --- seams -----------------------------------------------------------------------------------------------------------
 def _append(whole: Motion, later: Motion, blend: float) -> Motion:
     """``later`` at the end of ``whole``, its first frame one step on from the last, the jump blended away."""
     root = whole.skeleton.root
-    tail_p, tail_h = whole.world()[1][:, root], whole.heading()
-    step_p = tail_p[-1] - tail_p[-2] if len(whole) > 1 else torch.zeros_like(tail_p[-1])
-    step_h = float(tail_h[-1] - tail_h[-2]) if len(whole) > 1 else 0.0
-    turned = later.transform(float(tail_h[-1]) + step_h - float(later.heading()[0]))
-    gap = tail_p[-1] + step_p - turned.world()[1][0, root]
-    placed = turned.transform(translation=(float(gap[0]), 0.0, float(gap[2])))
+    path, facing, before = whole.world()[1][:, root], whole.heading(), max(-2, -len(whole))
+    step = float(facing[-1] - facing[before])
+    turned = later.transform(float(facing[-1]) + step - float(later.heading()[0]))
+    x, _, z = (path[-1] + (path[-1] - path[before]) - turned.world()[1][0, root]).tolist()
+    placed = turned.transform(translation=(x, 0.0, z))
     bent = _inertialize(whole, placed, blend) if blend > 0 else placed
     rotations = torch.cat((whole.rotations, bent.rotations))
     return replace(whole, rotations=rotations, positions=torch.cat((whole.positions, bent.positions)))
@@ -283,33 +273,24 @@ def _append(whole: Motion, later: Motion, blend: float) -> Motion:
 def decay_weights(count: int, span: float) -> Float[Tensor, "n 3"]:
     """Return weights by which an offset, a velocity and an acceleration decay smoothly to 0 within ``span`` frames."""
     u = (torch.arange(count) / max(span, 1e-6)).clamp(max=1)
-    keep = 1 - u
-    offset = keep**3 * (1 + 3 * u + 6 * u * u)  # quintic: value 1, then value, slope and curvature 0 at the end
-    velocity = keep**3 * u * (1 + 3 * u) * span
-    acceleration = keep**3 * u * u * span * span / 2
-    return torch.stack((offset, velocity, acceleration), -1)
+    keep = (1 - u) ** 3  # quintics: at the end value, slope and curvature are 0
+    velocity, acceleration = keep * u * (1 + 3 * u) * span, keep * u * u * span * span / 2
+    return torch.stack((keep * (1 + 3 * u + 6 * u * u), velocity, acceleration), -1)
 
 
 def _inertialize(before: Motion, after: Motion, seconds: float) -> Motion:
     """``after`` with its first frames bent so that it goes on from ``before`` without a jump in pose or velocity."""
-    n = len(after)
-    weights = decay_weights(n, seconds / after.frame_time).to(after.positions)
-
-    def continue_from(previous: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-        last = previous[-1]
-        speed = last - previous[-2] if len(previous) > 1 else torch.zeros_like(last)
-        return last + speed - first, speed - (second - first)
-
-    p = after.positions
-    offset, velocity = continue_from(before.positions, p[0], p[min(1, n - 1)])
-    positions = p + weights[:, 0, None, None] * offset + weights[:, 1, None, None] * velocity
-
-    q, last, speed = after.rotations, before.rotations[-1], torch.zeros_like(p[0])
+    p, q, n = after.positions, after.rotations, min(1, len(after) - 1)
+    last_p, last_q = before.positions[-1], before.rotations[-1]
+    speed = spin = torch.zeros_like(last_p)
     if len(before) > 1:
-        speed = rotation.log(rotation.mul(last, rotation.inv(before.rotations[-2])))
-    here = rotation.log(rotation.mul(q[min(1, n - 1)], rotation.inv(q[0])))
-    jump = rotation.log(rotation.mul(rotation.mul(rotation.exp(speed), last), rotation.inv(q[0])))
-    bend = weights[:, 0, None, None] * jump + weights[:, 1, None, None] * (speed - here)
+        speed = last_p - before.positions[-2]
+        spin = rotation.log(rotation.mul(last_q, rotation.inv(before.rotations[-2])))
+    own_spin = rotation.log(rotation.mul(q[n], rotation.inv(q[0])))
+    jump = rotation.log(rotation.mul(rotation.mul(rotation.exp(spin), last_q), rotation.inv(q[0])))
+    offset, velocity, _ = decay_weights(len(after), seconds / after.frame_time).to(p)[..., None, None].unbind(1)
+    positions = p + offset * (last_p + speed - p[0]) + velocity * (speed - (p[n] - p[0]))
+    bend = offset * jump + velocity * (spin - own_spin)
     return replace(after, rotations=rotation.mul(rotation.exp(bend), q), positions=positions)
 
 
@@ -354,6 +335,6 @@ def _mirror_frames(s: Skeleton, motion: Motion) -> Float[Tensor, "j 3 3"]:
 
 def _improper_permutations() -> Float[Tensor, "24 3 3"]:
     """The signed permutations of the axes that change handedness."""
-    orders, signs = itertools.permutations(range(3)), list(itertools.product((1.0, -1.0), repeat=3))
-    every = torch.stack([torch.eye(3)[list(order)] * torch.tensor(sign)[:, None] for order in orders for sign in signs])
+    axes, signs = torch.eye(3), torch.tensor(list(itertools.product((1.0, -1.0), repeat=3)))
+    every = torch.cat([axes[list(order)] * signs[..., None] for order in itertools.permutations(range(3))])
     return every[torch.linalg.det(every) < 0] + 0.0  # no negative zeros

@@ -1,6 +1,5 @@
 """PaperFeatures: the channels of GANimator, SinMDM and the 2024 paper, for their baselines and scores."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -49,16 +48,13 @@ class PaperFeatures:
         for known, (joints, contacts) in PAPER_RIGS.items():
             wanted = joints or tuple(n for n, tip in zip(plain, skeleton.end, strict=True) if not tip)
             if (rig or known) == known and set(wanted) | set(contacts) <= set(plain):
-                return PaperFeatures._reduce(skeleton, [plain.index(n) for n in wanted], contacts)
+                source = tuple(plain.index(n) for n in wanted)
+                stand = tuple(wanted.index(n) for n in contacts)
+                return PaperFeatures(replace(skeleton.subset(source), names=wanted, contacts=stand), source)
         raise MotifError(
             f"the papers' features exist for {', '.join(PAPER_RIGS)}; this rig of {len(skeleton)} joints lacks "
             f"some of their joints; use motif's own features"
         )
-
-    @staticmethod
-    def _reduce(s: Skeleton, kept: list[int], contacts: Sequence[str]) -> "PaperFeatures":
-        small = replace(s.subset(kept), names=tuple(strip_namespace(s.names[j]) for j in kept))
-        return PaperFeatures(replace(small, contacts=tuple(small.names.index(n) for n in contacts)), tuple(kept))
 
     @property
     def width(self) -> int:

@@ -12,10 +12,8 @@ def level_lengths(frames: int, ratio: float = 1 / 5, factor: float = 4 / 3) -> l
     """
     levels = [max(int(ratio * frames), 1)]
     while levels[-1] < frames:
-        longer = int(levels[-1] * factor)
-        levels.append(longer + (longer == levels[-1]))
-    levels[-1] = frames
-    return levels
+        levels.append(max(int(levels[-1] * factor), levels[-1] + 1))
+    return [*levels[:-1], frames]
 
 
 def level_rates(finest: float, coarsest: float, factor: float = 4 / 3) -> list[float]:
@@ -31,13 +29,10 @@ def level_rates(finest: float, coarsest: float, factor: float = 4 / 3) -> list[f
 
 
 def resize(x: Float[Tensor, "*b t d"], frames: int, antialias: bool = True) -> Float[Tensor, "*b s d"]:
-    """Linear resampling along time to ``frames`` frames.
+    """Linear resampling along time to ``frames`` frames; per-second velocities stay right, per-frame ones would not.
 
-    Args:
-        x: features; per-second velocities stay right at every length, per-frame ones would not.
-        frames: length of the result.
-        antialias: average over what a coarse frame stands for. The papers sample points instead (False), which
-            aliases: what moves faster than the level can show comes back as another motion.
+    A coarse frame is the average of what it stands for. The papers sample points (``antialias`` False), which aliases:
+    what moves faster than the level can show comes back as another motion.
     """
     if frames == x.shape[-2]:
         return x

@@ -32,8 +32,6 @@ class RigBatch:
     """B rigs of at most J joints."""
 
     rigs: tuple[Skeleton, ...]
-    parents: Int[Tensor, "b j"]
-    """Index of each joint's parent; -1 for the first joint of a rig and for padding."""
     offsets: Float[Tensor, "b j 3"]
     """Rest offsets in metres."""
     mask: Bool[Tensor, "b j"]
@@ -54,17 +52,16 @@ class RigBatch:
         """Return rigs as a batch on a device."""
         device, widest = torch.device(device), max(map(len, rigs))
         pad = [widest - len(s) for s in rigs]
-        parents = [[*s.parents, *[-1] * n] for s, n in zip(rigs, pad, strict=True)]
-        flat = [k * widest + p if p >= 0 else -1 for k, row in enumerate(parents) for p in row]
+        rows = ([*s.parents, *[-1] * n] for s, n in zip(rigs, pad, strict=True))
+        parents = tuple(k * widest + p if p >= 0 else -1 for k, row in enumerate(rows) for p in row)
         chains = [s.ancestors(s.root)[:0:-1] for s in rigs]
         above = [[c[d] if d < len(c) else widest for c in chains] for d in range(max(map(len, chains)))]
         return RigBatch(
             tuple(rigs),
-            torch.tensor(parents, device=device),
             torch.tensor([[*s.offsets, *[(0.0, 0.0, 0.0)] * n] for s, n in zip(rigs, pad, strict=True)], device=device),
             torch.tensor([[j < len(s) for j in range(widest)] for s in rigs], device=device),
             torch.tensor([[j == s.root for j in range(widest)] for s in rigs], device=device),
-            levels(tuple(flat), device),
+            levels(parents, device),
             tuple(torch.tensor(row, device=device) for row in above),
             torch.stack([s.fk(s.rest_tensor())[0][s.root] for s in rigs]).to(device),
             torch.tensor([s.rest_heading for s in rigs], device=device),
@@ -105,13 +102,9 @@ class RigBatch:
                 joints = index_tensor(s.contacts, p.device)
                 stands[k, :, joints, 0] = contact.labels(world_p[k, :, : len(s)], s, frame_time).to(p)
         at_root = self.is_root[:, None, :, None]
-        columns = (
-            torch.where(at_root, root[..., 4:], rotation.to_sixd(rotations)),
-            torch.where(at_root, 0.0, positions),
-            torch.where(at_root, root[..., :4], 0.0),
-            stands,
-        )
-        return self._mask(torch.cat(columns, -1))
+        turns = torch.where(at_root, root[..., 4:], rotation.to_sixd(rotations))
+        places = torch.where(at_root, 0.0, positions)
+        return self._mask(torch.cat((turns, places, torch.where(at_root, root[..., :4], 0.0), stands), -1))
 
     def decode(
         self, x: Float[Tensor, "b t j 14"], frame_time: float, start: Start = Start()

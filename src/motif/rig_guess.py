@@ -4,7 +4,6 @@ The name hints below are the only place in the package where a joint's name is w
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -18,14 +17,6 @@ _FOOT = re.compile(r"foot|feet|toe|ball|paw|hoof|heel|ankle|talon", re.IGNORECAS
 _CONTROL = re.compile(r"IK|FK|(?:^|[_.\- ])(?:ik|fk|control|ctrl|target|pole)(?=[_.\- ]|$)")
 _SIDES = (("Left", "Right"), ("left", "right"), ("LEFT", "RIGHT"))
 _SIDE_TOKEN = re.compile(r"(?<![A-Za-z])([LRlr])(?=[A-Z_.\- ]|$)|(?<=[a-z0-9])([LR])$")
-
-
-def build(
-    names: Sequence[str], parents: Sequence[int], offsets: Sequence[Sequence[float]], end: Sequence[bool] | None = None
-) -> Skeleton:
-    """Return a skeleton from plain lists, with pairs and contacts guessed from its natural pose."""
-    rows = tuple((float(x), float(y), float(z)) for x, y, z in offsets)
-    return guess_pairs_and_contacts(Skeleton(tuple(names), tuple(parents), rows, tuple(end) if end else ()))
 
 
 def guess_rig(
@@ -46,8 +37,7 @@ def guess_rig(
         typical = int(far.sum(1).argmin())
         shown = s.fk(rotations[typical], positions[typical])[1]
         if _concordance(s.rest_positions[:, 1], shown[:, 1]) < 0.6:
-            rows = rotation.normalise(rotations[typical].double()).tolist()
-            s = replace(s, rest=tuple(tuple(row) for row in rows))
+            s = replace(s, rest=tuple(map(tuple, rotation.normalise(rotations[typical].double()).tolist())))
     some = torch.linspace(0, len(rotations) - 1, min(len(rotations), 64)).long()
     return guess_pairs_and_contacts(s, s.fk(rotations[some], positions[some])[1].quantile(0.1, dim=0))
 
@@ -68,10 +58,7 @@ def guess_body_root(s: Skeleton, rotations: Float[Tensor, "t j 4"], positions: F
 def guess_pairs_and_contacts(s: Skeleton, pose: Float[Tensor, "j 3"] | None = None) -> Skeleton:
     """Return the same rig with left/right pairs and ground contacts found.
 
-    Args:
-        s: the rig.
-        pose: world positions to judge ground contact by, e.g. each joint's typical low height in a clip;
-            the natural pose if not given.
+    Contacts are judged by world positions, e.g. each joint's low ones in a clip; by the natural pose if none are given.
     """
     mirror = _pairs_by_name(s) or _pairs_by_shape(s)
     left = [j for j in range(len(s)) if mirror[j] != j and _is_left(strip_namespace(s.names[j]))]
@@ -88,16 +75,11 @@ def _concordance(a: Float[Tensor, "j"], b: Float[Tensor, "j"]) -> float:
     return float(2 * (a * b).sum() / ((a * a).sum() + (b * b).sum()).clamp_min(1e-9))
 
 
-# --- pairs -----------------------------------------------------------------------------------------------------------
 def _mirrored_names(name: str) -> list[str]:
     """What the joint on the other side could be called."""
-    found = []
-    for a, b in _SIDES:
-        if a in name or b in name:
-            found.append(re.sub(f"{a}|{b}", lambda m, a=a, b=b: b if m[0] == a else a, name))
     swap = str.maketrans("LRlr", "RLrl")
-    if _SIDE_TOKEN.search(name):
-        found.append(_SIDE_TOKEN.sub(lambda m: m[0].translate(swap), name))
+    found = [re.sub(f"{a}|{b}", lambda m, a=a, b=b: b if m[0] == a else a, name) for a, b in _SIDES]
+    found.append(_SIDE_TOKEN.sub(lambda m: m[0].translate(swap), name))
     found.append(name[:1].translate(swap) + name[1:])  # lhand, rhand
     return [other for other in found if other != name]
 
@@ -151,7 +133,6 @@ def _pairs_by_shape(s: Skeleton) -> list[int]:
     return best
 
 
-# --- contacts --------------------------------------------------------------------------------------------------------
 def _contacts(s: Skeleton, pose: Float[Tensor, "j 3"]) -> tuple[int, ...]:
     """Foot-like names near the ground with the tips below them; without such names the ends of legs; else the belly."""
     if len(s) == 1:
@@ -167,9 +148,7 @@ def _contacts(s: Skeleton, pose: Float[Tensor, "j 3"]) -> tuple[int, ...]:
     if not s.left:
         return tuple(j for j in low if float(up[j]) < 0.06 * s.height)
     found: set[int] = set()
-    for j in low:
-        if s.children[j] or s.mirror[j] == j:
-            continue
+    for j in (j for j in low if not s.children[j] and s.mirror[j] != j):
         leg = [k for k in s.ancestors(j) if s.mirror[k] != k]
         drop = max(above[k] for k in leg) - above[j]
         joint = s.parents[j] if s.bone_length[j] <= 1e-4 * s.height else j

@@ -39,15 +39,14 @@ def unit(v: Float[Tensor, "*#b n"], fallback: Float[Tensor, "*#b n"]) -> Float[T
     """Return ``v`` scaled to length one; where ``v`` vanishes, the (unit) ``fallback`` with zero gradient."""
     squared = (v * v).sum(-1, keepdim=True)
     small = squared < _tiny(v)
-    length = torch.where(small, torch.ones_like(squared), squared).sqrt()
-    return torch.where(small, fallback, v / length)
+    return torch.where(small, fallback, v / torch.where(small, 1.0, squared).sqrt())
 
 
 def length(v: Float[Tensor, "*b n"]) -> Float[Tensor, "*b"]:
     """Return the Euclidean length, with a zero (not infinite) gradient at zero."""
     squared = (v * v).sum(-1)
     small = squared < _tiny(v)
-    return torch.where(small, torch.zeros_like(squared), torch.where(small, torch.ones_like(squared), squared).sqrt())
+    return torch.where(small, 0.0, torch.where(small, 1.0, squared).sqrt())
 
 
 def identity(*shape: int, like: Tensor | None = None) -> Float[Tensor, "..."]:
@@ -140,11 +139,6 @@ def to_sixd(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 6"]:
     return to_matrix(q)[..., :2].transpose(-1, -2).flatten(-2)
 
 
-def sixd_to_matrix(d: Float[Tensor, "*b 6"]) -> Float[Tensor, "*b 3 3"]:
-    """Return the rotation matrix of :func:`from_sixd`."""
-    return to_matrix(from_sixd(d))
-
-
 def from_sixd(d: Float[Tensor, "*b 6"]) -> Float[Tensor, "*b 4"]:
     """Return the quaternion of a 6D rotation by Gram-Schmidt on its two columns.
 
@@ -169,7 +163,7 @@ def exp(v: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 4"]:
     """Return the quaternion of a rotation vector (axis times angle)."""
     squared = (v * v).sum(-1, keepdim=True)
     small = squared < 1e-8
-    angle = torch.where(small, torch.ones_like(squared), squared).sqrt()
+    angle = torch.where(small, 1.0, squared).sqrt()
     sinc = torch.where(small, 0.5 - squared / 48, torch.sin(angle / 2) / angle)
     cos = torch.where(small, 1 - squared / 8, torch.cos(angle / 2))
     return torch.cat((cos, v * sinc), -1)
@@ -181,8 +175,8 @@ def log(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3"]:
     w, v = q[..., :1], q[..., 1:]
     squared = (v * v).sum(-1, keepdim=True)
     small = squared < 1e-8
-    sine = torch.where(small, torch.ones_like(squared), squared).sqrt()
-    cosine = torch.where(small & (w > 0.5), w, torch.ones_like(w))
+    sine = torch.where(small, 1.0, squared).sqrt()
+    cosine = torch.where(small & (w > 0.5), w, 1.0)
     scale = torch.where(small, 2 / cosine - 2 * squared / (3 * cosine**3), 2 * torch.atan2(sine, w) / sine)
     return v * scale
 
@@ -224,26 +218,19 @@ def to_euler(q: Float[Tensor, "*b 4"], order: str) -> Float[Tensor, "*b 3"]:
     a, b, c, d = (w, x, y, z) if proper else (w - y, x + z, y + w, z - x)
     middle = 2 * torch.atan2(length(torch.stack((c, d), -1)), length(torch.stack((a, b), -1)))
     plus, minus = _angle(b, a), _angle(d, c)
-    low, high = middle < 1e-6, middle > math.pi - 1e-6
-    first = torch.where(low | high, 2 * torch.where(low, plus, -minus), plus - minus)
-    third = torch.where(low | high, torch.zeros_like(plus), plus + minus)
+    low = middle < 1e-6
+    locked = low | (middle > math.pi - 1e-6)  # only the sum or difference is known: the first intrinsic angle gets it
+    last = torch.where(locked, 0.0, plus - minus)
+    first = torch.where(locked, 2 * torch.where(low, plus, minus), plus + minus)
     if not proper:
-        third, middle = third * sign, middle - math.pi / 2
-    # ``first`` belongs to the first extrinsic axis, that is to the last intrinsic one: put the free angle there.
-    first, third = _gimbal(first, third, low | high, low, sign, proper)
-    return torch.stack([_wrap(t) for t in (third, middle, first)], -1)
-
-
-def _gimbal(first: Tensor, third: Tensor, locked: Tensor, low: Tensor, sign: float, proper: bool):
-    """At gimbal lock only the sum or difference of the outer angles is known: the first intrinsic one gets it."""
-    moved = torch.where(low, first, -first) * (1.0 if proper else sign)
-    return torch.where(locked, torch.zeros_like(first), first), torch.where(locked, moved, third)
+        first, middle = first * sign, middle - math.pi / 2
+    return torch.stack([_wrap(angle) for angle in (first, middle, last)], -1)
 
 
 def _angle(y: Tensor, x: Tensor) -> Tensor:
     """atan2 with a zero gradient where both arguments vanish."""
     none = (x * x + y * y) < _tiny(x)
-    return torch.where(none, torch.zeros_like(x), torch.atan2(y, torch.where(none, torch.ones_like(x), x)))
+    return torch.where(none, 0.0, torch.atan2(y, torch.where(none, 1.0, x)))
 
 
 def _wrap(angle: Tensor) -> Tensor:
@@ -263,7 +250,7 @@ def slerp(a: Float[Tensor, "*#b 4"], b: Float[Tensor, "*#b 4"], t: Float[Tensor,
     half = 2 * torch.atan2(length(a - b), length(a + b))[..., None]  # angle in four dimensions, stable near 0
     t = t[..., None]
     small = half < 1e-4
-    sine = torch.sin(torch.where(small, torch.ones_like(half), half))
+    sine = torch.sin(torch.where(small, 1.0, half))
     near = torch.where(small, 1 - t, torch.sin((1 - t) * half) / sine)
     far = torch.where(small, t, torch.sin(t * half) / sine)
     return normalise(a * near + b * far)
@@ -276,8 +263,7 @@ def twist(q: Float[Tensor, "*b 4"], axis: str) -> Float[Tensor, "*b"]:
 
 def between(u: Float[Tensor, "*#b 3"], v: Float[Tensor, "*#b 3"]) -> Float[Tensor, "*b 4"]:
     """Return the smallest rotation that takes direction ``u`` to ``v``; opposite ones turn about any normal."""
-    zero = torch.zeros_like(u)
-    u, v = unit(u, zero), unit(v, zero)
+    u, v = (unit(x, torch.zeros_like(x)) for x in (u, v))
     weakest = u.detach().abs().argmin(-1, keepdim=True)
     axis = torch.zeros_like(u).scatter(-1, weakest, 1.0)
     normal = unit(torch.linalg.cross(u, axis, dim=-1), axis)
@@ -288,5 +274,5 @@ def between(u: Float[Tensor, "*#b 3"], v: Float[Tensor, "*#b 3"]) -> Float[Tenso
 def unroll(q: Float[Tensor, "*b t 4"]) -> Float[Tensor, "*b t 4"]:
     """Flip signs along the last-but-one dimension so that neighbours lie in the same half space."""
     flips = (q[..., 1:, :] * q[..., :-1, :]).sum(-1) < 0
-    sign = torch.where(flips, -torch.ones_like(q[..., 1:, 0]), torch.ones_like(q[..., 1:, 0])).cumprod(-1)
+    sign = (1 - 2 * flips.to(q.dtype)).cumprod(-1)
     return torch.cat((q[..., :1, :], q[..., 1:, :] * sign[..., None]), -2)

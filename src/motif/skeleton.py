@@ -1,16 +1,14 @@
 """Skeleton: any rig as one frozen value, and forward kinematics batched by tree depth.
 
-A rig is data, never a class: joint names, parents, rest offsets, and what :mod:`motif.rig_guess` finds out about it.
-All of that are plain fields, so a user who knows better replaces them: ``skeleton.with_contacts(["LeftToe"])``.
-
-End sites (the tips of the last bones, which carry no channels in BVH) are ordinary joints here with ``end[j]`` set.
+A rig is data, never a class. What :mod:`motif.rig_guess` finds out about it are plain fields, so a user who knows
+better replaces them: ``skeleton.with_contacts(["LeftToe"])``.
 """
 
 import difflib
 import functools
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -20,6 +18,9 @@ from torch import Tensor
 
 from . import rotation
 from .errors import MotifError
+
+LIMB = "limb:"
+_LIKE = torch.zeros((), dtype=torch.float32, device="cpu")
 
 
 class Levels(NamedTuple):
@@ -63,17 +64,14 @@ class Skeleton:
             if not getattr(self, field) and j:
                 object.__setattr__(self, field, value)
         if j == 0 or self.parents[:1] != (-1,):
-            raise MotifError(
-                f"a skeleton needs a joint 0 without a parent, found {j} joints, parents {self.parents[:3]}"
-            )
+            raise MotifError(f"a skeleton needs a joint 0 without a parent, found {j} with parents {self.parents[:3]}")
         for field in ("parents", "offsets", "end", "rest", "mirror"):
             if len(getattr(self, field)) != j:
                 raise MotifError(f"skeleton: {j} names but {len(getattr(self, field))} {field}; give one per joint")
         for child, parent in enumerate(self.parents[1:], 1):
             if not 0 <= parent < child:
-                raise MotifError(
-                    f"joint {child} ({self.names[child]!r}) has parent {parent}; parents must come before children"
-                )
+                joint = f"joint {child} ({self.names[child]!r})"
+                raise MotifError(f"{joint} has parent {parent}; parents must come before children")
         if len(set(self.names)) != j:
             twice = next(n for i, n in enumerate(self.names) if n in self.names[:i])
             raise MotifError(f"two joints are called {twice!r}; rename one, motif finds joints by name")
@@ -84,8 +82,7 @@ class Skeleton:
 
     def index(self, name: str) -> int:
         """Return the index of a joint by its name, with or without its namespace; a wrong name lists the nearest."""
-        found = self._find(name)
-        if found is not None:
+        if (found := self._find(name)) is not None:
             return found
         near = difflib.get_close_matches(name, [*self.names, *self.parts], 3, 0.5)
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"it has {', '.join(self.names[:8])} ..."
@@ -104,9 +101,7 @@ class Skeleton:
             joint = None if name == "all" else self._find(name)
             part = (joint,) if joint is not None else self._part(name)
             if part == ():
-                raise MotifError(
-                    f"this rig has no {name!r} part: none of its limbs stands on the ground; name joints instead"
-                )
+                raise MotifError(f"this rig has no {name!r} part: no limb stands on the ground; name joints instead")
             chosen.update(part if part is not None else (self.index(name),))
         chosen.update(j for j, p in enumerate(self.parents) if self.end[j] and p in chosen)
         return tuple(sorted(chosen))
@@ -124,10 +119,9 @@ class Skeleton:
     def with_pairs(self, pairs: Iterable[tuple[str, str]]) -> "Skeleton":
         """Return the same rig with these (left, right) pairs of joints, and no others."""
         indices = [(self.index(a), self.index(b)) for a, b in pairs]
-        mirror = list(range(len(self)))
-        for a, b in indices:
-            mirror[a], mirror[b] = b, a
-        return replace(self, mirror=tuple(mirror), left=tuple(a for a, _ in indices))
+        partner = dict(indices) | {b: a for a, b in indices}
+        mirror = tuple(partner.get(j, j) for j in range(len(self)))
+        return replace(self, mirror=mirror, left=tuple(a for a, _ in indices))
 
     def subset(self, kept: Sequence[int]) -> "Skeleton":
         """Return the bare rig of these joints, the first of them joint 0, the parent of each other one among them."""
@@ -136,10 +130,10 @@ class Skeleton:
 
     def rig_difference(self, other: "Skeleton") -> str | None:
         """Return in words what keeps motions of both rigs from being used together; None if nothing does."""
+        here, there = set(self.names) - set(other.names), set(other.names) - set(self.names)
+        if here or there:
+            return f"joints differ: only in the first {sorted(here)[:4]}, only in the second {sorted(there)[:4]}"
         if self.names != other.names:
-            here, there = set(self.names) - set(other.names), set(other.names) - set(self.names)
-            if here or there:
-                return f"joints differ: only in the first {sorted(here)[:4]}, only in the second {sorted(there)[:4]}"
             return "the joints are the same but stand in another order"
         if self.parents != other.parents:
             return "the joints are the same but hang on other parents"
@@ -158,10 +152,7 @@ class Skeleton:
     @functools.cached_property
     def depth(self) -> tuple[int, ...]:
         """Number of bones between each joint and joint 0."""
-        depth = [0] * len(self)
-        for j, p in enumerate(self.parents[1:], 1):
-            depth[j] = depth[p] + 1
-        return tuple(depth)
+        return depths(self.parents)
 
     def ancestors(self, joint: int) -> tuple[int, ...]:
         """Return the chain from ``joint`` (included) up to joint 0."""
@@ -203,20 +194,13 @@ class Skeleton:
                 open_pair[j] = len(self.children[j]) == 1
                 count += 1
         first, pose = [group.index(g) for g in range(count)], self.rest_positions
-        parents = tuple(-1 if self.parents[j] < 0 else group[self.parents[j]] for j in first)
-        offsets = [self.offsets[0]]
-        offsets += [tuple((pose[j] - pose[first[p]]).tolist()) for j, p in zip(first[1:], parents[1:], strict=True)]
+        parents = (-1, *(group[self.parents[j]] for j in first[1:]))
+        offsets = [tuple((pose[j] - pose[first[p]]).tolist()) for j, p in zip(first[1:], parents[1:], strict=True)]
         mirror = tuple(group[self.mirror[j]] for j in first)
-        pooled = Skeleton(
-            tuple(self.names[j] for j in first),
-            parents,
-            tuple(offsets),
-            root=group[self.root],
-            contacts=tuple(sorted({group[j] for j in self.contacts})),
-            mirror=mirror,
-            left=tuple(sorted({group[j] for j in self.left if mirror[group[j]] != group[j]})),
-        )
-        return pooled, tuple(group)
+        bare = Skeleton(tuple(self.names[j] for j in first), parents, (self.offsets[0], *offsets), mirror=mirror)
+        contacts = tuple(sorted({group[j] for j in self.contacts}))
+        left = tuple(sorted({group[j] for j in self.left if mirror[group[j]] != group[j]}))
+        return replace(bare, root=group[self.root], contacts=contacts, left=left), tuple(group)
 
     # --- geometry
     @functools.cached_property
@@ -230,10 +214,10 @@ class Skeleton:
 
         Every tolerance in motif is a share of it.
         """
-        pose = self.rest_positions
-        body = list(self.subtree(self.root))
-        for joints in ([j for j in body if not self.end[j]], body):
-            extent = float((pose[joints].amax(0) - pose[joints].amin(0)).max())
+        body = self.subtree(self.root)
+        for joints in ([j for j in body if not self.end[j]], list(body)):
+            pose = self.rest_positions[joints]
+            extent = float((pose.amax(0) - pose.amin(0)).max())
             if extent > 1e-6:
                 return extent
         return 1.0
@@ -264,22 +248,17 @@ class Skeleton:
         first = [gap[j] for j in apart if not apart & set(self.ancestors(j)[1:])]
         if not first:
             return 0.0
-        lateral = torch.stack(first).mean(0)
-        lateral[1] = 0
-        if float(lateral.norm()) <= 1e-3 * self.height:
-            return 0.0
-        x, _, z = lateral.tolist()  # left is +X when the body faces +Z
-        return math.atan2(-z, x)
+        x, _, z = torch.stack(first).mean(0).tolist()  # left is +X when the body faces +Z
+        return math.atan2(-z, x) if math.hypot(x, z) > 1e-3 * self.height else 0.0
 
     # --- body parts
     @functools.cached_property
     def parts(self) -> dict[str, tuple[int, ...]]:
         """Body parts by name: ``all``, ``upper``, ``lower``, ``trunk`` and each limb, e.g. ``limb:LeftArm``.
 
-        A limb is named after its first joint; ``LeftArm`` alone is that joint. Where a joint is called like a part,
-        the name means the joint, and the part is ``part:trunk``; only ``all`` always means all joints. ``lower`` is the
-        root with every limb that stands on the ground (the papers, too, count the root to the lower body), ``upper``
-        is the rest; a rig on which no limb stands has neither.
+        A limb is named after its first joint. Where a joint is called like a part, the name means the joint, and the
+        part is ``part:trunk``; only ``all`` always means all joints. ``lower`` is the root with every limb that stands
+        on the ground (as in the papers), ``upper`` is the rest; a rig on which no limb stands has neither.
         """
         plain = [strip_namespace(n) for n in self.names]
         found = {LIMB + (plain[k[0]] if plain.count(plain[k[0]]) == 1 else self.names[k[0]]): k for k in self.limbs}
@@ -319,23 +298,18 @@ class Skeleton:
         return next((limb[0] for limb in self.limbs if joint in limb), self.root)
 
     # --- kinematics
-    def offset_tensor(self, like: Tensor | None = None) -> Float[Tensor, "j 3"]:
+    def offset_tensor(self, like: Tensor = _LIKE) -> Float[Tensor, "j 3"]:
         """Return the rest offsets with the dtype and device of ``like``; shared, not to be changed in place."""
-        return rotation.constant(self.offsets, *_kind(like))
+        return rotation.constant(self.offsets, like.dtype, like.device)
 
-    def rest_tensor(self, like: Tensor | None = None) -> Float[Tensor, "j 4"]:
+    def rest_tensor(self, like: Tensor = _LIKE) -> Float[Tensor, "j 4"]:
         """Return the local rotations of the natural pose, likewise."""
-        return rotation.constant(self.rest, *_kind(like))
+        return rotation.constant(self.rest, like.dtype, like.device)
 
     def fk(
         self, rotations: Float[Tensor, "*b j 4"], positions: Float[Tensor, "*b j 3"] | None = None
     ) -> tuple[Float[Tensor, "*b j 4"], Float[Tensor, "*b j 3"]]:
-        """Return world rotations and positions by forward kinematics.
-
-        Args:
-            rotations: local unit quaternions (w, x, y, z).
-            positions: local translations in metres; the rest offsets if not given.
-        """
+        """Return world rotations and positions of local ones (metres); the rest offsets if no positions are given."""
         if positions is None:
             positions = self.offset_tensor(rotations).expand(*rotations.shape[:-1], 3)
         return forward_kinematics(levels(self.parents, rotations.device), rotations, positions)
@@ -350,16 +324,15 @@ class Skeleton:
         return replace(self.subset(kept), contacts=tuple(kept.index(c) for c in self.contacts)), tuple(kept)
 
 
-LIMB = "limb:"
-
-
 def strip_namespace(name: str) -> str:
     """Return the name without the namespace that exporters put before it (``mixamorig7:Hips`` -> ``Hips``)."""
     return name.rsplit(":", 1)[-1]
 
 
-def _kind(like: Tensor | None) -> tuple[torch.dtype, torch.device]:
-    return (torch.float32, torch.device("cpu")) if like is None else (like.dtype, like.device)
+def free_name(name: str, taken: Collection[str], between: str = "_") -> str:
+    """Return the name, numbered from 2 up where it is taken: ``Bone_2``."""
+    numbered = (f"{name}{between}{n}" for n in itertools.count(2))
+    return next(n for n in itertools.chain([name], numbered) if n not in taken)
 
 
 def index_tensor(joints: tuple[int, ...], device: torch.device) -> Int[Tensor, "n"]:
@@ -367,22 +340,25 @@ def index_tensor(joints: tuple[int, ...], device: torch.device) -> Int[Tensor, "
     return rotation.constant(joints, torch.long, device)
 
 
+def depths(parents: Sequence[int]) -> tuple[int, ...]:
+    """Return the number of joints above each joint of a forest; ``parents`` as in :func:`levels`."""
+    depth: list[int] = []
+    for p in parents:
+        depth.append(depth[p] + 1 if p >= 0 else 0)
+    return tuple(depth)
+
+
 @functools.lru_cache(maxsize=1024)
 def levels(parents: tuple[int, ...], device: torch.device) -> Levels:
     """Return the joints of a forest by depth; ``parents`` are -1 for roots and stand before their children."""
-    by_depth: list[list[int]] = []
-    depth, place = [0] * len(parents), [0] * len(parents)
-    for j, p in enumerate(parents):
-        depth[j] = depth[p] + 1 if p >= 0 else 0
-        if depth[j] == len(by_depth):
-            by_depth.append([])
-        place[j] = len(by_depth[depth[j]])
-        by_depth[depth[j]].append(j)
+    depth = depths(parents)
+    flat = sorted(range(len(parents)), key=depth.__getitem__)
+    by_depth = [list(level) for _, level in itertools.groupby(flat, depth.__getitem__)]
+    place = {j: i for level in by_depth for i, j in enumerate(level)}
     above = [[place[parents[j]] for j in level] for level in by_depth[1:]]
-    starts = [0, *itertools.accumulate(map(len, by_depth))]
-    order = tuple(starts[d] + i for d, i in zip(depth, place, strict=True))
     joints, above = (tuple(index_tensor(tuple(some), device) for some in rows) for rows in (by_depth, above))
-    return Levels(joints, above, index_tensor(order, device))
+    order = sorted(range(len(flat)), key=flat.__getitem__)  # the inverse permutation
+    return Levels(joints, above, index_tensor(tuple(order), device))
 
 
 def forward_kinematics(

@@ -95,9 +95,11 @@ def crowd(
 
 def change(clip: Path, /, *, out: Out, changes: Change = Change(), read: Read = None) -> None:
     """Plain changes of one clip, in this order: cut, mirror, speed, length, loop, rate. Nothing is made up."""
-    fps, read = (None, None) if read is None else (read.fps, replace(read, fps=None))
+    fps = None if read is None else read.fps
     if changes == Change() and fps is None:
         raise MotifError("nothing to change; give --mirror, --speed, --cut, --seconds, --loop or --fps")
+    if read is not None and clip.suffix.lower() not in (".glb", ".gltf"):  # glTF keys are sampled at the rate
+        read = replace(read, fps=None)  # frames are resampled to it last
     motion = changes.apply(options.load_clips([clip], read)[0])
     if out.resolve() == clip.resolve():
         raise MotifError(f"{out} is the clip itself; write to another file")

@@ -6,33 +6,26 @@ from pathlib import Path
 from ..config import ReadConfig
 from ..errors import MotifError
 from ..motion import Motion
+from . import bvh, glb
 
 __all__ = ["READS", "WRITES", "ReadConfig", "load", "save"]
 
-READS = (".bvh", ".glb", ".gltf")
+_READERS = {".bvh": bvh.read, ".glb": glb.read, ".gltf": glb.read}
+READS = tuple(_READERS)
 WRITES = (".bvh",)
 
 
 def load(path: str | Path, config: ReadConfig = ReadConfig()) -> Motion:
     """Read a motion file: ``.bvh``, ``.glb`` or ``.gltf``."""
     suffix = Path(path).suffix.lower()
-    if suffix == ".bvh":
-        if config.clip is not None:
-            raise MotifError(
-                f"{path}: a BVH file holds one clip, so clip {config.clip!r} cannot be chosen; leave it out"
-            )
-        from . import bvh
-
-        return bvh.read(path, config)
-    if suffix in READS:
-        if config.unit is not None or config.root_offset != "replace" or config.up != "y":
-            raise MotifError(f"{path}: glTF is in metres, Y-up and has no OFFSET; leave out unit, root offset and up")
-        from . import glb
-
-        return glb.read(path, config)
-    raise MotifError(
-        f"{path}: motif cannot read {_spell(suffix)}; it reads {', '.join(READS)}: convert the clip to one of them"
-    )
+    if suffix not in READS:
+        found, reads = _spell(suffix), ", ".join(READS)
+        raise MotifError(f"{path}: motif cannot read {found}; it reads {reads}: convert the clip to one of them")
+    if suffix == ".bvh" and config.clip is not None:
+        raise MotifError(f"{path}: a BVH file holds one clip, so clip {config.clip!r} cannot be chosen; leave it out")
+    if suffix != ".bvh" and (config.unit is not None or config.root_offset != "replace" or config.up != "y"):
+        raise MotifError(f"{path}: glTF is in metres, Y-up and has no OFFSET; leave out unit, root offset and up")
+    return _READERS[suffix](path, config)
 
 
 def save(
@@ -41,11 +34,8 @@ def save(
     """Write a motion file, see :func:`motif.io.bvh.write`; missing folders are made."""
     suffix = Path(path).suffix.lower()
     if suffix not in WRITES:
-        raise MotifError(
-            f"{path}: motif cannot write {_spell(suffix)}; it writes {', '.join(WRITES)}: change the file's ending"
-        )
-    from . import bvh
-
+        found, writes = _spell(suffix), ", ".join(WRITES)
+        raise MotifError(f"{path}: motif cannot write {found}; it writes {writes}: change the file's ending")
     return bvh.write(motion, path, unit=unit, channels=channels)
 
 

@@ -1,10 +1,9 @@
-"""glTF 2.0 in: the skeleton and one animation clip of a .glb or .gltf file.
+"""glTF 2.0 in: the skeleton and one animation clip of a .glb or .gltf file, whatever its meshes are compressed by.
 
 glTF is in metres, seconds, right-handed and Y up, with quaternions (x, y, z, w). Its joints carry rest rotations; here
 every joint is re-expressed in axes parallel to the world's, so that the file's rest pose has all local rotations zero:
 with W the rest world rotation of a joint, its world rotation becomes ``R(t) W^-1``. World positions stay exactly as
-the file has them under its static node scales, even uneven or mirroring ones. Meshes are never touched, so a file
-whose meshes are Draco-compressed reads like any other.
+the file has them under its static node scales, even uneven or mirroring ones.
 """
 
 import base64
@@ -28,7 +27,7 @@ from ..config import ReadConfig
 from ..errors import MotifError, MotifWarning
 from ..motion import FileFormat, Motion
 from ..rig_guess import guess_rig
-from ..skeleton import Skeleton
+from ..skeleton import Skeleton, free_name
 
 _JSON, _BIN = 0x4E4F534A, 0x004E4942
 _COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
@@ -75,7 +74,6 @@ class _File(NamedTuple):
         return np.maximum(values / np.iinfo(dtype).max, -1.0) if it.get("normalized") else values
 
 
-# --- reading motion --------------------------------------------------------------------------------------------------
 def clip_lengths(path: str | Path) -> dict[str, float]:
     """Return the names of the animation clips in a file with their lengths in seconds (0 for a single pose)."""
     with _checked(path):
@@ -125,7 +123,6 @@ def _in_rest_axes(
     return local.float(), rotation.rotate(back, arms[0]).float(), arms[1][0]
 
 
-# --- the file --------------------------------------------------------------------------------------------------------
 @contextlib.contextmanager
 def _checked(path: str | Path):
     """Whatever is missing, of the wrong type or undecodable in the file as one plain message."""
@@ -181,15 +178,10 @@ def _unique(names: Iterable[str]) -> tuple[str, ...]:
     """The names, repeated ones numbered: ``Bone``, ``Bone_2``."""
     taken: dict[str, None] = {}
     for name in names:
-        fresh, n = str(name), 1
-        while fresh in taken:
-            n += 1
-            fresh = f"{name}_{n}"
-        taken[fresh] = None
+        taken[free_name(str(name), taken)] = None
     return tuple(taken)
 
 
-# --- the clip --------------------------------------------------------------------------------------------------------
 def _targets(animation: dict[str, Any]) -> list[tuple[int, str, dict[str, Any]]]:
     """Node, property and sampler of the channels that place a node; morph weights and extensions are left out."""
     channels = [c for c in animation["channels"] if c["target"].get("path") in _REST and "node" in c["target"]]
@@ -252,7 +244,6 @@ def _sample(c: _Channel, when: np.ndarray) -> Tensor:
     return torch.lerp(a, b, t)
 
 
-# --- the scene -------------------------------------------------------------------------------------------------------
 def _tree(file: _File, wanted: list[int]) -> tuple[list[int], list[int], dict[int, int]]:
     """The smallest tree that holds the wanted nodes, parents first; the chain above its root; everyone's parent.
 
@@ -270,12 +261,10 @@ def _tree(file: _File, wanted: list[int]) -> tuple[list[int], list[int], dict[in
         stack.extend((child, node) for child in reversed(below[node]))
     if not wanted:
         raise file.fail("has no skeleton: no skin, and no node that the clip moves; export it with its armature")
-    chains = []
-    for node in wanted:
-        chain = [node]
-        while chain[-1] != -1:
-            chain.append(parents[chain[-1]])
-        chains.append(chain[::-1])
+    chains = [[node] for node in wanted]
+    for chain in chains:
+        while chain[0] != -1:
+            chain.insert(0, parents[chain[0]])
     shared = 1
     while all(c[shared : shared + 1] == chains[0][shared : shared + 1] != [] for c in chains):
         shared += 1
@@ -300,9 +289,8 @@ def _transform(file: _File, index: int) -> dict[str, Tensor]:
 
 def _pose(file: _File, rest: dict, channels: list[_Channel], when: np.ndarray) -> dict[int, dict[str, Tensor]]:
     """Transforms of all nodes at the given seconds; scales stay fixed, the node's own or a constant track's value."""
-    posed, ignored = {}, []
-    for j, parts in rest.items():
-        posed[j] = parts | {"translation": parts["translation"].expand(len(when), 3)}
+    posed = {j: at | {"translation": at["translation"].expand(len(when), 3)} for j, at in rest.items()}
+    ignored = []
     for c in channels:
         sampled, own = _sample(c, when), rest[c.node]["scale"]
         if c.path != "scale":
