@@ -1,5 +1,6 @@
 """The loop on a toy and on clip-gan: seeds, resuming, killing, stopping, optimisers, data, precision, refusals."""
 
+import functools
 import json
 import math
 import multiprocessing
@@ -31,6 +32,7 @@ from motif.train import (
     log,
     run,
 )
+from motif.train.batches import map_tensors
 from motif.train.optim import lr_factor
 
 
@@ -372,7 +374,7 @@ def test_parameter_groups_are_those_of_adamw():
         {"params": [b.a.weight]},
     ]
     assert same(a.state_dict(), by_hand(torch.optim.AdamW(theirs, 1e-2, (0.9, 0.99), weight_decay=0.5), b, 20))
-    with pytest.raises(MotifError, match="no parameter matches the group 'proj'; there are a.weight"):
+    with pytest.raises(MotifError, match=r"no parameter is left for the group 'proj'; there are a.weight"):
         only(a, Update("fit", a, a.loss, Optim(groups=(ParamGroup("proj"),))))
 
 
@@ -582,6 +584,34 @@ def test_what_is_not_there_is_refused_before_training(monkeypatch):
         TrainConfig(accumulate=0)
 
 
+def test_modules_are_compiled_while_they_are_trained(monkeypatch):
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))  # quicker
+    a, b, compiled, config = toy(), toy(), [], TrainConfig("fp32", "cpu", compile=True)
+
+    def fit(net):
+        def loss(batch, generator):
+            y = net.a(torch.randn(8, 3, generator=generator))
+            compiled.append("Compiled" in type(y.grad_fn).__name__)
+            return y.square().mean(), {}
+
+        return Update("fit", net.a, loss)
+
+    only(a, fit(a))
+    only(b, fit(b), config=config)
+    assert compiled == [False] * 20 + [True] * 20
+    assert b.a._compiled_call_impl is None
+    for p, q in zip(a.parameters(), b.parameters(), strict=True):
+        torch.testing.assert_close(p, q)
+
+    def penalty(batch, generator):
+        x = torch.randn(8, 3, generator=generator, requires_grad=True)
+        (slope,) = torch.autograd.grad(b.a(x).square().sum(), x, create_graph=True)
+        return slope.square().mean() + b.a(x).mean(), {}
+
+    with pytest.raises(MotifError, match=r"the loss 'fit' cannot be compiled .*double backward.*; train without"):
+        only(b, Update("fit", b.a, penalty), config=config)
+
+
 @pytest.mark.parametrize("engine", ["clip-gan", "clip-flow"])
 def test_losses_are_computed_where_the_net_is(engine):
     """On the meta device, which has no numbers but refuses to mix with the processor, as a GPU does."""
@@ -595,7 +625,7 @@ def test_losses_are_computed_where_the_net_is(engine):
             for seed in range(8):  # some steps have a penalty
                 generator = torch.Generator().manual_seed(seed)
                 batch = None if stage.batches is None else stage.batches.draw(generator, Shard())
-                loss, _ = update.loss(train.batches.map_tensors(lambda x: x.to("meta"), batch), generator)
+                loss, _ = update.loss(map_tensors(lambda x: x.to("meta"), batch), generator)
                 assert loss.device.type == "meta"
                 torch.autograd.grad(loss, list(update.module.parameters()))
 

@@ -243,7 +243,6 @@ def work(folder, rank, parallel, accumulate, port, world):
         with (folder / f"seen-{rank}").open("a") as file:
             file.write(json.dumps([told.stage, told.step, world, used]) + "\n")
         used = []
-        (folder / "begun").touch()
 
     def seen(batch):
         used.append([round(float(x) * 1000) for x in batch[:, 0]])
@@ -252,27 +251,32 @@ def work(folder, rank, parallel, accumulate, port, world):
     torch.save(weights, folder / f"weights-{rank}.pt")
 
 
-def launch(folder, parallel, world, life, clock):
-    """Processes of which one is killed ``life`` seconds after the first step, and the rest with it."""
-    (folder / "begun").unlink(missing_ok=True)
+def launch(folder, parallel, world, steps, clock):
+    """Processes of which one is killed a moment after it took some steps, and the rest with it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     fork = multiprocessing.get_context("fork")
     both = [fork.Process(target=work, args=(folder, rank, parallel, 2 // world, port, world)) for rank in range(world)]
+    lines = taken(folder) + (steps or 0)
     for process in both:
         process.start()
-    if life is not None:
-        while not (folder / "begun").exists() and all(p.is_alive() for p in both):
+    if steps is not None:
+        while taken(folder) < lines and all(p.is_alive() for p in both):
             time.sleep(0.005)
-        time.sleep(life)
-        order = clock.sample(both, world)
-        for process in order:
+        time.sleep(clock.uniform(0, 0.03))
+        for process in clock.sample(both, world):
             process.kill()
             time.sleep(clock.choice((0.0, 0.05)))
     for process in both:
         process.join(60)
     return [process.exitcode for process in both]
+
+
+def taken(folder):
+    """Steps taken by all the first processes there were."""
+    path = folder / "seen-0"
+    return path.read_text().count("\n") if path.exists() else 0
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="children are forked here, which this system cannot")
@@ -281,8 +285,8 @@ def test_killed_at_ten_random_moments_and_resumed_on_other_numbers_of_processes(
     expected, losses = torch.load(whole)
     clock, kinds, killed = random.Random(0), [("ddp", 2), ("auto", 1), ("fsdp", 2)], 0
     for k in range(10):
-        killed += -signal.SIGKILL in launch(tmp_path, *kinds[k % 3], clock.uniform(0, 0.3), clock)
-    assert killed > 7, "done before it was killed"
+        killed += -signal.SIGKILL in launch(tmp_path, *kinds[k % 3], clock.randrange(1, 6), clock)
+    assert killed == 10, "done before it was killed"
     assert launch(tmp_path, "fsdp", 2, None, clock) == [0, 0]
     for rank in range(2):
         assert furthest(torch.load(tmp_path / f"weights-{rank}.pt"), expected) < 1e-5

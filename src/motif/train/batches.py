@@ -1,11 +1,12 @@
 """Where batches come from: the protocol, streams of samples, and drawing ahead."""
 
+import contextlib
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -97,30 +98,27 @@ class IterableBatches:
         self._last = 1 << 62  # any index begins a batch
 
 
-class Ahead(Generic[Place]):
-    """Results of ``draw`` for places in order, made in one background thread at most ``depth`` ahead.
+@contextlib.contextmanager
+def draw_ahead(draw: Callable[[Place], Any], places: Iterator[Place], depth: int) -> Iterator[Iterator[Any]]:
+    """Yield an iterator of ``draw(place)`` in order, drawn by one background thread at most ``depth`` ahead.
 
-    With depth 0 they are made when they are asked for. Leaving the context waits for the draw that is under way.
+    With depth 0 each is drawn when it is asked for. Leaving the context waits for the draw that is under way.
     """
+    if depth == 0:
+        yield map(draw, places)
+        return
+    pool = ThreadPoolExecutor(1)
 
-    def __init__(self, draw: Callable[[Place], Any], places: Iterator[Place], depth: int):
-        self.draw, self.places, self.depth = draw, places, depth
-        self.pool = ThreadPoolExecutor(1) if depth else None
-        self.coming: deque[Future[Any]] = deque()
+    def results() -> Iterator[Any]:
+        coming = deque(pool.submit(draw, place) for place in itertools.islice(places, depth))
+        while coming:
+            coming.extend(pool.submit(draw, place) for place in itertools.islice(places, 1))
+            yield coming.popleft().result()
 
-    def __enter__(self) -> "Ahead[Place]":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.pool is not None:
-            self.pool.shutdown(cancel_futures=True)
-
-    def __next__(self) -> Any:
-        if self.pool is None:
-            return self.draw(next(self.places))
-        for place in itertools.islice(self.places, self.depth + 1 - len(self.coming)):
-            self.coming.append(self.pool.submit(self.draw, place))
-        return self.coming.popleft().result()
+    try:
+        yield results()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def map_tensors(function: Callable[[Tensor], Tensor], batch: Batch) -> Batch:

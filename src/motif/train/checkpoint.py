@@ -1,11 +1,14 @@
 """A run's folder: checkpoints, written whole or not at all, in torch's distributed format (DCP)."""
 
+import contextlib
 import json
 import pickle
 import shutil
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from torch import Tensor
@@ -24,12 +27,9 @@ COST_RATIO = 30
 class RunFolder:
     """Checkpoints of one run, of which only the newest is kept.
 
-    A checkpoint is a folder: the position as JSON, and tensors by name in files that any number of processes can read.
-
-    Args:
-        folder: where; nothing is kept without.
-        about: what the run is for, as JSON can hold it.
-        processes: which write together.
+    A checkpoint is a folder: the position as JSON, and tensors by name in files that any number of processes can read
+    (their index is a pickle: go on with your own runs only). Nothing is kept without a folder; ``about`` says what the
+    run is for.
     """
 
     def __init__(self, folder: Path | None, about: dict[str, Any], processes: Processes):
@@ -68,16 +68,11 @@ class RunFolder:
 
     def load(self, tensors: dict[str, Tensor]) -> None:
         """Read the newest checkpoint into tensors, in place; they may be sharded in another way than those saved."""
-        import torch.distributed.checkpoint as dcp  # here, because it takes half a second
-
         assert self.newest is not None
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # that this is one process
+            with _dcp() as dcp:
                 dcp.load(tensors, storage_reader=dcp.FileSystemReader(self.newest), no_dist=self.processes.count == 1)
-        except dcp.api.CheckpointException as error:
-            raise self._unreadable(_cause(error)) from None
-        except (RuntimeError, ValueError, KeyError, EOFError, OSError, pickle.UnpicklingError) as error:
+        except (RuntimeError, ValueError, KeyError, EOFError, OSError, AssertionError, pickle.PickleError) as error:
             raise self._unreadable(error) from None
 
     def due(self, save_every: float) -> bool:
@@ -86,24 +81,20 @@ class RunFolder:
 
     def save(self, state: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         """Write a checkpoint of a position, with what :meth:`latest` returns and :meth:`load` reads."""
-        if self.folder is None:
+        name = f"checkpoint-{state['stage']:03d}-{state['step']:09d}"
+        if self.folder is None or self.folder / name == self.newest:
             return
-        import torch.distributed.checkpoint as dcp
-
-        path = self.folder / f"checkpoint-{state['stage']:03d}-{state['step']:09d}"
-        if path == self.newest:
-            return
+        path = self.folder / name
         start, first = time.monotonic(), self.processes.rank == 0
         try:
             if first:
                 shutil.rmtree(path, ignore_errors=True)  # half of one, from a run that was killed
-                path.mkdir()
+                path.mkdir(exist_ok=True)  # where another process was first
                 (path / STATE).write_text(json.dumps({**state, "about": self.about}))
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)
+            with _dcp() as dcp:
                 dcp.save(tensors, storage_writer=dcp.FileSystemWriter(path), no_dist=self.processes.count == 1)
-        except (OSError, dcp.api.CheckpointException) as error:
-            raise MotifError(f"{path}: cannot be written ({_cause(error)}); check permissions and space") from None
+        except (OSError, RuntimeError) as error:
+            raise MotifError(f"{path}: cannot be written ({error}); check permissions and space") from None
         self.newest = path
         for other in checkpoints(self.folder) if first else []:
             if other != path:
@@ -135,7 +126,14 @@ def forget(folder: Path) -> None:
         folder.rmdir()
 
 
-def _cause(error: BaseException) -> BaseException:
-    """Return the first failure that DCP met."""
-    failures = getattr(error, "failures", None)
-    return next(iter(failures.values()))[0] if failures else error
+@contextlib.contextmanager
+def _dcp() -> Iterator[ModuleType]:
+    """``torch.distributed.checkpoint``, which takes half a second to import, raising what its failures were."""
+    import torch.distributed.checkpoint as dcp
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that this is one process
+        try:
+            yield dcp
+        except dcp.CheckpointException as error:
+            raise next(iter(error.failures.values()))[0] from None

@@ -20,14 +20,13 @@ Loss = Callable[[Batch, torch.Generator], tuple[Tensor, dict[str, Tensor]]]
 It closes over its modules and may call any of them, several times and with gradients of inputs. Every parameter of the
 update's module takes part in it.
 """
-Parallel = Literal["none", "ddp", "fsdp"]
 
 
 @dataclass(frozen=True)
 class Processes:
     """The processes of a run, and which of them this is."""
 
-    parallel: Parallel
+    parallel: Literal["none", "ddp", "fsdp"]
     device: torch.device
     rank: int = 0
     count: int = 1
@@ -54,14 +53,10 @@ def join(parallel: str, device: torch.device) -> Processes:
     Raises:
         MotifError: where ``parallel`` and the number of processes do not go together.
     """
-    launched = dist.is_available() and (dist.is_initialized() or {"RANK", "WORLD_SIZE"} <= os.environ.keys())
-    if not launched:
-        if parallel in ("ddp", "fsdp"):
-            raise MotifError(
-                f"parallel is {parallel!r}, but this is one process; start it with torchrun, or choose none"
-            )
-        return Processes("none", device)
-    if int(os.environ.get("WORLD_SIZE", 0)) == 1:
+    launched = {"RANK", "WORLD_SIZE"} <= os.environ.keys()
+    if parallel in ("ddp", "fsdp") and not launched:
+        raise MotifError(f"parallel is {parallel!r}, but this is one process; start it with torchrun, or choose none")
+    if not launched or os.environ["WORLD_SIZE"] == "1":
         return Processes("none", device)
     if parallel == "none":
         raise MotifError("parallel is 'none', but there are several processes; start one, or choose ddp or fsdp")
@@ -69,7 +64,7 @@ def join(parallel: str, device: torch.device) -> Processes:
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)) if device.index is None else device.index)
         torch.cuda.set_device(device)
     if not dist.is_initialized():
-        # torchrun --max-restarts keeps its store: without a prefix the addresses of processes that are dead are found there
+        # torchrun --max-restarts keeps its store, where without a prefix the addresses of dead processes are found
         store, rank, count = next(iter(dist.rendezvous("env://")))
         store = dist.PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), store)
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
@@ -79,15 +74,14 @@ def join(parallel: str, device: torch.device) -> Processes:
 
 
 class _Held(nn.Module):
-    """Modules, and a forward that computes a loss of them: DDP and FSDP2 prepare it before and reduce after it.
+    """Modules, and a loss of them as one call of forward, in which they may be called in any way.
 
-    Seen from outside a loss is one call, so that inside it modules may be called in any way (FSDP2 with a group for
-    every layer fails where a gradient penalty needs layers again that were resharded).
+    FSDP2 with a group for every layer fails where a gradient penalty needs layers again that were resharded.
     """
 
     def __init__(self, modules: Iterable[nn.Module]):
         super().__init__()
-        self.modules_held = nn.ModuleList(modules)
+        self.held = nn.ModuleList(modules)
 
     def forward(self, loss: Loss, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Return what the loss does."""
@@ -95,14 +89,10 @@ class _Held(nn.Module):
 
 
 class Replicas:
-    """A stage's modules while processes learn them together.
+    """The modules of a stage's updates while processes learn them together.
 
     Under FSDP2 parameters, gradients and optimiser states lie in shards; parameters are whole while a loss is computed.
-
-    Args:
-        processes: which share them.
-        modules: those of the stage's updates.
-        precision: "fp32" or "bf16": autocast, with parameters and optimiser states in fp32.
+    In bf16 parameters and optimiser states are fp32; losses are computed under autocast.
     """
 
     def __init__(self, processes: Processes, modules: Sequence[nn.Module], precision: str):
@@ -113,7 +103,8 @@ class Replicas:
         if processes.parallel == "ddp":
             self.held = {id(m): nn.parallel.DistributedDataParallel(_Held([m])) for m in modules}
         elif processes.parallel == "fsdp":
-            self.hooks = [(h, dict(h)) for module, *_ in self.homes for h in _state_dict_hooks(module)]
+            hooks = ("_state_dict_pre_hooks", "_load_state_dict_pre_hooks")  # FSDP2 adds some and leaves them there
+            self.hooks = [(h, dict(h)) for module, *_ in self.homes for h in (getattr(module, k) for k in hooks)]
             held = _sharded(modules, processes, precision)
             self.held = {id(m): held for m in modules}
             for *_, p in self.homes:
@@ -122,10 +113,7 @@ class Replicas:
     def backward(
         self, module: nn.Module, loss: Loss, draws: Iterable[tuple[Batch, torch.Generator]], count: int
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Add the gradients of a loss, its mean over ``count`` draws and all processes; return it and what is beside.
-
-        Only parameters of ``module`` get gradients.
-        """
+        """Add the gradients of the mean of a loss over ``count`` draws and all processes; return the loss."""
         held, total, beside = self.held.get(id(module)), None, {}
         for k, (batch, generator) in enumerate(draws):
             with self._reducing(held, k + 1 == count):
@@ -172,7 +160,7 @@ def homes(net: nn.Module) -> list[tuple[nn.Module, str, nn.Parameter]]:
 
 
 @contextlib.contextmanager
-def exchanged(net: nn.Module, others: dict[nn.Parameter, Tensor]) -> Iterator[None]:
+def exchanged(net: nn.Module, others: dict[Tensor, Tensor]) -> Iterator[None]:
     """Put other values in the place of parameters for a while; all parameters of the net are whole meanwhile."""
     found = homes(net)
     whole = {
@@ -197,10 +185,6 @@ def _sharded(modules: Sequence[nn.Module], processes: Processes, precision: str)
         policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False)
     mesh = init_device_mesh(processes.device.type, (processes.count,))
     return fully_shard(_Held(modules), mesh=mesh, mp_policy=policy)
-
-
-def _state_dict_hooks(module: nn.Module) -> list[dict]:
-    return [module._state_dict_pre_hooks, module._load_state_dict_pre_hooks]
 
 
 def _plain(value: Tensor) -> Tensor:

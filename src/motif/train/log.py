@@ -39,13 +39,7 @@ class Progress:
 
 
 class LossLog:
-    """The losses of a run.
-
-    Args:
-        folder: where ``log.jsonl`` is written by the first process; nowhere if None.
-        processes: losses are means over them; what is logged beside is the first one's.
-        total: steps of the run.
-    """
+    """The losses of a run of ``total`` steps, means over all processes; what is beside them is the first one's."""
 
     def __init__(self, folder: Path | None, processes: Processes, total: int):
         self.path = folder / LOG if folder is not None and processes.rank == 0 else None
@@ -90,19 +84,17 @@ class LossLog:
         self.unread.clear()
         self.beside.clear()
 
-    def progress(self, step: int, done: int, ema: Callable[[], Any]) -> Progress:
-        """Return where the run is, after ``step`` steps of the stage and ``done`` of all."""
+    def report(self, read: bool, step: int, done: int, ema: Callable[[], Any]) -> Progress:
+        """Return where the run is after ``step`` steps of the stage, ``done`` of all; read and log losses, or not."""
         now, left = time.monotonic(), None
+        if read:
+            self.read()
         if not self.first:
             self.began, self.first = now, done
         elif done > self.first:
             left = (now - self.began) / (done - self.first) * (self.total - done)
-        return Progress(done / self.total, self.stage, step, dict(self.losses), left, self.processes.rank, ema)
-
-    def write(self, progress: Progress) -> None:
-        """Append a line to the log."""
-        if self.path is None:
-            return
-        fields = ("fraction", "stage", "step", "losses", "seconds_left")
-        with self.path.open("a") as file:
-            file.write(json.dumps({name: getattr(progress, name) for name in fields}) + "\n")
+        fields = {"fraction": done / self.total, "stage": self.stage, "step": step, "losses": self.losses.copy()}
+        if read and self.path is not None:
+            with self.path.open("a") as file:
+                file.write(json.dumps({**fields, "seconds_left": left}) + "\n")
+        return Progress(**fields, seconds_left=left, rank=self.processes.rank, ema=ema)

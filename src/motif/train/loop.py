@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from ..config import TrainConfig
 from ..errors import MotifError, Stopped
 from ..seeds import position_seed
-from .batches import Ahead, Batches, Shard, map_tensors
+from .batches import Batches, Shard, draw_ahead, map_tensors
 from .checkpoint import RunFolder
 from .distributed import Loss, Processes, Replicas, exchanged, join
 from .log import LossLog, Progress
@@ -141,7 +141,7 @@ class _StageRunner:
         self.run, self.index, self.stage = run, index, stage
         self.modules = list({id(update.module): update.module for update in stage.updates}.values())
         for module in self.modules if run.config.compile else []:
-            module.compile()
+            module._compiled_call_impl = torch.compile(_called(module))
         self.replicas = Replicas(run.processes, self.modules, run.precision)
         self.optimizers: dict[tuple[int, Optim], torch.optim.Optimizer] = {}
         self.frozen: list[list[nn.Parameter]] = []
@@ -152,7 +152,7 @@ class _StageRunner:
                 self.optimizers[key] = make_optimizer(update.module, update.optim)
             own = set(parameters_of(self.optimizers[key]))
             self.frozen.append([p for p in run.net.parameters() if p.requires_grad and p not in own])
-        self.averaged = list(stage.ema.module.parameters()) if stage.ema else []
+        self.averaged: list[Tensor] = list(stage.ema.module.parameters()) if stage.ema else []
         self.averages = [p.detach().clone() for p in self.averaged]
         self.drawn: dict[str, Any] = {}
         """State of the batches after the last one that was used."""
@@ -169,17 +169,13 @@ class _StageRunner:
         prefetch = run.config.prefetch
         depth = (2 if run.processes.device.type == "cuda" else 0) if prefetch is None else prefetch
         run.log.begin(stage.name)
-        with Ahead(self._draw, self._places(first), depth if stage.batches else 0) as ahead:
+        with draw_ahead(self._draw, self._places(first), depth if stage.batches else 0) as ahead:
             for step in range(first, stage.steps):
                 self._step(step, ahead)
                 due = step in (first, stage.steps - 1) or run.log.due()
                 wishes = run.interrupted.is_set(), run.home.due(run.config.save_every), due
                 stop, save, read = run.processes.agree(*wishes)
-                if read:
-                    run.log.read()
-                progress = run.log.progress(step + 1, done + step + 1, self._ema)
-                if read:
-                    run.log.write(progress)
+                progress = run.log.report(read, step + 1, done + step + 1, self._ema)
                 run.progress(progress)
                 stop = stop or (run.processes.count == 1 and run.interrupted.is_set())
                 if stop or save:
@@ -225,14 +221,14 @@ class _StageRunner:
             generator.manual_seed(position_seed(self.run.seed, self.index, *position, shard.index))
         return batch, generator, state
 
-    def _draws(self, ahead: Ahead) -> Iterator[tuple[Any, torch.Generator]]:
+    def _draws(self, ahead: Iterator[Any]) -> Iterator[tuple[Any, torch.Generator]]:
         """Yield the batches of one gradient step, on the device, with their generators."""
         device = self.run.processes.device
         for _ in range(self.run.config.accumulate):
             batch, generator, self.drawn = next(ahead)
             yield map_tensors(lambda x: x.to(device, non_blocking=True), batch), generator
 
-    def _step(self, step: int, ahead: Ahead) -> None:
+    def _step(self, step: int, ahead: Iterator[Any]) -> None:
         for update, frozen in zip(self.stage.updates, self.frozen, strict=True):
             if step % update.every:
                 continue
@@ -241,8 +237,13 @@ class _StageRunner:
             for p in frozen:
                 p.requires_grad_(False)
             for _ in range(update.repeats):
-                draws = self._draws(ahead)
-                loss, beside = self.replicas.backward(update.module, update.loss, draws, self.run.config.accumulate)
+                draws, parts = self._draws(ahead), self.run.config.accumulate
+                try:
+                    loss, beside = self.replicas.backward(update.module, update.loss, draws, parts)
+                except RuntimeError as error:
+                    if not self.run.config.compile or "double backward" not in str(error):
+                        raise
+                    raise MotifError(f"the loss {update.name!r} cannot be compiled ({error}); train without") from None
                 move(optimizer, update.optim, factor)
                 self.run.log.add(step, update.name, loss, beside)
             for p in frozen:
@@ -254,7 +255,7 @@ class _StageRunner:
 
     def _tensors(self) -> dict[str, Tensor]:
         """Return the state of optimisers and average by name."""
-        names = {p: name for name, p in self.run.net.named_parameters()}
+        names: dict[Tensor, str] = {p: name for name, p in self.run.net.named_parameters()}
         found = {
             f"optimizer.{k}.{names[p]}.{key}": value
             for k, optimizer in enumerate(self.optimizers.values())
@@ -269,6 +270,20 @@ class _StageRunner:
 
 def _net_tensors(net: nn.Module) -> dict[str, Tensor]:
     return {f"net.{name}": value for name, value in net.state_dict().items()}
+
+
+def _check_compiler(device: torch.device) -> None:
+    try:
+        torch.compile(torch.sin)(torch.zeros(1, device=device))
+    except (RuntimeError, ImportError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise MotifError(f"no compiler for torch.compile ({reason}); install one, or leave compile off") from None
+
+
+def _called(module: nn.Module) -> Callable[..., Any]:
+    """Return the call of a module from a frame of ours: frames of torch's own modules are not compiled."""
+    call = module._call_impl
+    return lambda *args, **kwargs: call(*args, **kwargs)
 
 
 def _precision(asked: str, found: dict[str, Any] | None, processes: Processes) -> str:
@@ -300,13 +315,7 @@ def _placed(net: nn.Module, config: TrainConfig) -> Iterator[Processes]:
         reason = str(error).splitlines()[0]
         raise MotifError(f"training on {name!r} is not possible here ({reason}); choose cpu or auto") from None
     if config.compile:
-        try:
-            torch.compile(torch.sin)(torch.zeros(1, device=device))
-        except (RuntimeError, ImportError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise MotifError(
-                f"no compiler for torch.compile ({reason}); install one, or train without compile"
-            ) from None
+        _check_compiler(device)
     processes = join(config.parallel, device)
     net.to(processes.device)
     try:

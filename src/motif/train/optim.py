@@ -57,24 +57,21 @@ def make_optimizer(module: nn.Module, optim: Optim) -> torch.optim.Optimizer:
     """Return an optimiser of a module's parameters that require gradients, its state already there (all zeros).
 
     Raises:
-        MotifError: for a pattern that no parameter matches.
+        MotifError: for a group without parameters.
     """
-    chosen: list[list[nn.Parameter]] = [[] for _ in range(len(optim.groups) + 1)]
-    names = [name for name, p in module.named_parameters() if p.requires_grad]
-    for name, p in module.named_parameters():
-        if p.requires_grad:
-            places = (k for k, group in enumerate(optim.groups) if re.search(group.pattern, name))
-            chosen[next(places, len(optim.groups))].append(p)
+    chosen: dict[ParamGroup, list[nn.Parameter]] = {group: [] for group in (*optim.groups, ParamGroup(""))}
+    names = {name: p for name, p in module.named_parameters() if p.requires_grad}
+    for name, p in names.items():
+        chosen[next(group for group in chosen if re.search(group.pattern, name))].append(p)
     groups = []
-    for group, parameters in zip((*optim.groups, ParamGroup("")), chosen, strict=True):
-        if group.pattern and not any(re.search(group.pattern, name) for name in names):
-            raise MotifError(f"no parameter matches the group {group.pattern!r}; there are {', '.join(names)}")
+    for group, parameters in chosen.items():
+        if group.pattern and not parameters:
+            raise MotifError(f"no parameter is left for the group {group.pattern!r}; there are {', '.join(names)}")
         decay = optim.weight_decay if group.weight_decay is None else group.weight_decay
-        if parameters:
-            groups.append({"params": parameters, "weight_decay": decay, "lr_scale": group.lr_scale})
+        groups.append({"params": parameters, "weight_decay": decay, "lr_scale": group.lr_scale})
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[optim.name]
     optimizer = kind(groups, optim.lr, optim.betas)
-    for p in parameters_of(optimizer):  # as torch does at the first step: a checkpoint is read into it
+    for p in names.values():  # as torch does at the first step: a checkpoint is read into it
         zeros = {key: torch.zeros_like(p, memory_format=torch.preserve_format) for key in ("exp_avg", "exp_avg_sq")}
         optimizer.state[p] = {"step": torch.tensor(0.0), **zeros}
     return optimizer
