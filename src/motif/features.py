@@ -5,7 +5,7 @@ so that they are right at every level of a pyramid.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
 
@@ -49,6 +49,7 @@ class Features:
     """What the other joints hold."""
     base_positions: Float[Tensor, "j 3"]
     file_format: FileFormat = FileFormat()  # noqa: RUF009  (frozen)
+    _made: dict = field(default_factory=dict, init=False, repr=False)
 
     @staticmethod
     def of(motions: Sequence[Motion]) -> "Features":
@@ -139,10 +140,6 @@ class Features:
         if key not in self._made:
             self._made[key] = self.base_rotations.to(like), self.base_positions.to(like)
         return self._made[key]
-
-    @cached_property
-    def _made(self) -> dict:
-        return {}
 
     def motion(self, x: Float[Tensor, "t d"], frame_time: float, start: Start = Start(), name: str = "") -> Motion:
         """Return one decoded motion, in the file format of the clips that the layout was made from."""

@@ -111,11 +111,12 @@ def _pairs_by_name(s: Skeleton) -> list[int] | None:
 
 def _pairs_by_shape(s: Skeleton) -> list[int]:
     """Siblings whose subtrees are mirror images across the plane x = const (or z = const) through their parent."""
-    pose, best, near = s.rest_positions, list(range(len(s))), 0.03 * s.height
+    pose, found, near = s.rest_positions, [], 0.03 * s.height
     for axis in (0, 2):
         flip = torch.ones(3)
         flip[axis] = -1
         mirror = list(range(len(s)))
+        found.append(mirror)
         for parent, siblings in enumerate(s.children):
             spot = pose[list(siblings)] - pose[parent]
             alike = (spot[:, None] - spot * flip).abs().amax(-1) < near  # before the dearer look at whole subtrees
@@ -128,9 +129,7 @@ def _pairs_by_shape(s: Skeleton) -> list[int]:
                 if float((one - other * flip).abs().max()) < near and apart > 0.01 * s.height:
                     for m, n in zip(here, there, strict=True):
                         mirror[m], mirror[n] = n, m
-        if sum(m != j for j, m in enumerate(mirror)) > sum(m != j for j, m in enumerate(best)):
-            best = mirror
-    return best
+    return max(found, key=lambda mirror: sum(m != j for j, m in enumerate(mirror)))
 
 
 def _contacts(s: Skeleton, pose: Float[Tensor, "j 3"]) -> tuple[int, ...]:
