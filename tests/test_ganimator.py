@@ -28,7 +28,7 @@ def pyramid(salsa):
 
 
 def test_the_networks_are_the_published_ones(pyramid):
-    near = adjacency(pyramid.features.skeleton)
+    near = adjacency(pyramid.clip.features.skeleton)
     counts = [8, 7, 6, 5, 5, 4, 7, 6, 5, 5, 4, 7, 8, 9, 6, 3, 7, 5, 4, 3, 7, 5, 4, 3, 5, 5, 6, 6, 12]
     assert near.sum(1).tolist() == counts
     assert round(float(near.float().mean()), 4) == 0.1986
@@ -41,16 +41,16 @@ def test_the_networks_are_the_published_ones(pyramid):
 
 
 def test_the_receptive_field_is_seventeen_frames(pyramid):
-    net = GanimatorNet(adjacency(pyramid.features.skeleton), True)
-    x = torch.randn(1, pyramid.features.width, 41, requires_grad=True)
+    net = GanimatorNet(adjacency(pyramid.clip.features.skeleton), True)
+    x = torch.randn(1, pyramid.clip.features.width, 41, requires_grad=True)
     (slope,) = torch.autograd.grad(net(x)[0, 0, 20], x)
     seen = (slope.abs().sum((0, 1)) > 0).nonzero()[:, 0].tolist()
     assert seen == list(range(12, 29))
 
 
 def test_hidden_weights_never_matter(pyramid):
-    net = GanimatorNet(adjacency(pyramid.features.skeleton), False)
-    x = torch.randn(1, pyramid.features.width, 20)
+    net = GanimatorNet(adjacency(pyramid.clip.features.skeleton), False)
+    x = torch.randn(1, pyramid.clip.features.width, 20)
     before = net(x)
     with torch.no_grad():
         for layer in net.layers:
@@ -118,7 +118,7 @@ def test_the_generator_losses_are_their_definitions(losses, pyramid):
 
 
 def test_the_contact_loss_is_its_definition(pyramid):
-    features, x = pyramid.features, pyramid.levels[0].real
+    features, x = pyramid.clip.features, pyramid.levels[0].real
     motion = features.decode(x.T)
     world = motion.world()[1]
     total, small = 0.0, features.skeleton
@@ -133,7 +133,8 @@ def test_the_contact_loss_is_its_definition(pyramid):
 
 def test_old_fakes_are_kept_and_shown(losses):
     random = torch.Generator().manual_seed(0)
-    shown = [losses.pooled(torch.full((1, losses.pyramid.features.width, 172), float(k)), random) for k in range(90)]
+    fakes = [torch.full((1, losses.pyramid.clip.features.width, 172), float(k)) for k in range(90)]
+    shown = [losses.pooled(fake, random) for fake in fakes]
     assert all(float(x.mean()) == k for k, x in enumerate(shown[:50]))
     late = [float(x.mean()) != k for k, x in enumerate(shown)][50:]
     assert 10 < sum(late) < 30
@@ -169,9 +170,9 @@ def test_other_rigs_are_refused():
 
 def test_paper_poses_have_gradients(pyramid):
     x = pyramid.levels[0].real[None].clone().requires_grad_()
-    (slope,) = torch.autograd.grad(contact_loss(pyramid.features, x), x)
+    (slope,) = torch.autograd.grad(contact_loss(pyramid.clip.features, x), x)
     assert bool(slope.isfinite().all())
-    assert isinstance(pyramid.features, PaperFeatures)
+    assert isinstance(pyramid.clip.features, PaperFeatures)
 
 
 def test_conv_stacks_see_as_far_as_they_say():

@@ -87,16 +87,12 @@ def _tensors(domain: Domain) -> dict[str, Tensor]:
 
 
 def _about(domain: Domain) -> dict[str, Any]:
+    rig = domain.rigs.index
     clips = [
-        {
-            "name": c.name,
-            "rig": domain.rigs.index(c.skeleton),
-            "frame_time": c.frame_time,
-            "style": asdict(c.file_format),
-        }
+        {"name": c.name, "rig": rig(c.skeleton), "frame_time": c.frame_time, "format": asdict(c.file_format)}
         for c in domain.clips
     ]
-    rigs = [asdict(rig) for rig in domain.rigs]
+    rigs = [asdict(s) for s in domain.rigs]
     return {"rigs": rigs, "frame_time": domain.frame_time, "seconds": domain.seconds, "clips": clips}
 
 
@@ -173,7 +169,7 @@ def _domain(about: Mapping[str, Any], statistics: Mapping[str, Tensor], tensors:
             tensors[f"{k}.positions"],
             clip["frame_time"],
             clip["name"],
-            FileFormat(_tuples(clip["style"]["channels"]), clip["style"]["unit"]),
+            FileFormat(_tuples(clip["format"]["channels"]), clip["format"]["unit"]),
         )
         for k, clip in enumerate(about["clips"])
     )

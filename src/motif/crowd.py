@@ -28,14 +28,9 @@ HEADING, SPEED = 1, 2
 def crowd(
     sample: Callable[[Request], list[Motion]], request: Request, frame_time: float, seconds: float, config: CrowdConfig
 ) -> list[Motion]:
-    """Sample takes, each at a speed of its own, and arrange them.
+    """Sample takes of a request, each at a speed of its own, and arrange them.
 
-    Args:
-        sample: makes the takes of a request.
-        request: what is asked; trajectories and constraints are turned and shifted with their take, in one piece.
-        frame_time: seconds a frame of the takes.
-        seconds: length where the request says none.
-        config: speeds and distances.
+    ``frame_time`` is the takes', ``seconds`` their length where the request says none.
     """
     n, seed = request.n, request.seed
     sampling = replace(request, progress=lambda fraction: request.progress(0.8 * fraction))

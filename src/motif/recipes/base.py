@@ -1,25 +1,26 @@
 """What a recipe is, and what recipes share that make a coarse motion with a network and leave the rest to matching."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from .. import matching, resample
+from .. import matching, parallel, resample
 from ..config import SampleConfig
 from ..data.domain import Domain
 from ..edit import Edit
 from ..errors import MotifError
-from ..matching import Exemplar, Guide, MatchConfig, StreamState
+from ..matching import Exemplar, Guide, MatchConfig, Stream, StreamState
 from ..motion import Motion, Pose
 from ..nn.layers import PcaProjection
 from ..paper_features import PaperFeatures
 from ..post import feet
 from ..request import Request
+from ..seeds import take_rng
 from ..train import Stage
 
 
@@ -133,6 +134,48 @@ def guides(clips: CoarseClips, edit: Edit, length: int) -> list[Guide]:
     return matching.guides(clips.exemplar, edit, length, matching.pca(clips.exemplar))
 
 
+def take_noise(request: Request, shape: tuple[int, ...]) -> Float[Tensor, "n ..."]:
+    """Draw noise for every take, each from its own generator."""
+    rngs = [take_rng(request.seed, k) for k in range(request.n)]
+    return torch.stack([torch.randn(shape, generator=rng) for rng in rngs])
+
+
+# --- endless takes ---------------------------------------------------------------------------------------------------
+def start_stream(
+    clips: CoarseClips,
+    config: SampleConfig,
+    seed: int,
+    shape: tuple[int, ...],
+    dim: int,
+    frames: int,
+    decode: Callable[[Tensor], Float[Tensor, "_t d"]],
+) -> StreamState:
+    """Begin an endless take that a network makes from overlapping windows of the same noise.
+
+    Args:
+        clips: what the network has learned.
+        config: how the take is made.
+        seed: same seed, same poses.
+        shape: of the noise that a window sees besides its new frames, half of it before and half of it after them.
+        dim: time among its dimensions.
+        frames: new frames of a window.
+        decode: from a window to the features of its new frames.
+    """
+    new = [frames if k == dim else n for k, n in enumerate(shape)]
+
+    def advance(state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        before, rng = state
+        generator = torch.Generator().set_state(rng)
+        window = torch.cat((before, torch.randn(new, generator=generator)), dim)
+        with parallel.single_thread(), torch.no_grad():
+            return decode(window), (window.narrow(dim, frames, shape[dim]), generator.get_state())
+
+    generator, matched = torch.Generator().manual_seed(seed), coarse_match_config(config)
+    noise = torch.randn(shape, generator=generator)
+    stream = Stream(clips.exemplar, matched, clips.rate_ratio, config.foot_lock, advance)
+    return matching.start(stream, (noise, generator.get_state()), seed)
+
+
 def step_stream(state: StreamState, control: Any = None) -> tuple[Pose, StreamState]:
     """Return the next pose and state of a stream that cannot be controlled."""
     if control is not None:
@@ -140,51 +183,34 @@ def step_stream(state: StreamState, control: Any = None) -> tuple[Pose, StreamSt
     return matching.step(state)
 
 
-# --- one clip --------------------------------------------------------------------------------------------------------
-def single_clip(domain: Domain, name: str, other: str) -> Motion:
-    """Return the only clip of a domain; ``other`` is a recipe that learns several."""
-    clips = domain.reference(name)
-    if len(clips) != 1:
-        raise MotifError(f"{len(clips)} clips given; {name} learns one, {other} learns several")
-    return clips[0]
+# --- the papers' channels --------------------------------------------------------------------------------------------
+@dataclass(frozen=True, eq=False)
+class PaperClip:
+    """One clip, and its channels in the papers' layout at 30 Hz."""
 
+    motion: Motion
+    features: PaperFeatures
+    channels: Float[Tensor, "c t"]
 
-def take_frames(clip: Motion, edit: Edit) -> int:
-    """Return the frames of a take of one clip, at its rate, and check that the edit fits."""
-    frames = max(round(edit.duration(2 * clip.seconds) / clip.frame_time), 1)
-    edit.check(clip.skeleton, clip.frame_time, frames)
-    return frames
+    @staticmethod
+    def of(domain: Domain, name: str, other: str) -> "PaperClip":
+        """Encode the only clip of a domain; its rig must be one that the papers know, ``other`` learns several."""
+        clips = domain.reference(name)
+        if len(clips) != 1:
+            raise MotifError(f"{len(clips)} clips given; {name} learns one, {other} learns several")
+        features = PaperFeatures.of(clips[0].skeleton)
+        return PaperClip(clips[0], features, features.encode(clips[0].resample(features.RATE)).T)
 
+    def take_frames(self, edit: Edit) -> int:
+        """Return the frames of a take at the clip's rate, and check that the edit fits."""
+        frames = max(round(edit.duration(2 * self.motion.seconds) / self.motion.frame_time), 1)
+        edit.check(self.motion.skeleton, self.motion.frame_time, frames)
+        return frames
 
-def paper_take(features: PaperFeatures, x: Float[Tensor, "t c"], clip: Motion, foot_lock: bool, name: str) -> Motion:
-    """Decode the papers' channels at 30 Hz into a take of a clip's rig and rate, its feet locked if asked."""
-    rotations, positions = features.pose(x)
-    if foot_lock:
-        labels = features.contact_labels(x)
-        rotations = feet.lock(features.skeleton, (rotations, positions), labels, 1 / features.RATE)
-    return features.expand(rotations, positions, clip, name)
-
-
-# --- endless noise ---------------------------------------------------------------------------------------------------
-class NoiseState(NamedTuple):
-    """Where an endless sequence of noise has got to."""
-
-    noise: Tensor
-    """What the next window still sees."""
-    rng: Tensor
-    """State of the generator."""
-
-
-def start_noise(shape: tuple[int, ...], seed: int) -> NoiseState:
-    """Begin with noise of a shape."""
-    generator = torch.Generator().manual_seed(seed)
-    return NoiseState(torch.randn(shape, generator=generator), generator.get_state())
-
-
-def extend_noise(state: NoiseState, count: int, dim: int) -> tuple[Float[Tensor, "..."], NoiseState]:
-    """Return the noise with ``count`` new frames after it along ``dim``, and a state that sees as many as before."""
-    generator, shape = torch.Generator(), list(state.noise.shape)
-    generator.set_state(state.rng)
-    kept, shape[dim] = shape[dim], count
-    window = torch.cat((state.noise, torch.randn(shape, generator=generator)), dim)
-    return window, NoiseState(window.narrow(dim, count, kept), generator.get_state())
+    def take(self, x: Float[Tensor, "c t"], number: int, foot_lock: bool) -> Motion:
+        """Decode channels into a take of the clip's rig and rate."""
+        rotations, positions = self.features.pose(x.T)
+        if foot_lock:
+            labels = self.features.contact_labels(x.T)
+            rotations = feet.lock(self.features.skeleton, (rotations, positions), labels, 1 / self.features.RATE)
+        return self.features.expand(rotations, positions, self.motion, f"{self.motion.name}-take-{number + 1:02d}")

@@ -17,12 +17,11 @@ from .. import matching, parallel
 from ..config import SampleConfig
 from ..data.crops import Crops
 from ..data.domain import Domain
-from ..matching import Stream, StreamState
+from ..matching import StreamState
 from ..motion import Motion
 from ..nets.clip_flow import FlowNet
 from ..nn.layers import receptive_field
 from ..request import Request
-from ..seeds import take_rng
 from ..train import Ema, Optim, Stage, Update
 from . import base
 
@@ -87,8 +86,7 @@ class ClipFlow:
         """Sample takes, all in one pass."""
         assert isinstance(net, FlowNet)
         length, frames = prepared.take_lengths(request.edit)
-        shape, rngs = (frames, net.pca.basis.shape[1]), [take_rng(request.seed, k) for k in range(request.n)]
-        noise = torch.stack([torch.randn(shape, generator=rng) for rng in rngs])
+        noise = base.take_noise(request, (frames, net.pca.basis.shape[1]))
         loop_context = min(self.num_inference_steps * (receptive_field(self.dilations) // 2), 4 * frames)
         context = loop_context if request.edit.loop else 0
         guides, std = base.guides(prepared, request.edit, length), net.pca.std
@@ -106,20 +104,14 @@ class ClipFlow:
         return matching.synthesize(prepared.exemplar, request, self.match_config(request.config), init)
 
     def start(self, net: nn.Module, prepared: base.CoarseClips, seed: int, config: SampleConfig) -> StreamState:
-        """Begin an endless take: overlapping windows of the same noise, 32 new frames each."""
+        """Begin an endless take, made 32 coarse frames at a time."""
         assert isinstance(net, FlowNet)
-        context, frames = receptive_field(self.dilations) - 1, 32  # to each side what two evaluations see
+        context = receptive_field(self.dilations) - 1  # to each side what two evaluations see
 
-        def advance(state: base.NoiseState) -> tuple[Tensor, base.NoiseState]:
-            noise, state = base.extend_noise(state, frames, 1)
-            with parallel.single_thread(), torch.no_grad():
-                x = sample_euler(net, noise, self.num_inference_steps)
-                return net.pca.inverse(x)[0, context : context + frames], state
+        def decode(noise: Tensor) -> Tensor:
+            return net.pca.inverse(sample_euler(net, noise, self.num_inference_steps))[0, context:-context]
 
-        state = base.start_noise((1, 2 * context, net.pca.basis.shape[1]), seed)
-        matched = self.match_config(config)
-        stream = Stream(prepared.exemplar, matched, prepared.rate_ratio, config.foot_lock, advance)
-        return matching.start(stream, state, seed)
+        return base.start_stream(prepared, config, seed, (1, 2 * context, net.pca.basis.shape[1]), 1, 32, decode)
 
 
 def flow_loss(

@@ -17,12 +17,11 @@ from .. import matching, parallel
 from ..config import SampleConfig
 from ..data.crops import Crops
 from ..data.domain import Domain
-from ..matching import Stream, StreamState
+from ..matching import StreamState
 from ..motion import Motion
 from ..nets.clip_gan import ClipGanNet
 from ..nn.layers import receptive_field
 from ..request import Request
-from ..seeds import take_rng
 from ..train import Ema, Optim, Stage, Update
 from . import base
 
@@ -90,8 +89,7 @@ class ClipGan:
         """Sample takes, all in one pass."""
         assert isinstance(net, ClipGanNet)
         _, frames = prepared.take_lengths(request.edit)
-        shape, rngs = (self.noise_channels, frames), [take_rng(request.seed, k) for k in range(request.n)]
-        noise = torch.stack([torch.randn(shape, generator=rng) for rng in rngs])
+        noise = base.take_noise(request, (self.noise_channels, frames))
         context = receptive_field(self.dilations) // 2 if request.edit.loop else 0  # a loop sees its other end
         with parallel.single_thread(), torch.no_grad():
             noise = noise[..., torch.arange(-context, frames + context) % frames]
@@ -99,18 +97,14 @@ class ClipGan:
         return matching.synthesize(prepared.exemplar, request, self.match_config(request.config), init)
 
     def start(self, net: nn.Module, prepared: base.CoarseClips, seed: int, config: SampleConfig) -> StreamState:
-        """Begin an endless take: overlapping windows of the same noise, 16 new frames each."""
+        """Begin an endless take, made 16 coarse frames at a time."""
         assert isinstance(net, ClipGanNet)
-        context, frames = receptive_field(self.dilations) // 2, 16
+        context = receptive_field(self.dilations) // 2
 
-        def advance(state: base.NoiseState) -> tuple[Tensor, base.NoiseState]:
-            noise, state = base.extend_noise(state, frames, -1)
-            with parallel.single_thread(), torch.no_grad():
-                return net.generate(noise)[0, context : context + frames], state
+        def decode(noise: Tensor) -> Tensor:
+            return net.generate(noise)[0, context:-context]
 
-        state, matched = base.start_noise((1, self.noise_channels, 2 * context), seed), self.match_config(config)
-        stream = Stream(prepared.exemplar, matched, prepared.rate_ratio, config.foot_lock, advance)
-        return matching.start(stream, state, seed)
+        return base.start_stream(prepared, config, seed, (1, self.noise_channels, 2 * context), 2, 16, decode)
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,7 +28,7 @@ from ..paper_features import PaperFeatures
 from ..request import Request
 from ..seeds import take_rng
 from ..train import Optim, Stage, Update
-from . import base
+from .base import PaperClip
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +44,7 @@ class Level:
 class Pyramid:
     """One clip as a pyramid of the papers' channels."""
 
-    motion: Motion
-    features: PaperFeatures
+    clip: PaperClip
     levels: list[Level]
 
     @property
@@ -85,26 +84,21 @@ class Ganimator:
 
     def prepare(self, domain: Domain) -> Pyramid:
         """Encode the clip at 30 Hz and at all levels. Its rig must be one that the papers know."""
-        clip = base.single_clip(domain, "ganimator", "clip-gan")
-        features = PaperFeatures.of(clip.skeleton)
-        channels = features.encode(clip.resample(features.RATE)).T
-        lengths = resample.level_lengths(channels.shape[1], self.ratio)
+        clip, levels = PaperClip.of(domain, "ganimator", "clip-gan"), []
+        frames = clip.channels.shape[1]
+        lengths = resample.level_lengths(frames, self.ratio)
         if lengths[0] < 3:
-            raise MotifError(
-                f"a clip of {channels.shape[1]} frames at 30 fps does not make a pyramid with at least 3 frames at the "
-                f"bottom; give a longer clip"
-            )
-        levels: list[Level] = []
+            raise MotifError(f"a clip of {frames} frames at 30 fps is too short; give at least {math.ceil(3 / self.ratio)}")
         for length in lengths:
-            real = _resize(channels, length)
+            real = _resize(clip.channels, length)
             residual = real - _resize(levels[-1].real, length) if levels else real
             levels.append(Level(real, float(residual.square().mean().sqrt())))
-        return Pyramid(clip, features, levels)
+        return Pyramid(clip, levels)
 
     def net(self, prepared: Pyramid) -> GanimatorPyramid:
         """Return generators and critics for every level."""
         lengths = [level.real.shape[1] for level in prepared.levels]
-        return GanimatorPyramid(prepared.features.skeleton, lengths, self.pool)
+        return GanimatorPyramid(prepared.clip.features.skeleton, lengths, self.pool)
 
     def plan(self, prepared: Pyramid) -> list[tuple[str, int]]:
         """Return one stage per group."""
@@ -133,20 +127,17 @@ class Ganimator:
     def sample(self, net: nn.Module, prepared: Pyramid, request: Request) -> list[Motion]:
         """Sample takes, one after the other, at the clip's rate."""
         assert isinstance(net, GanimatorPyramid)
-        clip, features = prepared.motion, prepared.features
-        wanted = base.take_frames(clip, request.edit)
-        frames = max(math.ceil(wanted / clip.fps * features.RATE) + 1, 12)
+        clip, wanted = prepared.clip, prepared.clip.take_frames(request.edit)
+        frames = max(math.ceil(wanted / clip.motion.fps * clip.features.RATE) + 1, 12)
         lengths = resample.level_lengths(frames, self.ratio)[-len(prepared.levels) :]
         amplitude, takes = prepared.levels[0].amplitude, []
         with parallel.single_thread(), torch.no_grad():
             for k in range(request.n):
                 noise = torch.randn(1, 1, lengths[0], generator=take_rng(request.seed, k))
-                x = torch.zeros(1, features.width, lengths[0])
+                x = torch.zeros(1, clip.features.width, lengths[0])
                 for level, length in enumerate(lengths):
                     x = step(net, level, _resize(x, length), torch.zeros(1, 1, length) if level else noise * amplitude)
-                name = f"{clip.name}-take-{k + 1:02d}"
-                take = base.paper_take(features, x[0].T, clip, request.config.foot_lock, name)
-                takes.append(take.crop(0, wanted))
+                takes.append(clip.take(x[0], k, request.config.foot_lock).crop(0, wanted))
                 request.progress((k + 1) / request.n)
         return takes
 
@@ -219,7 +210,7 @@ class Losses:
         """Compute the generator's Wasserstein loss and the contact loss."""
         fake = self.fake(random)
         score = -self.net.critics[self.level](fake).float().mean()
-        contact = contact_loss(self.pyramid.features, fake)
+        contact = contact_loss(self.pyramid.clip.features, fake)
         loss = _at(self.recipe.adversarial, self.group) * score + self.recipe.contact * contact
         return loss, {f"contact {self.level + 1}": contact.detach()}
 

@@ -21,20 +21,10 @@ from ..edit import EDIT_FEATURES
 from ..errors import MotifError
 from ..motion import Motion
 from ..nets.sinmdm import SinQna, SinUnet
-from ..paper_features import PaperFeatures
 from ..request import Request
 from ..seeds import take_rng
 from ..train import Optim, Stage, Update
-from . import base
-
-
-@dataclass(frozen=True, eq=False)
-class PaperClip:
-    """One clip, and its channels in the papers' layout at 30 Hz."""
-
-    motion: Motion
-    features: PaperFeatures
-    channels: Float[Tensor, "c t"]
+from .base import PaperClip, check_counts
 
 
 @dataclass(frozen=True)
@@ -60,18 +50,15 @@ class SinMdm:
     """Training windows are up to this fraction longer or shorter than the clip."""
 
     def __post_init__(self):
-        base.check_counts(self)
+        check_counts(self)
 
     def prepare(self, domain: Domain) -> PaperClip:
         """Encode the clip. Its rig must be one that the papers know."""
-        clip = base.single_clip(domain, "sinmdm", "clip-flow")
-        features = PaperFeatures.of(clip.skeleton)
-        channels = features.encode(clip.resample(features.RATE)).T.contiguous()
-        if channels.shape[1] < 12:
-            raise MotifError(
-                f"a clip of {channels.shape[1]} frames at 30 fps is too short to learn from; give at least 12"
-            )
-        return PaperClip(clip, features, channels)
+        clip = PaperClip.of(domain, "sinmdm", "clip-flow")
+        frames = clip.channels.shape[1]
+        if frames < 12:
+            raise MotifError(f"a clip of {frames} frames at 30 fps is too short to learn from; give at least 12")
+        return clip
 
     def net(self, prepared: PaperClip) -> nn.Module:
         """Return the network."""
@@ -93,25 +80,21 @@ class SinMdm:
             return denoising_loss(net, alphas_cumprod, real, t, noise), {}
 
         optim = Optim(self.lr, (0.9, 0.999), schedule="exponential", end_fraction=self.lr_end_fraction)
-        clips = StretchedClip(prepared.channels, self.batch, self.stretch)
+        clips = StretchedClip(prepared.channels.contiguous(), self.batch, self.stretch)
         yield Stage("denoise", self.steps, (Update("denoise", net, loss, optim),), clips)
 
     def sample(self, net: nn.Module, prepared: PaperClip, request: Request) -> list[Motion]:
         """Sample takes, one after the other, at the clip's rate."""
-        clip, features = prepared.motion, prepared.features
-        wanted = base.take_frames(clip, request.edit)
-        frames, takes = math.ceil(wanted * clip.frame_time * features.RATE) + 1, []
-        alphas_cumprod, shape = cosine_alphas_cumprod(self.num_train_steps), (1, features.width, frames)
-        training = net.training
+        wanted, takes, training = prepared.take_frames(request.edit), [], net.training
+        frames = math.ceil(wanted * prepared.motion.frame_time * prepared.features.RATE) + 1
+        alphas_cumprod, shape = cosine_alphas_cumprod(self.num_train_steps), (1, prepared.features.width, frames)
         net.eval()
         with parallel.single_thread(), torch.no_grad():
             for k in range(request.n):
                 progress = lambda fraction, k=k: request.progress((k + fraction) / request.n)  # noqa: E731
                 generator = take_rng(request.seed, k)
                 x = sample_ddpm(net, alphas_cumprod, self.num_inference_steps, shape, generator, progress)
-                name = f"{clip.name}-take-{k + 1:02d}"
-                take = base.paper_take(features, x[0].T, clip, request.config.foot_lock, name)
-                takes.append(take.crop(0, wanted))
+                takes.append(prepared.take(x[0], k, request.config.foot_lock).crop(0, wanted))
         net.train(training)
         return takes
 
