@@ -209,10 +209,8 @@ class Edit:
 
     def duration(self, default: float) -> float:
         """Return the seconds of a take, ``default`` if none are given; refuse 0 and more than ``MAX_SECONDS``."""
-        seconds = self.seconds
-        if seconds is None and self.trajectory is not None and self.trajectory.times is not None:
-            seconds = self.trajectory.times[-1]
-        seconds = default if seconds is None else seconds
+        times = self.trajectory.times if self.trajectory and self.trajectory.times else (default,)
+        seconds = times[-1] if self.seconds is None else self.seconds
         if not 0 < seconds <= MAX_SECONDS:
             raise MotifError(f"Edit.seconds is {seconds:g}; give more than 0 and up to {MAX_SECONDS:g} (or stream)")
         return seconds
@@ -240,7 +238,7 @@ class Edit:
         whole, tolerance = frames * frame_time, frame_time / 2
         if self.trajectory is not None and self.loop:
             raise MotifError("Edit.trajectory and Edit.loop: close a trajectory by its points; leave loop out")
-        end = 0.0 if self.trajectory is None or self.trajectory.times is None else self.trajectory.times[-1]
+        end = self.trajectory.times[-1] if self.trajectory and self.trajectory.times else 0.0
         if end > whole + tolerance:
             takes = f"Edit.trajectory takes {end:g} s and the take lasts {whole:.2f}"
             raise MotifError(f"{takes}; give it {end:g} seconds or leave seconds out")

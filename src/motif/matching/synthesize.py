@@ -150,9 +150,7 @@ def _rate_ratios(plan: TakePlan) -> list[float]:
     return [level / rate for level in resample.level_rates(rate, slowest)]
 
 
-def _preferences(
-    plan: TakePlan, search: Callable[..., Tensor], patches: int, frames: int, rate_ratio: float
-) -> list[Callable[[Tensor], Tensor]]:
+def _preferences(plan: TakePlan, search: partial, patches: int, frames: int, rate_ratio: float) -> list[partial]:
     """Return the search of each take, with the weights that it gives to clips and patches."""
     exemplar, request, edit, patch = plan.exemplar, plan.request, plan.request.edit, plan.patch
     device = exemplar.table.device
@@ -205,9 +203,8 @@ def shuffled(
     while sum(map(len, parts)) < count:
         cuts = sorted({0, *range(int(torch.randint(piece, (1,), generator=rng)), m, piece), m})
         pieces = [frames[a:b] for a, b in zip(cuts, cuts[1:])]
-        order = [*range(1, len(pieces)), 0]
-        if reorder > 0:
-            order = _separated(torch.randperm(len(pieces), generator=rng).tolist())
+        n = len(pieces)
+        order = _separated(torch.randperm(n, generator=rng).tolist()) if reorder > 0 else [*range(1, n), 0]
         parts += [pieces[i] for i in order]
     return torch.cat(parts)[:count]
 
