@@ -69,8 +69,7 @@ class Trajectory:
             points = torch.zeros(0)
         if points.ndim != 2 or points.shape[1] != 2 or len(points) < 2 or not bool(points.isfinite().all()):
             raise MotifError(f"Trajectory.points holds {_short(self.points)}; give at least two points of finite x, z")
-        for name in ("times", "facing"):
-            given = getattr(self, name)
+        for name, given in (("times", self.times), ("facing", self.facing)):
             if given is not None and (len(given) != len(self.points) or not all(map(math.isfinite, given))):
                 raise MotifError(f"Trajectory.{name} holds {_short(given)}; give one finite number for each point")
         if self.times is not None and (self.times[0] != 0 or any(b <= a for a, b in pairwise(self.times))):
