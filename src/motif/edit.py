@@ -69,8 +69,7 @@ class Trajectory:
             points = torch.zeros(0)
         if points.ndim != 2 or points.shape[1] != 2 or len(points) < 2 or not bool(points.isfinite().all()):
             raise MotifError(f"Trajectory.points holds {_short(self.points)}; give at least two points of finite x, z")
-        for name in ("times", "facing"):
-            given = getattr(self, name)
+        for name, given in (("times", self.times), ("facing", self.facing)):
             if given is not None and (len(given) != len(self.points) or not all(map(math.isfinite, given))):
                 raise MotifError(f"Trajectory.{name} holds {_short(given)}; give one finite number for each point")
         if self.times is not None and (self.times[0] != 0 or any(b <= a for a, b in pairwise(self.times))):
@@ -209,10 +208,8 @@ class Edit:
 
     def duration(self, default: float) -> float:
         """Return the seconds of a take, ``default`` if none are given; refuse 0 and more than ``MAX_SECONDS``."""
-        seconds = self.seconds
-        if seconds is None and self.trajectory is not None and self.trajectory.times is not None:
-            seconds = self.trajectory.times[-1]
-        seconds = default if seconds is None else seconds
+        times = self.trajectory.times if self.trajectory and self.trajectory.times else (default,)
+        seconds = times[-1] if self.seconds is None else self.seconds
         if not 0 < seconds <= MAX_SECONDS:
             raise MotifError(f"Edit.seconds is {seconds:g}; give more than 0 and up to {MAX_SECONDS:g} (or stream)")
         return seconds
@@ -240,7 +237,7 @@ class Edit:
         whole, tolerance = frames * frame_time, frame_time / 2
         if self.trajectory is not None and self.loop:
             raise MotifError("Edit.trajectory and Edit.loop: close a trajectory by its points; leave loop out")
-        end = 0.0 if self.trajectory is None or self.trajectory.times is None else self.trajectory.times[-1]
+        end = self.trajectory.times[-1] if self.trajectory and self.trajectory.times else 0.0
         if end > whole + tolerance:
             takes = f"Edit.trajectory takes {end:g} s and the take lasts {whole:.2f}"
             raise MotifError(f"{takes}; give it {end:g} seconds or leave seconds out")

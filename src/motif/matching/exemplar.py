@@ -53,9 +53,8 @@ class Exemplar:
         """Speed of the clips where they travel, m/s, and its direction in the heading frame, radians."""
         at = self.features.slices["root_velocity"]
         steady = torch.cat([contact.smooth(x[:, at], trajectory.SWAY * self.rate) for x in self.fine])
-        x, z = steady.mean(0).tolist()
         speed = steady.norm(dim=1)
-        return float(speed.square().sum() / speed.sum().clamp_min(1e-9)), math.atan2(x, z)
+        return float(speed.square().sum() / speed.sum().clamp_min(1e-9)), math.atan2(*steady.mean(0).tolist())
 
     def patch(self, frames: int) -> int:
         """Return the frames of a patch: as many as wanted, fewer if a clip is shorter."""

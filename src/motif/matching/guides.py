@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from .. import resample
-from ..edit import Constraint, Edit, Trajectory
+from ..edit import Constraint, Edit
 from ..post.trajectory import trajectory_velocities
 from .exemplar import Exemplar
 from .pca import Pca
@@ -36,13 +36,18 @@ def guides(exemplar: Exemplar, edit: Edit, length: int, pca: Pca, speed_ratio: f
 
     Times of the edit are those of the take as it is shown: ``speed_ratio`` times faster than it is matched.
     """
-    found = [_constraint(exemplar, c, length, pca, speed_ratio) for c in edit.constraints]
+    features, found = exemplar.features, [_lay(exemplar, c, length, pca, speed_ratio) for c in edit.constraints]
     if edit.trajectory is not None:
-        found.append(_trajectory(exemplar, edit.trajectory, length, pca, speed_ratio))
+        direction, dt = exemplar.travel[1], 1 / exemplar.rate
+        target, mask = pca.basis.new_zeros(length, features.width), torch.zeros(features.width, dtype=torch.bool)
+        both = trajectory_velocities(edit.trajectory, length, dt, direction, speed_ratio)
+        for name, values in zip(("root_velocity", "root_turn"), both):
+            target[:, features.slices[name]], mask[features.slices[name]] = values.to(target), True
+        found.append(Guide(target.new_ones(length, 1), *_project(pca, mask, target)))
     return found
 
 
-def _constraint(exemplar: Exemplar, constraint: Constraint, length: int, pca: Pca, speed_ratio: float) -> Guide:
+def _lay(exemplar: Exemplar, constraint: Constraint, length: int, pca: Pca, speed_ratio: float) -> Guide:
     """Lay one constraint on a take."""
     features, stride, start = exemplar.features, exemplar.stride, constraint.start
     mask = features.channel_mask(features.skeleton.select(constraint.joints), moving=len(constraint.motion) > 1)
@@ -58,16 +63,6 @@ def _constraint(exemplar: Exemplar, constraint: Constraint, length: int, pca: Pc
     target = target.unflatten(0, (-1, stride)).sum(1) / (weight * stride).clamp_min(1)
     cutoff = math.inf if constraint.cutoff is None else constraint.cutoff / exemplar.rate
     return Guide(weight, *_project(pca, mask, target), cutoff)
-
-
-def _trajectory(exemplar: Exemplar, trajectory: Trajectory, length: int, pca: Pca, speed_ratio: float) -> Guide:
-    """Lay a trajectory on a take: the root's velocity and turn."""
-    features = exemplar.features
-    target, mask = pca.basis.new_zeros(length, features.width), torch.zeros(features.width, dtype=torch.bool)
-    velocity, turn = trajectory_velocities(trajectory, length, 1 / exemplar.rate, exemplar.travel[1], speed_ratio)
-    for name, values in (("root_velocity", velocity), ("root_turn", turn)):
-        target[:, features.slices[name]], mask[features.slices[name]] = values.to(target), True
-    return Guide(target.new_ones(length, 1), *_project(pca, mask, target))
 
 
 def _project(pca: Pca, mask: Bool[Tensor, "d"], target: Float[Tensor, "t d"]) -> tuple[Tensor, Tensor]:

@@ -18,16 +18,13 @@ MAX_AXES = 64
 
 @dataclass(frozen=True, eq=False)
 class Pca:
-    """Principal axes of the weighted features, and the clips in them."""
+    """Principal axes ``basis`` of the features times ``scale``, about their mean ``centre``, and the clips in them."""
 
     clips: list[Float[Tensor, "_s k"]]
     scale: Float[Tensor, "d"]
-    """Weight of each channel."""
     centre: Float[Tensor, "d"]
-    """Mean of the weighted features."""
     basis: Float[Tensor, "d k"]
     levels: dict[tuple[float, int], Database] = field(default_factory=dict, repr=False)
-    """Databases made so far."""
 
     def project(self, x: Float[Tensor, "*n t d"]) -> Float[Tensor, "*n t k"]:
         """Return features in these axes."""

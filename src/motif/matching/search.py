@@ -20,13 +20,11 @@ STORED = 1 << 26
 
 @dataclass(frozen=True, eq=False)
 class Database:
-    """The clips' frames at one level, end to end, as patches of some frames each."""
+    """The clips' frames at one level, end to end, ``lengths`` of each, as patches of ``patch`` frames."""
 
     frames: Float[Tensor, "m k"]
     lengths: tuple[int, ...]
-    """Frames of each clip."""
     patch: int
-    """Frames of a patch."""
 
     @property
     def patches(self) -> int:
@@ -79,8 +77,8 @@ def nearest(
     least = x.new_full((database.patches,), torch.inf)
     for block in stored or distances():
         least = torch.minimum(least, block.amin(0))
-    scale = 1 / (alpha * patch + least.clamp_min(0))
-    scale, found = scale if diversity is None else scale / diversity, []
+    scale, found = 1 / (alpha * patch + least.clamp_min(0)), []
+    scale = scale if diversity is None else scale / diversity
     for start, block in zip(range(0, rows, step), stored or distances()):
         ratio = block.mul_(scale)
         if clip_cost is not None:

@@ -142,24 +142,20 @@ def match(plan: TakePlan, progress: Callable[[float], None] = lambda fraction: N
 
 def _rate_ratios(plan: TakePlan) -> list[float]:
     """Return the rate of each level as a fraction of the finest."""
-    rate, clips = plan.exemplar.rate, [len(x) for x in plan.exemplar.fine]
+    rate, clips, patch = plan.exemplar.rate, [len(x) for x in plan.exemplar.fine], plan.patch
+    slowest = rate * min(max(plan.config.coarsest * patch / sum(clips), 1.5 * patch / min(clips)), 1.0)
     if plan.init is not None:
         slowest = rate * plan.init.shape[1] / plan.length
-    else:
-        slowest = rate * min(max(plan.config.coarsest * plan.patch / sum(clips), 1.5 * plan.patch / min(clips)), 1.0)
     return [level / rate for level in resample.level_rates(rate, slowest)]
 
 
-def _preferences(
-    plan: TakePlan, search: Callable[..., Tensor], patches: int, frames: int, rate_ratio: float
-) -> list[Callable[[Tensor], Tensor]]:
+def _preferences(plan: TakePlan, search: partial, patches: int, frames: int, rate_ratio: float) -> list[partial]:
     """Return the search of each take, with the weights that it gives to clips and patches."""
     exemplar, request, edit, patch = plan.exemplar, plan.request, plan.request.edit, plan.patch
-    device = exemplar.table.device
     if edit.clip_weights:
         middle = torch.arange(frames if edit.loop else frames - patch + 1) + patch / 2
         weights = edit.clip_weights_at(middle / (exemplar.rate * rate_ratio * plan.speed_ratio))
-        search = partial(search, clip_cost=(1 / weights.clamp_min(1e-6)).to(device))
+        search = partial(search, clip_cost=(1 / weights.clamp_min(1e-6)).to(exemplar.table.device))
     if plan.config.diversity == 0 or not (edit.constraints or edit.trajectory):
         return [search] * request.n
     # the best match would be the same for all takes
@@ -168,7 +164,7 @@ def _preferences(
     seconds = math.ceil(sum(map(len, exemplar.fine)) / exemplar.rate) + 2
     noise = torch.stack([torch.randn(seconds, generator=take_rng(request.seed, k)) for k in range(request.n)])
     noise = resample.resize(noise[..., None], patches, antialias=False)[..., 0]
-    return [partial(search, diversity=weights) for weights in torch.exp(deviation * noise).to(device)]
+    return [partial(search, diversity=weights) for weights in torch.exp(deviation * noise).to(exemplar.table.device)]
 
 
 # --- the first guess -------------------------------------------------------------------------------------------------
@@ -182,8 +178,7 @@ def _init(plan: TakePlan, space: Pca, database: Database, frames: int, rate_rati
         weights = edit.clip_weights_at(torch.arange(frames) / (rate * plan.speed_ratio))
         x = torch.stack([_mixed(database, weights, max(least, 2), rng) for rng in rngs])
     else:
-        shuffle = partial(shuffled, database.frames, frames, plan.patch, least, config.reorder)
-        x = torch.stack([shuffle(rng) for rng in rngs])
+        x = torch.stack([shuffled(database.frames, frames, plan.patch, least, config.reorder, rng) for rng in rngs])
     return x if edit.trajectory is None else x * INIT_SCALE
 
 
@@ -205,9 +200,8 @@ def shuffled(
     while sum(map(len, parts)) < count:
         cuts = sorted({0, *range(int(torch.randint(piece, (1,), generator=rng)), m, piece), m})
         pieces = [frames[a:b] for a, b in zip(cuts, cuts[1:])]
-        order = [*range(1, len(pieces)), 0]
-        if reorder > 0:
-            order = _separated(torch.randperm(len(pieces), generator=rng).tolist())
+        n = len(pieces)
+        order = _separated(torch.randperm(n, generator=rng).tolist()) if reorder > 0 else [*range(1, n), 0]
         parts += [pieces[i] for i in order]
     return torch.cat(parts)[:count]
 

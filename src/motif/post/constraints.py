@@ -48,7 +48,7 @@ def impose(features: Features, edit: Edit, x: Float[Tensor, "n t d"], dt: float)
         for edge, sign, near in _edges(c, blend_room(edit, s, c, x.shape[1])):
             here, count = edge - c.start, len(near)
             offset = target[here] - x[:, edge]
-            velocity, acceleration = torch.zeros_like(offset), torch.zeros_like(offset)
+            velocity = acceleration = torch.zeros_like(offset)
             offset[:, features.slices["contacts"]] = 0  # feet beside it stand as they did
             if moving:
                 velocity = (target[here] - target[here - sign]) - (x[:, edge + sign] - x[:, edge])
@@ -82,7 +82,7 @@ def copy_exactly(
     for edge, sign, near in _edges(constraint, room):
         here = edge - constraint.start
         turn, shift = _turn(own_q[edge], exact_q[here]), exact_p[here] - own_p[edge]
-        spin, velocity = torch.zeros_like(turn), torch.zeros_like(shift)
+        spin = velocity = torch.zeros_like(shift)
         if moving:
             spin = _turn(exact_q[here - sign], exact_q[here]) - _turn(own_q[edge], own_q[edge + sign])
             velocity = (exact_p[here] - exact_p[here - sign]) - (own_p[edge + sign] - own_p[edge])

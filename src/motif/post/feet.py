@@ -14,6 +14,8 @@ from ..features import Features
 from ..skeleton import Skeleton
 from .constraints import blend_room
 
+Encoded = Float[Tensor, "n t d"]
+Pose = tuple[Float[Tensor, "*b t j 4"], Float[Tensor, "*b t j 3"]]
 Points = Float[Tensor, "b t c 3"]
 Parts = dict[int, rotation.Components]
 EASE = 0.15
@@ -56,18 +58,12 @@ def _heading_before(features: Features, x: Float[Tensor, "*b t d"], dt: float) -
 
 # --- the lock of a take ----------------------------------------------------------------------------------------------
 def lock_take(
-    features: Features,
-    edit: Edit,
-    x: Float[Tensor, "n t d"],
-    edited: Float[Tensor, "n t d"],
-    velocity: Float[Tensor, "n t e"],
-    dt: float,
-    pose: tuple[Float[Tensor, "n t j 4"], Float[Tensor, "n t j 3"]],
+    features: Features, edit: Edit, x: Encoded, edited: Encoded, velocity: Float[Tensor, "n t e"], dt: float, pose: Pose
 ) -> Float[Tensor, "n t j 4"]:
-    """Return local rotations with feet locked where the contacts say so; a loop with its next rounds around it.
+    """Return the local rotations of a ``pose`` with feet locked where the contacts say so.
 
-    ``x`` are features as they were matched and ``velocity`` is their :func:`contact_velocity`; ``edited`` are features
-    that meet constraints and trajectory, ``x`` itself if there are none, and ``pose`` is what they stand for.
+    ``x`` are features as they were matched and ``velocity`` is their :func:`contact_velocity`; ``edited`` are those of
+    ``pose``, which meet constraints and trajectory, ``x`` itself if there are none.
     """
     s, frames = features.skeleton, x.shape[1]
     around = min(round(2 / dt), frames) if edit.loop else 0
@@ -90,9 +86,7 @@ def lock_take(
     return locked
 
 
-def height_offset(
-    features: Features, edit: Edit, x: Float[Tensor, "n t d"], edited: Float[Tensor, "n t d"], dt: float
-) -> Float[Tensor, "n t c"]:
+def height_offset(features: Features, edit: Edit, x: Encoded, edited: Encoded, dt: float) -> Float[Tensor, "n t c"]:
     """Return how far a constrained trunk has sunk new limbs below it, metres: feet should be as high as was matched."""
     s, frames = features.skeleton, x.shape[1]
     carried = torch.zeros(frames, len(s.contacts), dtype=torch.bool)
@@ -127,7 +121,7 @@ def contact_limbs(skeleton: Skeleton) -> list[tuple[list[int], list[int]]]:
 
 def lock(
     skeleton: Skeleton,
-    pose: tuple[Float[Tensor, "*b t j 4"], Float[Tensor, "*b t j 3"]],
+    pose: Pose,
     on: Bool[Tensor, "*b t c"],
     frame_time: float,
     fixed: Bool[Tensor, "*b t j"] | None = None,

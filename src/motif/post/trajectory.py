@@ -79,12 +79,11 @@ def speed_ratio(features: Features, trajectory: Trajectory, x: Float[Tensor, "t 
     own = float(_steps(smoothed_path(path, SWAY, dt))[1:].norm(dim=1).sum())
     wanted = trajectory.length / max(own, 1e-9)
     if not 1 / WARN_SPEED_RATIO < wanted < WARN_SPEED_RATIO:
-        warnings.warn(
-            f"the trajectory asks for {wanted:.2g} times the speed of the clips there ({own / (len(x) * dt):.2g} m/s): "
-            f"feet will slide; give it about {wanted * len(x) * dt:.3g} s, or clips that go at its speed",
-            MotifWarning,
-            stacklevel=2,
+        asked = (
+            f"the trajectory asks for {wanted:.2g} times the speed of the clips there ({own / (len(x) * dt):.2g} m/s)"
         )
+        remedy = f"give it about {wanted * len(x) * dt:.3g} s, or clips that go at its speed"
+        warnings.warn(f"{asked}: feet will slide; {remedy}", MotifWarning, stacklevel=2)
     return min(max(wanted, 1 / MAX_SPEED_RATIO), MAX_SPEED_RATIO)
 
 
