@@ -1,53 +1,41 @@
-"""What a stream costs: the first pose, the longest wait at the clip's own pace, poses flat out, and memory over time.
+"""What a stream costs: the first pose, the longest wait at the clip's own rate, poses flat out, and memory over time.
 
-Run as ``python benchmarks/stream.py MODEL.safetensors`` or with a clip, which clip-match then streams.
+Run as ``python benchmarks/stream.py MODEL.safetensors [--seconds 10] [--poses 30000]`` or with a clip, which clip-match
+then streams: seconds at the clip's rate, then poses flat out (216,000 are an hour at 60 a second).
 """
 
-import argparse
 import statistics
 import time
 from pathlib import Path
 
-from motif import api
+from common import options, timed
+
+import motif
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("source")
-    parser.add_argument("--seconds", type=float, default=10.0, help="at the clip's pace")
-    parser.add_argument("--poses", type=int, default=30_000, help="flat out; 216,000 are an hour at 60 a second")
-    options = parser.parse_args()
-    model = (
-        api.Model.load(options.source)
-        if options.source.endswith(".safetensors")
-        else api.fit("clip-match", api.load(options.source))
-    )
-    fps = model.clips[0].fps
+    given = options(__doc__, "source", seconds=10.0, poses=30_000)
+    trained = given.source.endswith(".safetensors")
+    model = motif.Model.load(given.source) if trained else motif.fit("clip-match", motif.load(given.source))
     for name in ("cold", "warm"):
-        stream, start = model.stream(1), time.perf_counter()
-        next(stream)
-        print(f"first pose, {name}: {(time.perf_counter() - start) * 1e3:.0f} ms")
+        stream = model.stream(1)
+        print(f"first pose, {name}: {timed(lambda stream=stream: next(stream))[1] * 1e3:.0f} ms")
         stream.close()  # waits for the block that is being made
-    stream = model.stream(1)
+    stream, waits, interval = model.stream(1), [], model.domain.frame_time
     next(stream)
-    waits, due = [], time.perf_counter()
-    for _ in range(round(options.seconds * fps)):
-        due += 1 / fps
-        start = time.perf_counter()
-        next(stream)
-        waits.append((time.perf_counter() - start) * 1e3)
+    due = time.perf_counter()
+    for _ in range(round(given.seconds / interval)):
+        due += interval
+        waits.append(timed(lambda: next(stream))[1] * 1e3)
         time.sleep(max(due - time.perf_counter(), 0))
-    print(f"at {fps:.0f} poses a second: longest wait {max(waits):.2f} ms, median {statistics.median(waits):.4f} ms")
-    for turn in range(3):
-        start = time.perf_counter()
-        for _ in range(options.poses // 3):
-            next(stream)
+    wait = f"longest wait {max(waits):.2f} ms, median {statistics.median(waits):.4f} ms"
+    print(f"at {1 / interval:.0f} poses a second: {wait}")
+    part = given.poses // 3
+    for turn in range(1, 4):
+        took = timed(lambda: [next(stream) for _ in range(part)])[1] / part
         pages = int(Path("/proc/self/statm").read_text().split()[1])
-        took = (time.perf_counter() - start) / (options.poses // 3)
-        print(
-            f"flat out: {took * 1e3:.3f} ms a pose; {pages * 4096 / 1e6:.0f} MB after {(turn + 1) * (options.poses // 3)} poses"
-        )
+        print(f"flat out: {took * 1e3:.3f} ms a pose; {pages * 4096 / 1e6:.0f} MB after {turn * part} poses")
 
 
 if __name__ == "__main__":

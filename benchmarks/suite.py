@@ -1,221 +1,148 @@
-"""Every engine on named clips, beside worthless motion and the papers' own figures.
+"""Every recipe on named clips, beside worthless motion and the papers' own figures.
 
-Run as ``python benchmarks/suite.py [--clips demo salsa ...] [--engines clip-match ...] [--takes 20] [--gate]``. Clips
-other than the one that ships with motif are read from ``../shared/data`` and skipped where absent. Every row says what
-it cost; an engine may take ``--budget`` seconds of wall time a clip, training included, and is marked if it took more.
+Run as ``python benchmarks/suite.py [--clips demo salsa ...] [--recipes clip-match ...] [--takes 20] [--gate]``. A recipe
+may have parameters of its own or of its sampling behind its name: ``clip-gan,steps=300,variety=1`` (one training serves
+all rows that differ in sampling only). Clips other than the one that ships with motif are skipped where absent. Every
+row says what it cost; a row may take ``--budget`` seconds a clip, training included, and is marked if it took more.
 Results go to ``benchmarks/results/DATE-DEVICE.json`` and, as tables, to ``benchmarks/RESULTS.md``. ``--gate`` compares
 with ``benchmarks/baseline.json`` and fails where a number is worse than there by more than its ratio; ``--accept``
-writes that file anew.
+writes that file anew; ``--quick`` writes no results.
 """
 
-import argparse
-import datetime
+import ast
 import json
 import math
-import os
-import platform
 import sys
-import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from typing import Any
 
-import torch
+from common import DOCS, HERE, about, clips, number, numbers, options, table, timed, write
 
 import motif
-from motif import api, metrics, registry
-from motif.metrics import clip as papers
-from motif.metrics import fakes
+from motif import metrics, registry
+from motif.metrics import fakes, papers
 from motif.motion import Motion
-from motif.page import number
 
-HERE = Path(__file__).parent
-SHARED = HERE.parent.parent / "shared" / "data" / "clips"
-CLIPS: dict[str, Callable[[], Motion]] = {
-    "demo": api.demo_clip,
-    "salsa": lambda: api.load(SHARED / "Salsa-Dancing-6.bvh"),
-    "walk": lambda: api.load(SHARED / "Walk-In-Circle.bvh"),
-    "idle": lambda: api.load(SHARED / "Baseball-Milling-Idle.bvh"),
-}
-RATIO = {
-    "slip_ratio": 1.25,
-    "jerk_ratio": 1.15,
-    "coverage": 1.05,
-    "precision": 1.08,
-    "novelty": 1.35,
-    "two_sample": 1.2,
-}
+LOWER_IS_BETTER = {"slip_ratio": 1.25, "jerk_ratio": 1.15, "two_sample": 1.2}
+HIGHER_IS_BETTER = {"coverage": 1.05, "precision": 1.08, "novelty": 1.35}
+RATIO = {**LOWER_IS_BETTER, **HIGHER_IS_BETTER}
 """By how much a number may be worse than the baseline: twice what other seeds change."""
-ORDER = ("coverage", "global_diversity", "local_diversity", "sifid", "inter_diversity", "intra_difference")
-REPORTED = {
-    "Table 1, salsa: baseline (GANimator)": (1.00, 1.12, 1.05, 3.47, 1.67, 1.72, None, "5 h 30 m"),
-    "Table 1: ablation 1": (1.00, 0.98, 0.92, 3.61, 1.19, 1.90, None, "10 h 21 m"),
-    "Table 1: ablation 2": (1.00, 0.86, 0.81, 4.49, 0.73, 2.37, None, "5 h 30 m"),
-    "Table 1: ablation 3": (1.00, 0.71, 0.67, 3.41, 0.47, 1.87, None, "10 h 21 m"),
-    "Table 1: ablation 4": (0.96, 1.51, 1.41, 4.66, 1.80, 2.48, None, "52 m"),
-    "Table 1: ablation 5": (1.00, 1.31, 1.22, 3.36, 1.72, 2.31, None, "1 h 47 m"),
-    "Table 1: ablation 6": (1.00, 1.26, 1.18, 3.99, 1.99, 2.26, None, "1 h 47 m"),
-    "Table 1: ablation 7": (1.00, 1.34, 1.27, 4.59, 2.17, 2.70, None, "42 m"),
-    "Table 1: ablation 8": (1.00, 1.43, 1.34, 4.20, 1.95, 2.23, None, "1 h 47 m"),
-    "Table 1: ablation 9, theirs": (1.00, 1.41, 1.32, 3.93, 1.93, 2.30, None, "48 m"),
-    "Table 1: ablation 10": (0.96, 1.58, 1.48, 4.98, 2.07, 2.32, None, "29 m"),
-    "Table 1: ablation 11": (0.99, 1.43, 1.33, 5.43, 1.76, 2.38, None, "57 m"),
-    "Table 2, ten clips: GANimator": (0.95, 1.02, 0.96, 1.15, 1.49, 2.12, 0.50, "5 h 30 m"),
-    "Table 2: SinMDM": (0.94, 1.42, 1.00, 1.08, 1.43, 1.93, 0.58, "1 h 24 m"),
-    "Table 2: theirs": (0.89, 1.46, 1.35, 1.99, 1.75, 1.57, 0.52, "48 m"),
-}
-"""As printed in arXiv 2406.01136, times on an RTX 3060: in the order of ``ORDER``, harmonic mean, training time."""
+KEYS = [*metrics.HEADLINE, "precision@0.025", "novelty@0.025", "copied_seconds"]
+PUBLISHED = ("coverage", "global_diversity", "local_diversity", "sifid", "inter_diversity", "intra_difference")
+REPORTED = json.loads((HERE / "reported.json").read_text())
+"""As printed in arXiv 2406.01136, times on an RTX 3060: in the order of ``PUBLISHED``, harmonic mean, training time."""
+HEAD = """# Results
+
+Made by `{command}` on {date}: {device}, {cores} cores, torch {torch}, Python {python}, motif {motif}. {takes} takes of twice the clip's length, seed {seed}. Times are wall seconds, on a shared machine.
+
+All measures but novelty and copied_seconds put an exact copy no lower than real second takes of the same performer; one with a dagger does so with another of the five worthless rows, too ([validation](../docs/validation.md))."""
+PAPERS = """## The papers' measures
+
+Ours as their code has them (coverage and the two diversities exactly; SiFID and inter and intra diversity without their text-to-motion encoder, which is no longer published, so these cannot be compared). Reported rows are as printed, *not measured here*. Harmonic mean: ours with the 90th percentile over the rows of the same clip as normalisers, theirs with constants that were never published."""
 
 
-def device() -> str:
-    """The machine that torch runs on, in a word."""
-    return torch.cuda.get_device_name(0).replace(" ", "-") if torch.cuda.is_available() else f"cpu-{platform.machine()}"
+def parse(spec: str) -> tuple[registry.Recipe, motif.SampleConfig]:
+    """Return the recipe and how it is sampled, of ``name,parameter=value,...``."""
+    name, *pairs = spec.split(",")
+    values = {k: ast.literal_eval(v) for k, v in (pair.split("=") for pair in pairs)}
+    own = {f.name for f in fields(registry.recipe(name))} & set(values)  # type: ignore[arg-type]
+    recipe = registry.with_params(name, {k: values.pop(k) for k in own})
+    return recipe, motif.SampleConfig(**values)
 
 
-def measured(takes: Sequence[Motion], clip: Motion, seconds: dict[str, float]) -> dict[str, dict[str, float]]:
-    """One row: headline, published measures and cost."""
-    report = metrics.report(takes, [clip])
-    at = {"precision@0.025": report.realism["precision@0.025"], "copied_seconds": report.realism["copied_seconds"]}
-    return {"headline": report.headline, "more": at, "published": report.published, "cost": seconds}
+def run(exemplar: list[Motion], specs: Sequence[str], n: int, seed: int) -> dict[str, dict[str, Any]]:
+    """Return every row on one clip: measures by name, published ones apart, and seconds."""
+    rows, models = {}, {}
 
+    def add(name: str, takes: Sequence[Motion], cost: dict[str, float]) -> None:
+        report = metrics.report(takes, exemplar)
+        every = {**report.realism, **report.headline}
+        rows[name] = {"measures": {k: every[k] for k in KEYS}, "published": report.published, "cost": cost}
+        print(f"{exemplar[0].name}, {name}:", *numbers(KEYS, every), flush=True)
 
-def run(clip: Motion, engines: Sequence[str], n: int, seed: int) -> dict[str, dict[str, dict[str, float]]]:
-    """All rows of one clip; takes are twice as long as the clip."""
-    rows = {}
-    for name in engines:
-        start = time.perf_counter()
-        model = api.fit(name, [clip])
-        fitted = time.perf_counter()
-        takes = model.sample(n, seed=seed)
-        made = time.perf_counter()
-        rows[name] = measured(takes, clip, {"fit_s": fitted - start, "take_s": (made - fitted) / n})
+    for spec in specs:
+        recipe, config = parse(spec)
+        if recipe not in models:
+            models[recipe] = timed(lambda recipe=recipe: motif.fit(recipe, exemplar, seed))
+        model, fit_s = models[recipe]
+        takes, took = timed(lambda model=model, config=config: model.sample(n, seed=seed, config=config))
+        add(spec, takes, {"fit_s": fit_s, "take_s": took / n})
     for name in fakes.FAKES:
-        rows[name] = measured(fakes.takes(name, [clip], n, 2 * len(clip)), clip, {})
+        add(name, fakes.takes(name, exemplar, n, 2 * sum(map(len, exemplar))), {})
     shared = papers.normalisers([row["published"] for row in rows.values()])
     for row in rows.values():
         row["published"]["harmonic_mean"] = papers.harmonic_mean(row["published"], shared)
     return rows
 
 
-def gate(results: dict, baseline: dict, engines: Sequence[str]) -> list[str]:
-    """What is worse than the baseline, in words."""
-    found = []
+def gate(results: dict[str, Any], baseline: dict[str, Any], specs: Sequence[str]) -> Iterator[str]:
+    """Yield what is worse than the baseline, in words."""
     for clip, rows in results.items():
-        for engine in engines:
-            old = baseline.get(clip, {}).get(engine)
+        for spec in specs:
+            old = baseline.get(clip, {}).get(spec)
             if old is None:
-                found.append(f"{clip}, {engine}: no baseline; run with --accept")
+                yield f"{clip}, {spec}: no baseline; run with --accept"
                 continue
             for key, ratio in RATIO.items():
-                new, was = rows[engine]["headline"][key], old[key]
+                new, was = rows[spec]["measures"][key], old[key]
                 if was is None or math.isnan(new):
                     continue
-                rising = key in ("slip_ratio", "jerk_ratio", "two_sample")
-                if (new > was * ratio) if rising else (new < was / ratio):
-                    found.append(f"{clip}, {engine}: {key} was {was:.3f} and is {new:.3f}")
-    return found
+                if (new > was * ratio) if key in LOWER_IS_BETTER else (new < was / ratio):
+                    yield f"{clip}, {spec}: {key} was {was:.3f} and is {new:.3f}"
 
 
-def markdown(data: dict, fooled: dict[str, list[str]]) -> str:
-    """The tables."""
-    about = data["about"]
-    lines = [
-        "# Results",
-        "",
-        f"Made by `{about['command']}` on {about['date']}: {about['device']}, {about['cores']} cores, torch "
-        f"{about['torch']}, Python {about['python']}, motif {about['motif']}. {about['takes']} takes of twice the clip's "
-        "length, seed " + f"{about['seed']}. Times are wall seconds, on a shared machine.",
-        "",
-        "All measures but novelty and copied_seconds put an exact copy no lower than real second takes of the same performer; "
-        "one with a dagger does so with another of the five worthless rows, too ([validation](../docs/validation.md)).",
-    ]
-    keys = [*metrics.HEADLINE, "precision@0.025", "copied_seconds"]
-    for name, rows in data["results"].items():
-        marks = [k + (" †" if fooled.get(k) else "") for k in keys]
-        lines += ["", f"## {name}", "", f"| | {' | '.join(marks)} | fit s | a take s |", "|---" * (len(keys) + 3) + "|"]
+def pages(results: dict[str, Any], budget: float) -> Iterator[str]:
+    """Yield the tables: one a clip, and one of the published measures."""
+    validation = DOCS / "validation.json"
+    fooled = json.loads(validation.read_text())["fooled"] if validation.exists() else {}
+    doubtful = {measure for measure, names in fooled.items() if set(names) - {"copy"}}
+    keys, published = [*PUBLISHED, "harmonic_mean"], []
+    for clip, rows in results.items():
+        lines = []
         for row, values in rows.items():
-            every = {**values["headline"], **values["more"]}
-            cost = [f"{values['cost'][k]:.2f}" if values["cost"] else "" for k in ("fit_s", "take_s")]
-            late = " (over budget)" if values["cost"] and sum(values["cost"].values()) > about["budget"] else ""
-            lines.append(f"| {row}{late} | {' | '.join(number(k, every[k]) for k in keys)} | {' | '.join(cost)} |")
-    published = [*ORDER, "harmonic_mean"]
-    marks = [k + (" †" if fooled.get(f"published {k}") else "") for k in published]
-    lines += [
-        "",
-        "## The papers' measures",
-        "",
-        "Ours as their code has them (coverage and the two diversities exactly; SiFID and inter and intra diversity "
-        "without their text-to-motion encoder, which is no longer published, so these cannot be compared). Reported rows "
-        "are as printed, *not measured here*. Harmonic mean: ours with the 90th percentile over the rows of the same "
-        "clip as normalisers, theirs with constants that were never published.",
-        "",
-        f"| | {' | '.join(marks)} | training |",
-        "|---" * (len(published) + 2) + "|",
-    ]
-    for name, rows in data["results"].items():
-        for row, values in rows.items():
-            cells = [number("", values["published"][k]) for k in published]
-            cost = f"{values['cost']['fit_s']:.0f} s" if values["cost"] else ""
-            lines.append(f"| {name}: {row} | {' | '.join(cells)} | {cost} |")
-    for row, (*values, taken) in REPORTED.items():
-        cells = ["" if v is None else f"{v:.2f}" for v in values]
-        lines.append(f"| *reported, {row}* | {' | '.join(cells)} | {taken} |")
-    return "\n".join(lines) + "\n"
+            cost = values["cost"]
+            late = " (over budget)" if sum(cost.values()) > budget else ""
+            times = [f"{seconds:.2f}" for seconds in cost.values()] or ["", ""]
+            lines.append([row + late, *numbers(KEYS, values["measures"]), *times])
+            plain = [number("", values["published"][k]) for k in keys]
+            published.append([f"{clip}: {row}", *plain, f"{cost['fit_s']:.0f} s" if cost else ""])
+        head = [k + " †" * (k in doubtful) for k in KEYS]
+        yield f"## {clip}\n\n{table(['', *head, 'fit s', 'a take s'], lines)}"
+    for row, (*values, took) in REPORTED.items():
+        published.append([f"*reported, {row}*", *("" if v is None else f"{v:.2f}" for v in values), took])
+    head = [k + " †" * (f"published {k}" in doubtful) for k in keys]
+    yield f"{PAPERS}\n\n{table(['', *head, 'training'], published)}"
 
 
 def main() -> None:
     """Measure, write and compare."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", nargs="+", choices=list(CLIPS), default=list(CLIPS))
-    parser.add_argument(
-        "--engines", nargs="+", choices=list(registry.RECIPES), default=["clip-match", "clip-gan", "clip-flow"]
+    given = options(
+        __doc__,
+        clips=["demo", "salsa", "walk", "idle"],
+        recipes=["clip-match", "clip-gan", "clip-flow"],
+        **{"takes": 20, "seed": 1, "budget": 120.0, "gate": False, "accept": False, "quick": False},
     )
-    parser.add_argument("--takes", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--budget", type=float, default=120.0, help="seconds an engine may take for a clip")
-    parser.add_argument("--gate", action="store_true", help="fail where a number is worse than the baseline")
-    parser.add_argument("--accept", action="store_true", help="make these numbers the baseline")
-    parser.add_argument("--quick", action="store_true", help="write no results: for a look or a gate")
-    options = parser.parse_args()
-    results = {}
-    for name in options.clips:
-        if name != "demo" and not SHARED.exists():
-            print(f"{name}: skipped, {SHARED} is absent")
-            continue
-        results[name] = run(CLIPS[name](), options.engines, options.takes, options.seed)
-        for row, values in results[name].items():
-            shown = "  ".join(f"{k} {number(k, v)}" for k, v in values["headline"].items())
-            print(f"{name:<6}{row:<18}{shown}", flush=True)
-    about = {
-        "command": " ".join(["python", "benchmarks/suite.py", *sys.argv[1:]]),
-        "date": datetime.date.today().isoformat(),
-        "device": device(),
-        "cores": len(os.sched_getaffinity(0)),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "motif": motif.__version__,
-        **{k: getattr(options, k) for k in ("takes", "seed", "budget")},
-    }
-    data = {"about": about, "results": results}
-    if not options.quick:
-        (HERE / "results").mkdir(exist_ok=True)
-        plain = json.dumps(data, indent=1).replace("NaN", "null")
-        (HERE / "results" / f"{about['date']}-{about['device']}.json").write_text(plain + "\n")
-        validation = HERE.parent / "docs" / "validation.json"
-        fooled = json.loads(validation.read_text())["fooled"] if validation.exists() else {}
-        fooled = {measure: [f for f in names if f != "copy"] for measure, names in fooled.items()}
-        (HERE / "RESULTS.md").write_text(markdown(data, fooled))
+    for spec in given.recipes:
+        parse(spec)  # refused before anything is trained
+    results = {name: run(clip, given.recipes, given.takes, given.seed) for name, clip in clips(given.clips)}
+    made = {**about(), **{k: getattr(given, k) for k in ("takes", "seed", "budget")}}
+    tables = list(pages(results, given.budget))
+    if not given.quick:
+        plain = json.dumps({"about": made, "results": results}, indent=1).replace("NaN", "null")
+        write(HERE / "results" / f"{made['date']}-{made['device']}.json", plain)
+        write(HERE / "RESULTS.md", HEAD.format(**made), *tables)
     baseline = HERE / "baseline.json"
     known = json.loads(baseline.read_text()) if baseline.exists() else {}
-    if options.accept:
+    if given.accept:
         for clip, rows in results.items():
-            for engine in options.engines:
-                numbers = {k: rows[engine]["headline"][k] for k in RATIO}
-                known.setdefault(clip, {})[engine] = {
-                    k: None if math.isnan(v) else round(v, 4) for k, v in numbers.items()
-                }
-        baseline.write_text(json.dumps(known, indent=1) + "\n")
-    if options.gate:
-        worse = gate(results, known, options.engines)
+            for spec in given.recipes:
+                values = {k: rows[spec]["measures"][k] for k in RATIO}
+                accepted = {k: None if math.isnan(v) else round(v, 4) for k, v in values.items()}
+                known.setdefault(clip, {})[spec] = accepted
+        write(baseline, json.dumps(known, indent=1))
+    if given.gate:
+        worse = list(gate(results, known, given.recipes))
         print("\n".join(worse) or "gate: nothing is worse than the baseline")
         sys.exit(1 if worse else 0)
 

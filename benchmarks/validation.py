@@ -3,22 +3,22 @@
 Run as ``python benchmarks/validation.py [--data .data] [--out docs]``. Takes of one performer doing one thing stand for
 perfect new takes of one another: every second one is the exemplar, the others are scored, first as they are, then
 degraded step by step in nine ways. Written are ``validation.svg`` (a curve for every measure and its own fault),
-``validation.json`` and ``validation.md``. Needs Bandai-Namco 2 and CMU takes (see CONTRIBUTING.md).
+``validation.json`` and ``validation.md``. Needs takes of Bandai Namco Research's set 2 and of CMU.
 """
 
-import argparse
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
+from common import DATA, DOCS, figure, numbers, options, table, write
 
-from motif import api, metrics, rotation
+import motif
+from motif import metrics, rotation
 from motif.metrics import fakes
 from motif.motion import Motion
-from motif.page import line_chart
 
 GROUPS = {
     "walk": "dataset-2_walk_normal_*.bvh",
@@ -35,178 +35,133 @@ turn; CMU subjects 5 and 6: modern dance, basketball) is the exemplar, the other
 means over the activities. A row is *worse than real* in a measure where it is by more than 0.02 (ratios: in their
 logarithm).
 
-![Every measure over its own fault](images/validation.svg)
-
-"""
-SHARES = (0.0, 0.1, 0.2, 0.4, 0.7, 1.0)
-Fault = Callable[[Sequence[Motion], Sequence[Motion], float], list[Motion]]
-"""Takes, exemplar clips and how bad from 0 to 1, to worse takes."""
+![Every measure over its own fault](images/validation.svg)"""
+TITLE = "Each measure over how bad its own fault is (0: real second takes, 1: worst); black: mean of the six activities"
+AMOUNTS = (0.0, 0.1, 0.2, 0.4, 0.7, 1.0)
+"""How bad a fault is, 1 at worst."""
 
 
-def _shifted(motion: Motion, shift: torch.Tensor) -> Motion:
-    positions = motion.positions.clone()
-    positions[:, motion.skeleton.ancestors(motion.skeleton.root)[-1]] += shift
-    return replace(motion, positions=positions)
+def shifted(take: Motion, x: torch.Tensor | float = 0.0, y: float = 0.0) -> Motion:
+    """Move the body by metres, x may differ in each frame."""
+    positions = take.positions.clone()
+    positions[:, take.skeleton.ancestors(take.skeleton.root)[-1], 0] += x
+    positions[:, take.skeleton.ancestors(take.skeleton.root)[-1], 1] += y
+    return replace(take, positions=positions)
 
 
-def jitter(takes, clips, amount):
-    """Noise of up to 3 degrees on every joint in every frame."""
-    made = []
-    for seed, take in enumerate(takes):
-        noise = torch.randn((*take.rotations.shape[:2], 3), generator=torch.Generator().manual_seed(seed))
-        made.append(replace(take, rotations=rotation.mul(take.rotations, rotation.exp(noise * amount * 0.052))))
-    return made
+def slide(take: Motion, clip: Motion, amount: float, seed: int) -> Motion:
+    """Glide to and fro with up to 0.8 m/s."""
+    t = torch.arange(len(take)) * take.frame_time
+    return shifted(take, 0.8 * amount / (2 * math.pi / 1.5) * torch.sin(2 * math.pi * t / 1.5))
 
 
-def slide(takes, clips, amount):
-    """The body glides to and fro with up to 0.8 m/s on top of its own motion."""
-    made = []
-    for take in takes:
-        t = torch.arange(len(take)) * take.frame_time
-        away = 0.8 * amount / (2 * math.pi / 1.5) * torch.sin(2 * math.pi * t / 1.5)
-        made.append(_shifted(take, torch.stack((away, 0 * away, 0 * away), -1)))
-    return made
+def drops(take: Motion, clip: Motion, amount: float, seed: int) -> Motion:
+    """Cut out a fifth of a second up to 40 times a minute."""
+    cut = max(round(0.2 * take.fps), 1)
+    order = torch.randperm(max((len(take) - cut) // (2 * cut), 1), generator=torch.Generator().manual_seed(seed))
+    gone = torch.isin(torch.arange(len(take)) // cut, 2 * order[: round(amount * 40 / 60 * take.seconds)] + 1)
+    return take.select((~gone).nonzero()[:, 0])
 
 
-def drops(takes, clips, amount):
-    """Up to 40 times a minute a fifth of a second is cut out."""
-    made = []
-    for seed, take in enumerate(takes):
-        frames, cut = len(take), max(round(0.2 * take.fps), 1)
-        count = round(amount * 40 / 60 * take.seconds)
-        order = torch.randperm(max((frames - cut) // (2 * cut), 1), generator=torch.Generator().manual_seed(seed))
-        gone = torch.zeros(frames, dtype=torch.bool)
-        for place in order[:count].tolist():
-            gone[(2 * place + 1) * cut : (2 * place + 2) * cut] = True
-        made.append(take.take((~gone).nonzero()[:, 0]))
-    return made
+def swap(take: Motion, clip: Motion, amount: float, seed: int) -> Motion:
+    """For a fraction of the time the upper body does what it does half the take later."""
+    s, frames = take.skeleton, torch.arange(len(take))
+    other = take.select((frames + len(take) // 2) % len(take))
+    on = ((frames * take.frame_time / 2.5) % 1 < amount)[:, None, None]
+    upper = sorted(set(range(len(s))) - {j for c in s.contacts for j in s.ancestors(c)})
+    rotations = take.rotations.clone()
+    rotations[:, upper] = torch.where(on, other.rotations[:, upper], rotations[:, upper])
+    return replace(take, rotations=rotations)
 
 
-def warp(takes, clips, amount):
-    """Up to twice as fast."""
-    made = []
-    for take in takes:
-        made.append(take.at(torch.arange(0, len(take) - 1, 1 + amount)))
-    return made
+def exaggerate(take: Motion, clip: Motion, amount: float, seed: int) -> Motion:
+    """Turn joints up to twice as far from their mean."""
+    q, trunk = take.rotations, take.skeleton.ancestors(take.skeleton.root)
+    mean = rotation.from_sixd(rotation.to_sixd(q).mean(0, keepdim=True)).expand_as(q)
+    away = rotation.log(rotation.mul(rotation.inv(mean), q))
+    bigger = rotation.mul(mean, rotation.exp(away * (1 + amount)))
+    bigger[:, trunk] = q[:, trunk]
+    return replace(take, rotations=bigger)
 
 
-def swap(takes, clips, amount):
-    """For a share of the time the upper body does what it does half the take later."""
-    made = []
-    for take in takes:
-        other = take.take((torch.arange(len(take)) + len(take) // 2) % len(take))
-        phase = (torch.arange(len(take)) * take.frame_time / 2.5) % 1
-        on = (phase < amount)[:, None, None]
-        rotations = take.rotations.clone()
-        legs = {j for c in take.skeleton.contacts for j in take.skeleton.ancestors(c)}
-        upper = [j for j in range(len(take.skeleton)) if j not in legs]
-        rotations[:, upper] = torch.where(on, other.rotations[:, upper], rotations[:, upper])
-        made.append(replace(take, rotations=rotations))
-    return made
+def paste(take: Motion, clip: Motion, amount: float, seed: int) -> Motion:
+    """Begin with an exemplar clip."""
+    count = min(round(amount * len(take)), len(clip))
+    ranges = ((clip, 0, count), (take, count, len(take)))
+    return fakes.joined([motion.crop(start, stop) for motion, start, stop in ranges if stop - start > 1])
 
 
-def sink(takes, clips, amount):
-    """The body up to 8 cm lower."""
-    return [_shifted(t, torch.tensor([0.0, -0.08 * amount, 0.0])) for t in takes]
-
-
-def height_offset(takes, clips, amount):
-    """The body up to 15 cm higher."""
-    return [_shifted(t, torch.tensor([0.0, 0.15 * amount, 0.0])) for t in takes]
-
-
-def exaggerate(takes, clips, amount):
-    """Joints turn up to twice as far from their mean."""
-    made = []
-    for take in takes:
-        q = take.rotations
-        mean = rotation.from_sixd(rotation.to_sixd(q).mean(0, keepdim=True)).expand_as(q)
-        away = rotation.log(rotation.mul(rotation.inv(mean), q))
-        bigger = rotation.mul(mean, rotation.exp(away * (1 + amount)))
-        bigger[:, take.skeleton.ancestors(take.skeleton.root)] = q[:, take.skeleton.ancestors(take.skeleton.root)]
-        made.append(replace(take, rotations=bigger))
-    return made
-
-
-def paste(takes, clips, amount):
-    """The first part of the take is one of the exemplar clips."""
-    made = []
-    for k, take in enumerate(takes):
-        clip = clips[k % len(clips)]
-        count = min(round(amount * len(take)), len(clip))
-        pieces = [clip.crop(0, count)] if count > 1 else []
-        if count < len(take) - 1:
-            pieces.append(take.crop(count, len(take)))
-        made.append(fakes.joined(pieces))
-    return made
-
-
-def same(takes, clips, amount):
-    """A share of the takes is the first one."""
-    cut = round(amount * len(takes))
-    return [takes[0] if k < cut else take for k, take in enumerate(takes)]
-
-
-FAULTS: dict[str, Fault] = {
-    f.__name__: f for f in (jitter, slide, drops, warp, swap, sink, height_offset, exaggerate, paste)
+FAULTS: dict[str, Callable[[Motion, Motion, float, int], Motion]] = {
+    "jitter": lambda take, clip, amount, seed: fakes.jitter(take, len(take), seed, math.degrees(0.052) * amount),
+    "slide": slide,
+    "drops": drops,
+    "warp": lambda take, clip, amount, seed: take.interpolate(torch.arange(0, len(take) - 1, 1 + amount)),
+    "swap": swap,
+    "sink": lambda take, clip, amount, seed: shifted(take, y=-0.08 * amount),
+    "lift": lambda take, clip, amount, seed: shifted(take, y=0.15 * amount),
+    "exaggerate": exaggerate,
+    "paste": paste,
 }
+"""By name: what makes a take worse, of the take, an exemplar clip, how bad from 0 to 1, and a seed."""
+
+
+def worsened(fault: str, amount: float, takes: Sequence[Motion], clips: Sequence[Motion]) -> Sequence[Motion]:
+    """Return takes with a fault; ``same``: a share of pieces of the clips, shuffled, is the first one."""
+    if fault == "same":  # real second takes hardly differ: what differs is made of the clips themselves
+        made = [fakes.shuffle(clips[k % len(clips)], 300, k, 1.5) for k in range(8)]
+        return [made[0] if k < round(amount * len(made)) else take for k, take in enumerate(made)]
+    return [FAULTS[fault](take, clips[k % len(clips)], amount, k) for k, take in enumerate(takes)]
+
+
 OWN = {
-    "slip_ratio": ("slide", 1),
-    "still_ratio": ("slide", -1),
-    "jerk_ratio": ("jitter", 1),
-    "peak_ratio": ("warp", 1),
-    "seams": ("drops", 1),
-    "sink_ratio": ("sink", 1),
-    "float_ratio": ("lift", 1),
-    "bent": ("exaggerate", 1),
-    "precision": ("warp", -1),
-    "precision@0.025": ("jitter", -1),
-    "precision@0.1": ("exaggerate", -1),
-    "coverage": ("warp", -1),
-    "coverage@0.025": ("jitter", -1),
-    "coverage@0.1": ("exaggerate", -1),
-    "novelty": ("swap", 1),
-    "copied_seconds": ("paste", 1),
-    "two_sample": ("jitter", 1),
-    "variety": ("same", -1),
+    "jitter": "jerk_ratio -precision@0.025 -coverage@0.025 two_sample",
+    "slide": "slip_ratio -still_ratio",
+    "drops": "seams",
+    "warp": "peak_ratio -precision -coverage",
+    "swap": "novelty",
+    "sink": "sink_ratio",
+    "lift": "float_ratio",
+    "exaggerate": "bent -precision@0.1 -coverage@0.1",
+    "paste": "copied_seconds",
+    "same": "-variety",
 }
-"""The fault that each measure is made for, and whether it rises or falls with it."""
-PUBLISHED = {
-    "coverage": "warp",
-    "global_diversity": "jitter",
-    "local_diversity": "jitter",
-    "inter_diversity": "jitter",
-    "intra_difference": "jitter",
-    "sifid": "jitter",
-}
+"""The measures that are made for each fault; those with a minus fall with it."""
+PUBLISHED = ("coverage", "global_diversity", "local_diversity", "inter_diversity", "intra_difference", "sifid")
+FAULT_OF = {measure.lstrip("-"): fault for fault, names in OWN.items() for measure in names.split()}
+FAULT_OF |= {f"published {k}": "warp" if k == "coverage" else "jitter" for k in PUBLISHED}
 
 
 def load(data: Path) -> dict[str, list[Motion]]:
-    """At most 16 takes of each group at 30 fps, those of the group's commonest rig."""
+    """Return at most 16 takes of each group at 30 fps, those of the group's commonest rig."""
     found = {}
     for name, pattern in GROUPS.items():
-        clips = [api.load(p) for p in sorted(data.rglob(pattern))[:16]]
-        clips = [c for c in clips if c.seconds >= 2 and not c.skeleton.same_rig(clips[0].skeleton)]
+        clips = [motif.load(p) for p in sorted(data.rglob(pattern))[:16]]
+        clips = [c for c in clips if c.seconds >= 2 and not c.skeleton.rig_difference(clips[0].skeleton)]
         if len(clips) < 4:
             raise SystemExit(f"{data}: {len(clips)} takes match {pattern}; unpack the data sets there first")
         found[name] = [c.resample(30.0) if abs(c.fps - 30) > 0.1 else c for c in clips]
     return found
 
 
-def numbers(takes: Sequence[Motion], clips: Sequence[Motion]) -> dict[str, float]:
-    """All measures; the published ones by names that begin with "published "."""
+def scores(takes: Sequence[Motion], clips: Sequence[Motion]) -> dict[str, float]:
+    """Return all measures; the published ones by names that begin with "published "."""
     report = metrics.report(takes, clips)
     return {**report.physical, **report.realism, **{f"published {k}": v for k, v in report.published.items()}}
 
 
-def mean(rows: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Mean over the groups in which a measure means something."""
-    kept = {k: [r[k] for r in rows if not math.isnan(r[k])] for k in rows[0]}
-    return {k: sum(v) / len(v) if v else math.nan for k, v in kept.items()}
+def mean(values: Iterable[float]) -> float:
+    """Return the mean over the groups in which a measure means something."""
+    known = [v for v in values if not math.isnan(v)]
+    return sum(known) / len(known) if known else math.nan
+
+
+def means(rows: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Return the mean of each measure."""
+    return {k: mean(row[k] for row in rows) for k in rows[0]}
 
 
 def worse(name: str, value: float, real: float) -> float:
-    """How much worse than real second takes a value is; at most 0 if it is at least as good."""
+    """Return how much worse than real second takes a value is; at most 0 if it is at least as good."""
     if name.startswith("published "):
         name = name.removeprefix("published ")
         up = name not in ("sifid", "intra_difference")
@@ -216,76 +171,41 @@ def worse(name: str, value: float, real: float) -> float:
     return value - real if name in ("two_sample", "seams", "bent", "copied_seconds") else real - value
 
 
-def figure(curves: dict[str, dict[str, list[float]]]) -> str:
-    """One panel for each measure: its mean over the groups in black, each group's in colour."""
-    wide, high, columns = 330, 190, 4
-    panels = []
-    for place, (measure, groups) in enumerate(curves.items()):
-        name = measure.removeprefix("published ")
-        fault = PUBLISHED[name] if measure.startswith("published ") else OWN[measure][0]
-        lines = {"" if k == "mean" else " " * n: (SHARES, v) for n, (k, v) in enumerate(groups.items())}
-        inks, title = ["#111827", *["#9ca3af"] * (len(groups) - 1)], f"{measure} / {fault}"
-        chart = line_chart(lines, (wide - 10, high - 10), x_name="", title=title, inks=inks)
-        x, y = place % columns * wide, place // columns * high + 40
-        panels.append(chart.replace("<svg ", f'<svg x="{x}" y="{y}" width="{wide - 10}" height="{high - 10}" ', 1))
-    rows = -(-len(curves) // columns)
-    size = f"{columns * wide} {rows * high + 40}"
-    title = (
-        "Each measure over how bad its own fault is (0: real second takes, 1: worst); black: mean of the six activities"
-    )
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" font-family="sans-serif" font-size="12" '
-        f'fill="#374151"><rect width="100%" height="100%" fill="white"/><text x="44" y="24" font-size="16">{title}</text>'
-        f"{''.join(panels)}</svg>\n"
-    )
-
-
 def main() -> None:
     """Measure and write."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path(".data"))
-    parser.add_argument("--out", type=Path, default=Path("docs"))
-    options = parser.parse_args()
-    groups = load(options.data)
-    sides = {name: (clips[0::2], clips[1::2]) for name, clips in groups.items()}
-    real = {name: numbers(*side) for name, side in sides.items()}
-    results: dict[str, list[dict[str, dict[str, float]]]] = {}
-    for fault, make in {**FAULTS, "same": same}.items():
-        results[fault] = []
-        for share in SHARES:
-            at = {}
-            for name, (takes, clips) in sides.items():
-                if fault == "same":  # real second takes hardly differ: what differs is made of the clips themselves
-                    takes = [fakes.shuffle(clips[k % len(clips)], 300, k, 1.5) for k in range(8)]
-                at[name] = numbers(make(takes, clips, share), clips) if share or fault == "same" else real[name]
-            results[fault].append(at)
+    given = options(__doc__, data=DATA, out=DOCS)
+    sides = {name: (clips[0::2], clips[1::2]) for name, clips in load(given.data).items()}
+    real = {name: scores(*side) for name, side in sides.items()}
+    results: dict[str, dict[str, list[dict[str, float]]]] = {}
+    for fault in (*FAULTS, "same"):
+        results[fault] = {name: [] for name in sides}
+        for name, (takes, clips) in sides.items():
+            for amount in AMOUNTS:
+                unharmed = not amount and fault != "same"
+                step = real[name] if unharmed else scores(worsened(fault, amount, takes, clips), clips)
+                results[fault][name].append(step)
         print(fault, "done", flush=True)
-    curves, verdicts = {}, {}
-    for measure, (fault, sign) in OWN.items():
-        by_group = {g: [step[g][measure] for step in results[fault]] for g in sides}
-        middle = [mean([{"x": step[g][measure]} for g in sides])["x"] for step in results[fault]]
+    curves, panels, monotone = {}, {}, {}
+    for measure, fault in FAULT_OF.items():
+        by_group = {name: [step[measure] for step in steps] for name, steps in results[fault].items()}
+        middle = [mean(step) for step in zip(*by_group.values())]
         curves[measure] = {"mean": middle, **by_group}
-        steps = [sign * (b - a) for a, b in zip(middle, middle[1:])]
-        verdicts[measure] = min(steps) >= -1e-9 and sum(steps) > 0
-    for measure, fault in PUBLISHED.items():
-        key = f"published {measure}"
-        middle = [mean([{"x": step[g][key]} for g in sides])["x"] for step in results[fault]]
-        curves[key] = {"mean": middle, **{g: [step[g][key] for step in results[fault]] for g in sides}}
-    rows = {"real second takes": mean(list(real.values()))}
+        panels[f"{measure} / {fault}"] = {" " * n: (AMOUNTS, v) for n, v in enumerate(curves[measure].values())}
+        if not measure.startswith("published "):
+            sign = -1 if f"-{measure}" in OWN[fault].split() else 1
+            steps = [sign * (b - a) for a, b in zip(middle, middle[1:])]
+            monotone[measure] = min(steps) >= -1e-9 and sum(steps) > 0
+    rows = {"real second takes": means(list(real.values()))}
     for name in fakes.FAKES:
-        made = [numbers(fakes.takes(name, clips, len(takes)), clips) for takes, clips in sides.values()]
-        rows[name] = mean(made)
-    options.out.mkdir(exist_ok=True, parents=True)
-    (options.out / "images").mkdir(exist_ok=True)
-    (options.out / "images" / "validation.svg").write_text(figure(curves))
-    data = {"monotone": verdicts, "fooled": fooled(rows), "rows": rows, "curves": curves}
-    (options.out / "validation.json").write_text(json.dumps(data, indent=1).replace("NaN", "null") + "\n")
-    (options.out / "validation.md").write_text(HEAD + table(rows, verdicts))
-    print(table(rows, verdicts))
+        rows[name] = means([scores(fakes.takes(name, clips, len(takes)), clips) for takes, clips in sides.values()])
+    write(given.out / "images" / "validation.svg", figure(TITLE, panels))
+    data = {"monotone": monotone, "fooled": fooled(rows), "rows": rows, "curves": curves}
+    write(given.out / "validation.json", json.dumps(data, indent=1).replace("NaN", "null"))
+    write(given.out / "validation.md", HEAD, *tables(rows, monotone))
 
 
 def fooled(rows: dict[str, dict[str, float]]) -> dict[str, list[str]]:
-    """For every measure the fakes that it does not put below real second takes."""
+    """Return for every measure the fakes that it does not put below real second takes."""
     truth = rows["real second takes"]
     return {
         measure: [n for n, row in rows.items() if row is not truth and worse(measure, row[measure], value) <= 0]
@@ -293,30 +213,18 @@ def fooled(rows: dict[str, dict[str, float]]) -> dict[str, list[str]]:
     }
 
 
-def table(rows: dict[str, dict[str, float]], monotone: dict[str, bool]) -> str:
-    """Markdown: the headline of real second takes and of the fakes, and which measures a fake wins."""
-    from motif.page import number
+def tables(rows: dict[str, dict[str, float]], monotone: dict[str, bool]) -> tuple[str, str]:
+    """Return the headline of real second takes and of the fakes, and which measures a fake wins."""
+    truth, lost = rows["real second takes"], fooled(rows)
 
-    truth = rows["real second takes"]
-    lines = [
-        "| | " + " | ".join(metrics.HEADLINE) + " | worse than real in |",
-        "|---" * (len(metrics.HEADLINE) + 2) + "|",
-    ]
-    for name, row in rows.items():
-        cells = [number(k, row[k]) for k in metrics.HEADLINE]
-        lost = [k for k in metrics.HEADLINE if worse(k, row[k], truth[k]) > 0.02]
-        lines.append(f"| {name} | {' | '.join(cells)} | {', '.join(lost)} |")
-    lines += [
-        "",
-        "| measure | own fault | monotone | fakes it does not put below real second takes |",
-        "|---|---|---|---|",
-    ]
-    lost = fooled(rows)
-    for measure in [*OWN, *(f"published {m}" for m in PUBLISHED)]:
-        fault = OWN[measure][0] if measure in OWN else PUBLISHED[measure.removeprefix("published ")]
-        held = ("yes" if monotone[measure] else "NO") if measure in monotone else ""
-        lines.append(f"| {measure} | {fault} | {held} | {', '.join(lost[measure])} |")
-    return "\n".join(lines) + "\n"
+    def losses(row: dict[str, float]) -> str:
+        return ", ".join(k for k in metrics.HEADLINE if worse(k, row[k], truth[k]) > 0.02)
+
+    headlines = [[name, *numbers(metrics.HEADLINE, row), losses(row)] for name, row in rows.items()]
+    held = {True: "yes", False: "NO", None: ""}
+    verdicts = [[k, fault, held[monotone.get(k)], ", ".join(lost[k])] for k, fault in FAULT_OF.items()]
+    columns = ["measure", "own fault", "monotone", "fakes it does not put below real second takes"]
+    return table(["", *metrics.HEADLINE, "worse than real in"], headlines), table(columns, verdicts)
 
 
 if __name__ == "__main__":

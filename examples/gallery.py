@@ -17,7 +17,7 @@ NAMES = (
 HEAD = """# Gallery
 
 Made by `python examples/gallery.py`: every picture is what the code above it makes of the clip that ships with motif. Fields
-of edits, edit files and what engines cannot do: [edits](edits.md).
+of edits, edit files and what recipes cannot do: [edits](edits.md).
 """
 
 

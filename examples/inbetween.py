@@ -4,7 +4,7 @@ import motif
 
 
 def make() -> list[motif.Motion]:
-    """The two pieces, and two ways from one to the other."""
+    """The two pieces, and two takes that lead from one to the other."""
     clip = motif.demo_clip()
     first, second = clip.crop(60, 120), clip.crop(400, 460)
     edit = motif.Edit.inbetween(first, second, seconds=1.5)

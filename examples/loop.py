@@ -7,4 +7,4 @@ def make() -> list[motif.Motion]:
     """One take, repeated."""
     clip = motif.demo_clip()
     (take,) = motif.vary(clip, n=1, seconds=6, seed=2, edit=motif.Edit(loop=True))
-    return [take.continued(2 * len(take))]
+    return [take.repeat(2 * len(take))]

@@ -6,7 +6,14 @@ import torch
 
 from motif import rotation
 from motif.motion import Motion
-from motif.skeleton import Skeleton, build
+from motif.rig_guess import guess_pairs_and_contacts, guess_rig
+from motif.skeleton import Skeleton
+
+
+def build(names, parents, offsets, end=()):
+    """A skeleton from plain lists, with pairs and contacts guessed from its natural pose."""
+    rows = tuple((float(x), float(y), float(z)) for x, y, z in offsets)
+    return guess_pairs_and_contacts(Skeleton(tuple(names), tuple(parents), rows, tuple(end or ())))
 
 
 def chain(n: int = 4) -> Skeleton:
@@ -123,7 +130,7 @@ def under_a_node(motion: Motion) -> Motion:
     p = torch.cat((torch.tensor([0.1, 0.0, -0.2]).expand(t, 1, 3), p), 1)
     offsets = ((0.1, 0.0, -0.2), *s.offsets)
     raw = Skeleton(("Armature", *s.names), (-1, *(j + 1 for j in s.parents)), offsets)
-    return Motion(raw, q, p, motion.frame_time, motion.name).rigged()
+    return Motion(guess_rig(raw, q, p), q, p, motion.frame_time, motion.name)
 
 
 def along_x(motion: Motion) -> Motion:
@@ -148,7 +155,7 @@ def along_x(motion: Motion) -> Motion:
     p = rotation.rotate(back, motion.positions)
     offsets = rotation.rotate(back, torch.tensor(s.offsets)).tolist()
     raw = Skeleton(s.names, s.parents, tuple(tuple(o) for o in offsets))
-    return Motion(raw, q, p, motion.frame_time, motion.name).rigged()
+    return Motion(guess_rig(raw, q, p), q, p, motion.frame_time, motion.name)
 
 
 def sliding(motion: Motion, joint: int = -1) -> Motion:

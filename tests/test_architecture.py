@@ -26,7 +26,7 @@ def test_no_joint_name_outside_the_hints():
     names = {"hip", "hips", "spine", "leftfoot", "lefttoebase", "leftupleg", "pelvis", "toe", "foot", "ankle"}
     names |= {n.lower() for n in api.demo_clip().skeleton.names}
     for path in SOURCES:
-        if path.name == "skeleton.py":
+        if path.name in ("rig_guess.py", "paper_features.py"):
             continue
         found = [v for v in strings_and_numbers(path) if isinstance(v, str) and v.lower() in names]
         assert not found, f"{path.name} writes joint names {found}"
@@ -34,7 +34,7 @@ def test_no_joint_name_outside_the_hints():
 
 def test_no_joint_count_anywhere():
     for path in SOURCES:
-        if path.name in ("draw.py", "page.py"):  # pixels and colours
+        if path.parent.name == "view":  # pixels and colours
             continue
         found = [v for v in strings_and_numbers(path) if type(v) is int and v in (22, 23, 24, 31, 38, 65, 78, 174)]
         if path.name == "ganimator.py":  # two ablations have batches of 24
@@ -42,20 +42,42 @@ def test_no_joint_count_anywhere():
         assert not found, f"{path.name} writes joint or channel counts {found}"
 
 
-@pytest.mark.parametrize("pattern", [r"\.cuda\(", r"sys\.path", r"import \*", r"except Exception", r"pdb", r"print\("])
+@pytest.mark.parametrize(
+    "pattern", [r"\.cuda\(", r"sys\.path", r"import \*", r"except Exception", r"pdb", r"\bprint\("]
+)
 def test_no_bad_habits(pattern):
     for path in SOURCES:
-        if pattern == r"print\(" and path.name == "cli.py":
+        if pattern == r"\bprint\(" and path.parent.name == "cli":
             continue
         assert not re.search(pattern, path.read_text()), f"{path.name} has {pattern}"
 
 
+def functions(path):
+    return [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def test_files_are_short():
+    lines = {str(path.relative_to(PACKAGE)): len(path.read_text().splitlines()) for path in SOURCES}
+    long = {name: n for name, n in lines.items() if n > 400}
+    assert not long, f"files of more than 400 lines: {long}"
+    assert sum(lines.values()) <= 10_500, f"the package has {sum(lines.values())} lines"
+
+
 def test_functions_are_short():
+    lengths = {f"{p.name}: {f.name}": (f.end_lineno or 0) - f.lineno + 1 for p in SOURCES for f in functions(p)}
+    long = {name: n for name, n in lengths.items() if n > 60}
+    assert not long, f"functions of more than 60 lines: {long}"
+
+
+def test_signatures_are_short():
+    found = []
     for path in SOURCES:
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.FunctionDef) and path.name != "cli.py":
-                lines = (node.end_lineno or 0) - node.lineno + 1
-                assert lines <= 70, f"{path.name}: {node.name} has {lines} lines"
+        for f in functions(path):
+            a = f.args
+            count = len([*a.posonlyargs, *a.args, *a.kwonlyargs])
+            if count > 7 or a.kwarg:
+                found.append(f"{path.name}: {f.name} takes {count}{' and **' + a.kwarg.arg if a.kwarg else ''}")
+    assert not found, found
 
 
 def test_import_motif_loads_nothing_heavy():
@@ -92,5 +114,5 @@ def test_docs_point_at_files_that_exist():
 
 def test_demo_clip_is_what_the_notice_says():
     clip = api.demo_clip()
-    assert (len(clip), round(clip.fps, 6), clip.style.unit) == (688, 30.0, 1.0)
+    assert (len(clip), round(clip.fps, 6), clip.file_format.unit) == (688, 30.0, 1.0)
     assert "mocap.cs.cmu.edu" in (PACKAGE / "assets" / "NOTICE.txt").read_text()

@@ -13,8 +13,8 @@ import bvh_fuzz
 import reference
 from motif import io, rotation
 from motif.errors import MotifError, MotifWarning
-from motif.io import bvh
-from motif.motion import FileStyle, Motion
+from motif.io import ReadConfig, bvh
+from motif.motion import FileFormat, Motion
 from motif.skeleton import Skeleton
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -66,7 +66,7 @@ def line_of(text: str, part: str) -> int:
 
 def worlds(motion: Motion) -> np.ndarray:
     """World positions in file units."""
-    return motion.world()[1].numpy() / motion.style.unit
+    return motion.world()[1].numpy() / motion.file_format.unit
 
 
 def agrees(path: Path, motion: Motion, add_root: bool = False) -> None:
@@ -76,10 +76,10 @@ def agrees(path: Path, motion: Motion, add_root: bool = False) -> None:
         n for n in truth.names if n is not None
     ]
     assert list(motion.skeleton.parents) == truth.parents
-    assert [[c.lower() for c in row] for row in motion.style.channels] == truth.channels
+    assert [[c.lower() for c in row] for row in motion.file_format.channels] == truth.channels
     assert motion.frame_time == truth.frame_time
     error = np.abs(worlds(motion) - reference.positions(truth, add_root)).max()
-    assert error < 1e-4 * motion.skeleton.height / motion.style.unit
+    assert error < 1e-4 * motion.skeleton.height / motion.file_format.unit
 
 
 # --- odd but legal ---------------------------------------------------------------------------------------------------
@@ -110,7 +110,7 @@ def test_odd_spellings_read_like_the_plain_file(text, tmp_path):
     assert motion.name == "odd clip"
     torch.testing.assert_close(motion.rotations, plain.rotations)
     torch.testing.assert_close(motion.positions, plain.positions)
-    assert motion.style == plain.style
+    assert motion.file_format == plain.file_format
     assert motion.frame_time == 0.016667
     agrees(path, motion)
 
@@ -204,13 +204,16 @@ def test_any_channels_read_and_write_without_loss(text, tmp_path):
     agrees(path, motion)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # the file's own channels hold its own motion
-        again = bvh.read(bvh.write(motion, tmp_path / "b.bvh"), unit=motion.style.unit)
+        again = bvh.read(bvh.write(motion, tmp_path / "b.bvh"), ReadConfig(unit=motion.file_format.unit))
     agrees(tmp_path / "b.bvh", motion)
     agrees(tmp_path / "b.bvh", again)
     assert again.skeleton.names == motion.skeleton.names
     assert again.frame_time == motion.frame_time
-    assert again.style == motion.style
-    free = bvh.read(bvh.write(replace(motion, style=FileStyle(unit=motion.style.unit)), path), unit=motion.style.unit)
+    assert again.file_format == motion.file_format
+    free = bvh.read(
+        bvh.write(replace(motion, file_format=FileFormat(unit=motion.file_format.unit)), path),
+        ReadConfig(unit=motion.file_format.unit),
+    )
     assert float((free.world()[1] - motion.world()[1]).abs().max()) < 1e-4 * motion.skeleton.height
 
 
@@ -225,7 +228,7 @@ def test_clips_agree_with_the_oracle_and_survive_writing(path, tmp_path):
     agrees(tmp_path / "new folder" / "a.bvh", motion)
     assert again.skeleton.names == motion.skeleton.names
     assert again.frame_time == motion.frame_time
-    assert again.style == motion.style
+    assert again.file_format == motion.file_format
     assert 1.3 < motion.skeleton.height < 2.2
     assert not list((tmp_path / "new folder").glob(".*"))
 
@@ -359,7 +362,7 @@ def test_relative_root_channels_warn_and_can_be_added(tmp_path):
         replaced = bvh.read(path)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        added = bvh.read(path, root_offset="add")
+        added = bvh.read(path, ReadConfig(root_offset="add"))
     agrees(path, replaced)
     agrees(path, added, add_root=True)
     assert added.positions[0, 0, 1] == pytest.approx(0.9)
@@ -367,7 +370,7 @@ def test_relative_root_channels_warn_and_can_be_added(tmp_path):
     assert reference.load(written).offsets[0] == [0, 0, 0]
     agrees(written, added)
     with pytest.raises(MotifError, match="'add'"):
-        bvh.read(path, root_offset="sum")
+        bvh.read(path, ReadConfig(root_offset="sum"))
 
 
 @pytest.mark.parametrize(
@@ -405,16 +408,24 @@ def test_units_are_guessed_from_the_size_of_the_body(size, unit, words):
     assert bvh.guess_unit(size) == (unit, words)
 
 
+def test_fps_resamples_the_frames():
+    plain = bvh.read(PLAIN)
+    slow = bvh.read(PLAIN, ReadConfig(fps=17.0))
+    assert slow.frame_time == 1 / 17
+    assert torch.equal(slow.rotations, plain.resample(17.0).rotations)
+    assert torch.equal(slow.positions, plain.resample(17.0).positions)
+
+
 def test_units_scale_lengths_and_come_back(tmp_path):
-    metres, plain = bvh.read(PLAIN, unit=1.0), bvh.read(PLAIN)
-    assert plain.style.unit == 0.01
+    metres, plain = bvh.read(PLAIN, ReadConfig(unit=1.0)), bvh.read(PLAIN)
+    assert plain.file_format.unit == 0.01
     torch.testing.assert_close(plain.positions, metres.positions * 0.01)
     assert plain.skeleton.offsets[1] == pytest.approx((0.01, 0.4, 0.02))
     written = bvh.write(plain, tmp_path / "m.bvh", unit=1.0)
-    torch.testing.assert_close(bvh.read(written, unit=1.0).positions, plain.positions, atol=1e-6, rtol=0)
+    torch.testing.assert_close(bvh.read(written, ReadConfig(unit=1.0)).positions, plain.positions, atol=1e-6, rtol=0)
     for unit in (0, -1, math.nan, math.inf):
         with pytest.raises(MotifError, match="metres per unit"):
-            bvh.read(PLAIN, unit=unit)
+            bvh.read(PLAIN, ReadConfig(unit=unit))
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
@@ -426,10 +437,10 @@ def test_turning_a_one_axis_joint_otherwise_gives_it_channels(tmp_path):
     moved = replace(motion, rotations=rotations, positions=positions)
     with pytest.warns(MotifWarning, match=r"Spine \(position\), LeftLeg \(rotation\)"):
         written = bvh.write(moved, tmp_path / "a.bvh")
-    again = bvh.read(written, unit=motion.style.unit)
+    again = bvh.read(written, ReadConfig(unit=motion.file_format.unit))
     assert float((again.world()[1] - moved.world()[1]).abs().max()) < 1e-4 * motion.skeleton.height
-    assert again.style.channels[3] == ("Xrotation", "Zrotation", "Yrotation")
-    assert again.style.channels[1] == ("Xposition", "Yposition", "Zposition", "Yrotation", "Zrotation")
+    assert again.file_format.channels[3] == ("Xrotation", "Zrotation", "Yrotation")
+    assert again.file_format.channels[1] == ("Xposition", "Yposition", "Zposition", "Yrotation", "Zrotation")
 
 
 def test_an_end_site_that_moves_becomes_a_joint(tmp_path):
@@ -445,8 +456,8 @@ def test_an_end_site_that_moves_becomes_a_joint(tmp_path):
 def test_joints_in_any_legal_order_are_nested(tmp_path):
     s = Skeleton(("a", "b", "c", "b1", "c1"), (-1, 0, 0, 1, 2), tuple((float(j), 1.0, 0.0) for j in range(5)))
     turns = rotation.exp(torch.randn(6, 5, 3, generator=torch.Generator().manual_seed(0)))
-    motion = Motion(s, turns, s.offset_tensor().expand(6, 5, 3).clone(), 1 / 30, style=FileStyle(unit=1.0))
-    again = bvh.read(bvh.write(motion, tmp_path / "a.bvh"), unit=1.0)
+    motion = Motion(s, turns, s.offset_tensor().expand(6, 5, 3).clone(), 1 / 30, file_format=FileFormat(unit=1.0))
+    again = bvh.read(bvh.write(motion, tmp_path / "a.bvh"), ReadConfig(unit=1.0))
     assert again.skeleton.names == ("a", "b", "b1", "c", "c1")
     assert again.frame_time == 1 / 30
     where = [again.skeleton.names.index(n) for n in s.names]
@@ -501,7 +512,7 @@ def test_channels_can_be_chosen(tmp_path):
     chosen = [("Yrotation", "Zrotation", "Xrotation", "Zposition", "Yposition", "Xposition")]
     chosen += [() if end else ("Yrotation", "Xrotation", "Zrotation") for end in motion.skeleton.end[1:]]
     again = bvh.read(bvh.write(motion, tmp_path / "a.bvh", channels=chosen))
-    assert list(again.style.channels) == chosen
+    assert list(again.file_format.channels) == chosen
     torch.testing.assert_close(again.world()[1], motion.world()[1], atol=1e-6, rtol=0)
 
 
@@ -514,14 +525,14 @@ def test_suffixes(tmp_path):
     with pytest.raises(MotifError, match="without an ending"):
         io.save(motion, tmp_path / "a")
     with pytest.raises(MotifError, match="one clip"):
-        io.load("a.bvh", clip=1)
-    assert Motion.load(motion.save(tmp_path / "A.BVH")).name == "A"
+        io.load("a.bvh", ReadConfig(clip=1))
+    assert io.load(io.save(motion, tmp_path / "A.BVH")).name == "A"
 
 
 def test_a_motion_without_any_channel_still_has_frames(tmp_path):
     motion = bvh.read(RIGS["one joint"])
     still = replace(motion, rotations=rotation.identity(4, 1), positions=motion.positions[:1].expand(4, 1, 3).clone())
-    again = bvh.read(bvh.write(still, tmp_path / "a.bvh", channels=[()]), unit=motion.style.unit)
+    again = bvh.read(bvh.write(still, tmp_path / "a.bvh", channels=[()]), ReadConfig(unit=motion.file_format.unit))
     torch.testing.assert_close(again.positions, still.positions)
 
 
@@ -532,11 +543,11 @@ def test_a_z_up_file_is_noticed_and_turned(tmp_path):
     q = rotation.about("x", torch.tensor(math.pi / 2))
     rotations, positions = upright.rotations.clone(), upright.positions.clone()
     rotations[:, 0], positions[:, 0] = rotation.mul(q, rotations[:, 0]), rotation.rotate(q, positions[:, 0])
-    path = replace(upright, rotations=rotations, positions=positions).save(tmp_path / "lying.bvh")
+    path = io.save(replace(upright, rotations=rotations, positions=positions), tmp_path / "lying.bvh")
     with pytest.warns(MotifWarning, match="--up z"):
         bvh.read(path)
-    back = bvh.read(path, up="z")
+    back = bvh.read(path, ReadConfig(up="z"))
     assert float((back.world()[1] - upright.world()[1]).abs().max()) < 1e-4
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        bvh.read(upright.save(tmp_path / "upright.bvh"))
+        bvh.read(io.save(upright, tmp_path / "upright.bvh"))

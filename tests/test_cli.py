@@ -1,17 +1,27 @@
+import ast
+import contextlib
+import inspect
+import io
 import json
+import re
 import signal
 import subprocess
 import sys
 import time
+import warnings
+from dataclasses import fields
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
-from motif import api
-from motif.motion import Motion
+from motif import api, rotation
+from motif.cli import main
+from motif.config import CrowdConfig, ReadConfig, SampleConfig, TrainConfig
+from motif.io import load, save
 
 
-def run(*arguments, cwd=None):
+def run_process(*arguments, cwd=None):
     """Run the command line as a user does: its exit code, output and errors."""
     done = subprocess.run(
         [sys.executable, "-m", "motif", *map(str, arguments)], capture_output=True, text=True, cwd=cwd
@@ -19,10 +29,31 @@ def run(*arguments, cwd=None):
     return done.returncode, done.stdout, done.stderr
 
 
+def run(*arguments, cwd="."):
+    """The same in this process, which saves seconds of imports."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.object(sys, "argv", ["motif", *map(str, arguments)]),
+        warnings.catch_warnings(),
+        contextlib.chdir(cwd),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        pytest.raises(SystemExit) as end,
+    ):
+        main()
+    return end.value.code, out.getvalue(), err.getvalue()
+
+
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
     """The first 8 s of the demo clip as a file."""
-    return api.demo_clip().crop(0, 240).save(tmp_path_factory.mktemp("clip") / "jump.bvh")
+    return save(api.demo_clip().crop(0, 240), tmp_path_factory.mktemp("clip") / "jump.bvh")
+
+
+@pytest.fixture(scope="module")
+def model(clip, tmp_path_factory):
+    """A model file of it."""
+    return api.fit("clip-match", load(clip)).save(tmp_path_factory.mktemp("model") / "m.safetensors")
 
 
 def test_help_does_not_import_torch():
@@ -31,11 +62,45 @@ def test_help_does_not_import_torch():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
 
-@pytest.mark.parametrize("verb", ["vary", "fit", "sample", "show", "info", "score", "demo"])
+VERBS = ["vary", "fit", "sample", "edit", "crowd", "change", "show", "info", "score", "demo"]
+
+
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_help(verb):
     code, out, _ = run(verb, "--help")
     assert code == 0
     assert f"motif {verb}" in out
+
+
+@pytest.mark.parametrize(
+    ("verb", "config"),
+    [("vary", ReadConfig), ("vary", SampleConfig), ("sample", SampleConfig), ("edit", SampleConfig)]
+    + [
+        ("fit", TrainConfig),
+        ("crowd", CrowdConfig),
+        *((verb, ReadConfig) for verb in VERBS if verb not in ("demo", "sample")),
+    ],
+)
+def test_options_are_the_fields_with_their_docstrings_and_defaults(verb, config):
+    """Help of a verb has each field's option, its default, and the first words of its docstring."""
+    code, out, _ = run(verb, "--help")
+    assert code == 0
+    text = re.sub(r"[\s│]+", " ", out)
+    docs = []
+    for home in config.__mro__[-2::-1]:
+        body = ast.parse(inspect.getsource(home)).body[0].body[1:]
+        docs += [n.value.value for n in body if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)]
+    for field, doc in zip(fields(config), docs, strict=True):
+        assert f"--{field.name.replace('_', '-')} " in text
+        assert re.sub(r"\s+", " ", doc)[:40] in text
+        if field.default is not None:
+            assert f"[default: {field.default}]" in text
+
+
+def test_help_of_a_verb_does_not_import_torch():
+    code = "import sys; sys.argv = ['motif', 'edit', '--help']\ntry:\n    from motif.cli import main; main()\n"
+    code += "except SystemExit:\n    pass\nassert 'torch' not in sys.modules and 'numpy' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
 
 def test_vary_writes_takes_and_repeats_byte_for_byte(clip, tmp_path):
@@ -45,8 +110,8 @@ def test_vary_writes_takes_and_repeats_byte_for_byte(clip, tmp_path):
     files = sorted((tmp_path / "a").iterdir())
     assert [f.name for f in files] == ["jump-take-01.bvh", "jump-take-02.bvh"]
     assert all(str(f) in out for f in files)
-    assert len(Motion.load(files[0])) == 180
-    run("vary", clip, "-n", 2, "--seconds", 6, "--seed", 1, "-o", tmp_path / "b")
+    assert len(load(files[0])) == 180
+    run_process("vary", clip, "-n", 2, "--seconds", 6, "--seed", 1, "-o", tmp_path / "b")
     run("vary", clip, "-n", 2, "--seconds", 6, "--seed", 2, "-o", tmp_path / "c")
     same = [(tmp_path / "b" / f.name).read_bytes() == f.read_bytes() for f in files]
     other = [(tmp_path / "c" / f.name).read_bytes() == f.read_bytes() for f in files]
@@ -103,7 +168,7 @@ def test_a_model_is_learned_and_sampled(clip, tmp_path):
 
 def test_ctrl_c_saves_and_says_how_to_go_on(clip, tmp_path):
     model = tmp_path / "m.safetensors"
-    command = [sys.executable, "-m", "motif.cli", "fit", clip, "-o", model, "--steps", "100000", "--precision", "fp32"]
+    command = [sys.executable, "-m", "motif", "fit", clip, "-o", model, "--steps", "100000", "--precision", "fp32"]
     child = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     while not (tmp_path / "m.run" / "log.jsonl").exists():
         assert child.poll() is None
@@ -113,7 +178,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(clip, tmp_path):
     _, err = child.communicate(timeout=60)
     assert child.returncode == 130
     assert "the same command goes on from there" in err
-    assert (tmp_path / "m.run" / "state.pt").exists()
+    assert list((tmp_path / "m.run").rglob("run.json"))
     assert not model.exists()
 
 
@@ -164,12 +229,12 @@ def test_show_by_suffix(clip, tmp_path):
         (["vary", "CLIP", "--secnds", "3"], "Did you mean --seconds"),
         (["vary", "missing.bvh"], "missing.bvh"),
         (["vary", "CLIP", "--variety", "3"], "from 0 to 1"),
-        (["vary", "CLIP", "--seconds", "-1"], "a number above 0"),
+        (["vary", "CLIP", "--seconds", "-1"], "give more than 0"),
         (["vary", "CLIP", "-n", "0"], "at least 1"),
         (["vary", "CLIP", "-w", "LeftLegg=2"], "did you mean 'LeftLeg'"),
         (["vary", "CLIP", "-w", "upper"], "NAME=NUMBER"),
-        (["vary", "CLIP", "--engine", "clip-mach"], "'clip-match'"),
-        (["vary", "CLIP", "--units", "inches"], "one of m, cm"),
+        (["vary", "CLIP", "--recipe", "clip-mach"], "'clip-match'"),
+        (["vary", "CLIP", "--unit", "inches"], "one of m, cm"),
         (["vary", "CLIP", "--fps", "0"], "positive number"),
         (["show", "CLIP", "-o", "x.xyz"], ".png"),
         (["info", "README.md"], ".bvh"),
@@ -183,14 +248,69 @@ def test_mistakes_exit_2_with_a_remedy_and_no_traceback(clip, tmp_path, argument
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["vary", "CLIP", "-n", "0"], "at least 1"),
+        (["vary", "CLIP", "-w", "nobody=2"], "'nobody'"),
+        (["vary", "CLIP", "--seconds", "nan"], "seconds"),
+        (["vary", "CLIP", "--recipe", "ganimator", "--loop"], "loop"),
+        (["edit", "CLIP", "--recipe", "clip-gan", "-n", "0", "--keep", "lower"], "at least 1"),
+        (["edit", "CLIP", "--recipe", "ganimator", "--keep", "lower"], "exact constraints"),
+        (["crowd", "CLIP", "--recipe", "clip-gan", "-n", "0"], "at least 1"),
+        (["crowd", "CLIP", "--recipe", "clip-gan", "--gap", "-1"], "gap"),
+        (["crowd", "CLIP", "--recipe", "clip-gan", "--seconds", "0"], "seconds"),
+        (["fit", "CLIP", "--recipe", "ganimator", "--steps", "3", "-o", "m.safetensors"], "--steps"),
+    ],
+)
+def test_what_cannot_be_made_is_refused_before_anything_is_learned(clip, tmp_path, monkeypatch, arguments, says):
+    monkeypatch.setattr(api, "fit", lambda *_, **__: pytest.fail("it learned"))
+    code, _, err = run(*[clip if a == "CLIP" else a for a in arguments], cwd=tmp_path)
+    assert code == 2
+    assert says in err
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["--recipe", "clip-match"],
+        ["--up", "z"],
+        ["--unit", "cm"],
+        ["--root-offset", "replace"],
+        ["--clip", "2"],
+        ["--fps", "60"],
+    ],
+    ids=lambda given: given[0],
+)
+@pytest.mark.parametrize("verb", [["edit", "--keep", "lower"], ["crowd"]], ids=lambda verb: verb[0])
+def test_options_that_a_model_cannot_use_are_refused(model, tmp_path, verb, given):
+    code, _, err = run(verb[0], model, *verb[1:], "-n", 1, *given, cwd=tmp_path)
+    assert code == 2
+    assert re.search(r"given, but .*m\.safetensors is a model", err)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_that_an_edit_of_a_model_names_are_read_as_asked(model, clip, tmp_path):
+    code, _, err = run("edit", model, "--content", clip, "--unit", "m", "-n", 1, "-o", tmp_path)
+    assert code == 0
+    assert "metres, as asked" in err
+
+
+def test_a_trajectory_may_begin_below_zero(clip, tmp_path):
+    for k, option in enumerate((["--trajectory", "-1,0 2,0"], ["--trajectory=-1,0 2,0"])):
+        assert run("edit", clip, *option, "-n", 1, "-o", tmp_path / str(k))[0] == 0
+    one, two = (next((tmp_path / str(k)).iterdir()).read_bytes() for k in range(2))
+    assert one == two
+
+
 def test_debug_shows_where(tmp_path):
-    code, _, err = run("info", "missing.bvh", "--debug", cwd=tmp_path)
+    code, _, err = run_process("info", "missing.bvh", "--debug", cwd=tmp_path)
     assert code != 0
     assert "Traceback" in err
 
 
 def test_never_writes_over_the_clip(tmp_path):
-    source = api.demo_clip().crop(0, 90).save(tmp_path / "walk-take-01.bvh")
+    source = save(api.demo_clip().crop(0, 90), tmp_path / "walk-take-01.bvh")
     original = source.read_bytes()
     code, _, err = run("vary", source, "-n", 1, "-o", tmp_path)
     assert code == 0, err  # the take is called walk-take-01-take-01
@@ -204,8 +324,21 @@ def test_never_writes_over_the_clip(tmp_path):
     assert other.read_bytes() == original
 
 
+def test_change_samples_gltf_keys_at_the_rate_and_resamples_bvh_last(clip, tmp_path):
+    source = Path(__file__).parent / "cases" / "fps120.glb"
+    code, _, err = run("change", source, "--fps", 120, "-o", tmp_path / "fast.bvh")
+    assert code == 0, err
+    fast, keys = load(tmp_path / "fast.bvh"), load(source, ReadConfig(fps=120))
+    assert len(fast) == len(keys) == 960
+    assert float(rotation.geodesic(fast.rotations, keys.rotations).max()) < 1e-3
+    code, _, err = run("change", clip, "--speed", 0.8, "--fps", 24, "-o", tmp_path / "slow.bvh")
+    assert code == 0, err
+    expected = save(load(clip).retime(0.8).resample(24), tmp_path / "expected.bvh")
+    assert (tmp_path / "slow.bvh").read_bytes() == expected.read_bytes()
+
+
 def test_demo(tmp_path):
-    code, out, err = run("demo", "-o", tmp_path / "demo")
+    code, out, err = run_process("demo", "-o", tmp_path / "demo")
     assert code == 0, err
     names = sorted(p.name for p in (tmp_path / "demo").iterdir())
     assert names == [*(f"cmu_01_01-take-0{i}.bvh" for i in range(1, 5)), "preview.gif", "sheet.png"]

@@ -6,6 +6,7 @@ import torch
 from motif import api, contact, rotation
 from motif.metrics import physical
 from motif.metrics.body import bodies
+from motif.post import feet
 from rigs import RIGS, tree, walk
 
 
@@ -54,7 +55,7 @@ def test_the_lock_stills_feet_and_pops_nothing(clip):
     s, bad = clip.skeleton, slid(clip)
     on = contact.labels(clip.world()[1], s, clip.frame_time)
     on[130:190] = False
-    fixed = replace(bad, rotations=contact.lock(s, bad.rotations, bad.positions, on, clip.frame_time))
+    fixed = replace(bad, rotations=feet.lock(s, (bad.rotations, bad.positions), on, clip.frame_time))
     before, after = (physical.slip(b).nanmean() for b in bodies([bad, fixed], [clip])[0])
     assert after < 0.7 * before
     assert float(jerk(fixed).max()) < 1.3 * float(jerk(bad).max())
@@ -64,7 +65,7 @@ def test_the_lock_stills_feet_and_pops_nothing(clip):
     near = torch.nn.functional.max_pool1d(reach[None, None], 21, 1, 10)[0, 0] > 0
     assert not bool(near.all())
     assert torch.equal(fixed.rotations[~near], bad.rotations[~near])
-    legs = {j for limb in contact.limbs(s) for j in limb.chain}
+    legs = {j for chain, _ in feet.contact_limbs(s) for j in chain}
     others = [j for j in range(len(s)) if j not in legs]
     assert torch.equal(fixed.rotations[:, others], bad.rotations[:, others])
 
@@ -77,7 +78,7 @@ def test_held_limbs_are_not_turned_and_their_neighbours_do_not_jump(clip, start,
     held[start:stop] = True
 
     def locked(fixed):
-        return replace(bad, rotations=contact.lock(s, bad.rotations, bad.positions, on, clip.frame_time, fixed=fixed))
+        return replace(bad, rotations=feet.lock(s, (bad.rotations, bad.positions), on, clip.frame_time, fixed=fixed))
 
     def kinks(motion):
         """How abruptly the correction of the feet changes, per frame."""
@@ -96,9 +97,8 @@ def test_any_rig_is_labelled_and_locked(rig):
     s = motion.skeleton
     on = contact.labels(motion.world()[1], s, motion.frame_time)
     assert on.shape == (60, len(s.contacts))
-    out = contact.lock(
-        s, motion.rotations.expand(2, -1, -1, -1), motion.positions.expand(2, -1, -1, -1), on.expand(2, -1, -1), 1 / 30
-    )
+    pose = motion.rotations.expand(2, -1, -1, -1), motion.positions.expand(2, -1, -1, -1)
+    out = feet.lock(s, pose, on.expand(2, -1, -1), 1 / 30)
     assert out.shape == (2, 60, len(s), 4)
     assert bool(out.isfinite().all())
 
@@ -115,7 +115,7 @@ def test_standing_feet_stay_and_only_they_pull(clip):
     """Foot by foot: within a run of contact a foot keeps to its mean place."""
     s, bad = clip.skeleton, slid(clip)
     on = contact.labels(clip.world()[1], s, clip.frame_time)
-    fixed = replace(bad, rotations=contact.lock(s, bad.rotations, bad.positions, on, clip.frame_time))
+    fixed = replace(bad, rotations=feet.lock(s, (bad.rotations, bad.positions), on, clip.frame_time))
 
     def spread(motion):
         p = motion.world()[1][:, list(s.contacts)]
@@ -124,7 +124,7 @@ def test_standing_feet_stay_and_only_they_pull(clip):
         return float(torch.cat(steps).mean())
 
     assert spread(fixed) < 0.6 * spread(bad)
-    none = contact.lock(s, bad.rotations, bad.positions, torch.zeros_like(on), clip.frame_time)
+    none = feet.lock(s, (bad.rotations, bad.positions), torch.zeros_like(on), clip.frame_time)
     assert torch.equal(none, bad.rotations)
 
 
@@ -133,7 +133,7 @@ def test_rigs_without_contacts_come_back_untouched():
     s = motion.skeleton
     on = contact.labels(motion.world()[1], s, motion.frame_time)
     assert on.shape == (30, 0)
-    assert torch.equal(contact.lock(s, motion.rotations, motion.positions, on, motion.frame_time), motion.rotations)
+    assert torch.equal(feet.lock(s, (motion.rotations, motion.positions), on, motion.frame_time), motion.rotations)
 
 
 def test_smoothing_keeps_the_level_and_the_ends():

@@ -4,11 +4,10 @@ import math
 
 import torch
 
-from motif import rotation
+from motif import io, rotation
 from motif.features import Features
 from motif.motion import Motion
-from motif.skeleton import build
-from rigs import tree, walk
+from rigs import build, tree, walk
 
 X, Y, Z = torch.eye(3)
 QUARTER = torch.tensor(math.pi / 2)
@@ -43,7 +42,7 @@ Frame Time: 0.02
 2 90 0 90 0 0 0 0 0 0 0 0
 """
     (tmp_path / "a.bvh").write_text(text)
-    m = Motion.load(tmp_path / "a.bvh")
+    m = io.load(tmp_path / "a.bvh")
     assert math.isclose(m.positions[1, 0, 0], 0.02, rel_tol=1e-5)
     assert m.frame_time == 0.02
     assert close(rotation.log(m.rotations[0, 0]), Z * math.pi / 2)
@@ -61,11 +60,11 @@ def test_heading_0_faces_z_and_turns_left_towards_x():
     m = walk(tree(), 10, 30, 0)
     still = Motion(m.skeleton, rotation.identity(1, 24), m.skeleton.offset_tensor()[None], 1 / 30)
     assert float(still.heading()[0]) == 0
-    assert math.isclose(still.place(0.3).heading()[0], 0.3, abs_tol=1e-6)
+    assert math.isclose(still.transform(0.3).heading()[0], 0.3, abs_tol=1e-6)
     toe, ankle = (tree().index(n) for n in ("LeftToeBase", "LeftFoot"))
     ahead = lambda m: m.world()[1][0, toe] - m.world()[1][0, ankle]  # noqa: E731
     assert float(ahead(still)[2]) > 0.1
-    assert float(ahead(still.place(math.pi / 2))[0]) > 0.1
+    assert float(ahead(still.transform(math.pi / 2))[0]) > 0.1
     left = tree().index("LeftHand")
     assert float(still.world()[1][0, left, 0]) > 0.5
 

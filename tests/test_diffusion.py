@@ -7,21 +7,17 @@ import pytest
 import torch
 from torch import nn
 
-from motif import api, resample
+from motif import api, registry, resample
+from motif.data.crops import stretch
+from motif.data.domain import Domain
 from motif.edit import Constraint, Edit
 from motif.errors import MotifError
-from motif.nets.clip_unet import FlowNet, QnA, SinQna, SinUnet, embedding
-from motif.recipes.clip_diffusion import (
-    PRESETS,
-    SinMdm,
-    cosine_alphas_cumprod,
-    denoising_loss,
-    flow_loss,
-    sample_ddpm,
-    sample_euler,
-    stretched,
-)
-from motif.train import _decay
+from motif.nets.clip_flow import FlowNet
+from motif.nets.sinmdm import QnA, SinQna, SinUnet
+from motif.nn.layers import PcaProjection, receptive_field, timestep_embedding
+from motif.recipes.clip_flow import ClipFlow, flow_loss, sample_euler
+from motif.recipes.sinmdm import RECIPES, SinMdm, cosine_alphas_cumprod, denoising_loss, sample_ddpm
+from motif.train.optim import lr_factor
 from rigs import RIGS, walk
 
 
@@ -31,6 +27,10 @@ def test_the_networks_have_the_published_size(net, count, millions):
     found = sum(p.numel() for p in net(174).parameters())
     assert found == count
     assert round(found / 1e6, 2) == millions
+
+
+def projection(features, components):
+    return PcaProjection(torch.ones(features), torch.zeros(features), torch.eye(features)[:, :components], 1.0)
 
 
 def woken(net):
@@ -53,17 +53,18 @@ def test_the_networks_see_as_far_as_published(net, field):
 
 
 def test_the_flow_sees_as_far_as_it_says():
-    net = woken(FlowNet(40, 6, 16, (1, 2, 4)))
+    net = woken(FlowNet(projection(40, 6), 16, (1, 2, 4)))
     x = torch.randn(1, 41, 6, dtype=torch.float64, requires_grad=True)
     (slope,) = torch.autograd.grad(net(x, torch.tensor([0.5]).double())[0, 20].sum(), x)
     seen = (slope.abs().sum((0, 2)) > 0).nonzero()[:, 0].tolist()
     assert (seen[0], seen[-1]) == (20 - 8, 20 + 8)
+    assert receptive_field((1, 2, 4)) == 17
 
 
 def test_query_and_attend_is_its_definition():
     torch.manual_seed(0)
     layer = QnA(8, 2).double()
-    nn.init.normal_(layer.place)
+    nn.init.normal_(layer.position_bias)
     nn.init.normal_(layer.key_bias)
     x = torch.randn(1, 8, 5, dtype=torch.float64)
     v = layer.value(x)[0]
@@ -76,14 +77,14 @@ def test_query_and_attend_is_its_definition():
             for k in (-1, 0, 1):
                 if 0 <= t + k < 5:
                     key = x[0, :, t + k] @ layer.key[:, mine] + layer.key_bias[mine]
-                    weight = math.exp(float(q @ key) + float(layer.place[head, 0, k + 1]))
+                    weight = math.exp(float(q @ key) + float(layer.position_bias[head, 0, k + 1]))
                     top, total = top + weight * v[mine, t + k], total + weight
             expected[mine, t] = top / total
-    assert torch.allclose(layer(x)[0], layer.out(expected[None])[0], atol=1e-10)
+    assert torch.allclose(layer(x)[0], layer.out_proj(expected[None])[0], atol=1e-10)
 
 
 def test_embeddings_of_time_are_cosines_then_sines():
-    found = embedding(torch.tensor([3.0]), 4)[0]
+    found = timestep_embedding(torch.tensor([3.0]), 4)[0]
     assert torch.allclose(found, torch.tensor([math.cos(3), math.cos(0.03), math.sin(3), math.sin(0.03)]), atol=1e-6)
 
 
@@ -137,7 +138,7 @@ def test_the_sampler_is_the_published_one():
 def test_windows_are_stretched_to_multiples_of_four_by_cubic_interpolation():
     real = torch.randn(3, 101)
     for factor, frames in ((0.75, 76), (1.0, 100), (1.25, 124)):
-        found = stretched(real, factor)
+        found = stretch(real, factor)
         assert found.shape == (3, frames)
         assert torch.equal(found, nn.functional.interpolate(real[None, :, None], (1, frames), mode="bicubic")[0, :, 0])
 
@@ -145,7 +146,7 @@ def test_windows_are_stretched_to_multiples_of_four_by_cubic_interpolation():
 def test_sinmdm_learns_and_samples(clips):
     clip = api.load(clips / "Salsa-Dancing-6.bvh").crop(0, 120)
     for name in ("sinmdm", "sinmdm-qna"):
-        model = api.fit(name, clip, 1, steps=4, batch=2, num_inference_steps=20)
+        model = api.fit(registry.with_params(name, {"steps": 4, "batch": 2, "num_inference_steps": 20}), clip, 1)
         takes = model.sample(2, seconds=1.5, seed=2)
         assert [len(t) for t in takes] == [90, 90]
         assert not torch.equal(takes[0].rotations, takes[1].rotations)
@@ -157,19 +158,19 @@ def test_sinmdm_learns_and_samples(clips):
 
 
 def test_the_schedule_of_the_learning_rate_is_the_published_one(clips):
-    recipe = PRESETS["sinmdm"]
+    recipe = RECIPES["sinmdm"]
     assert isinstance(recipe, SinMdm)
-    whole = recipe.prepare([api.load(clips / "Salsa-Dancing-6.bvh").crop(0, 120)])
+    whole = recipe.prepare(Domain.of([api.load(clips / "Salsa-Dancing-6.bvh").crop(0, 120)]))
     (stage,) = recipe.stages(recipe.net(whole), whole, 0)
-    adam = stage.updates[0].adam
+    optim = stage.updates[0].optim
     for step in (0, 100, 30_000, 60_000):
-        assert math.isclose(adam.rate * _decay(adam, step / stage.steps), 1e-4 * 0.99998**step, rel_tol=1e-3)
+        assert math.isclose(optim.lr * lr_factor(optim, step, stage.steps), 1e-4 * 0.99998**step, rel_tol=1e-3)
 
 
 # --- clip-flow -------------------------------------------------------------------------------------------------------
 def test_the_flow_loss_and_the_sampler_are_their_definitions():
-    net = FlowNet(10, 3, 8, (1, 2))
-    nn.init.normal_(net.leave.weight)
+    net = FlowNet(projection(10, 3), 8, (1, 2))
+    nn.init.normal_(net.out_proj.weight)
     random = torch.Generator().manual_seed(0)
     motion, noise = torch.randn(2, 9, 3, generator=random), torch.randn(2, 9, 3, generator=random)
     t = torch.tensor([0.2, 0.9])
@@ -191,7 +192,7 @@ def test_the_flow_loss_and_the_sampler_are_their_definitions():
 @pytest.mark.parametrize("rig", ["quadruped", "bird", "snake"])
 def test_what_is_kept_reaches_the_flow_and_seams_are_clean(rig):
     exemplar = walk(RIGS[rig](), frames=150, fps=30, seed=0)
-    model = api.fit("clip-flow", exemplar, 1, steps=60, batch=4, width=32)
+    model = api.fit(ClipFlow(steps=60, batch=4, width=32), exemplar, 1)
     piece = exemplar.crop(30, 60)
     takes = model.sample(2, seed=3, edit=Edit(seconds=6, constraints=(Constraint(piece, start=60),)))
     fastest = float(exemplar.world()[1].diff(n=3, dim=0).norm(dim=-1).quantile(0.99))
@@ -205,10 +206,10 @@ def test_what_is_kept_reaches_the_flow_and_seams_are_clean(rig):
 
 def test_the_flow_learns():
     clip = api.demo_clip()
-    early, late = (api.fit("clip-flow", clip, 1, steps=s, width=64, batch=8) for s in (10, 300))
-    real = resample.resize(late.exemplar.fine[0], 200)
+    early, late = (api.fit(ClipFlow(steps=s, width=64, batch=8), clip, 1) for s in (10, 300))
+    real = resample.resize(late.prepared.exemplar.fine[0], 200)
     random = torch.Generator().manual_seed(5)
-    motion = late.net.axes(real)[None]
+    motion = late.net.pca(real)[None]
     noise, t = torch.randn(motion.shape, generator=random), torch.tensor([0.5])
     with torch.no_grad():
         losses = [float(flow_loss(m.net, motion, noise, t)) for m in (early, late)]

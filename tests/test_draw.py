@@ -8,10 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
-from motif import draw, rotation
+from motif import rotation, view
 from motif.errors import MotifError
 from motif.motion import Motion
-from motif.skeleton import MIXAMO_24, Skeleton, build
+from motif.paper_features import MIXAMO_24
+from motif.skeleton import Skeleton
+from motif.view import ShowConfig, animation, draw
+from rigs import build
 
 BIPED = {
     "Hips": ("", 0, 0.95, 0),
@@ -100,7 +103,7 @@ RIGS = {
 def test_any_rig(rig, tmp_path):
     motion = RIGS[rig]()
     for ending in (".png", ".gif"):
-        path = draw.show([motion], tmp_path / "new" / f"a{ending}")
+        path = view.show([motion], tmp_path / "new" / f"a{ending}")
         with Image.open(path) as picture:
             assert 0.002 < inked(picture) < 0.4
     assert [p.name for p in path.parent.iterdir() if p.name.startswith(".")] == []
@@ -109,27 +112,27 @@ def test_any_rig(rig, tmp_path):
 @pytest.mark.parametrize("count", [1, 2, 8])
 def test_sheet_rows(count, tmp_path):
     motions = [biped(name=f"a very long name of a motion {'x' * 200} {n}\nover two lines") for n in range(count)]
-    with Image.open(draw.sheet(motions, tmp_path / "a.png", title="Title")) as picture:
+    with Image.open(view.contact_sheet(motions, tmp_path / "a.png", ShowConfig(title="Title"))) as picture:
         assert picture.width == 2000
         assert count * 250 < picture.height < 200 + count * 700
         assert inked(picture.crop((0, picture.height - 250, 2000, picture.height))) > 0.005
 
 
 def test_sheet_takes_a_motion_and_more_poses_than_frames(tmp_path):
-    with Image.open(draw.sheet(biped(frames=3), tmp_path / "a.png", poses=12)) as picture:
+    with Image.open(view.contact_sheet(biped(frames=3), tmp_path / "a.png", ShowConfig(poses=12))) as picture:
         assert inked(picture) > 0.002
 
 
 def test_sides_have_their_colours(tmp_path):
     """The left arm of a body that faces us is on the right of the picture."""
-    take = draw._takes([biped(speed=0.0)])[0]
+    take = draw.figures([biped(speed=0.0)])[0]
     names = take.motion.skeleton.names
-    assert take.inks[names.index("LeftHand")] == draw.LEFT
-    assert take.inks[names.index("RightToe_End")] == draw.RIGHT
-    assert take.inks[names.index("Head")] == draw.TRUNK
-    hands = take.world[0][[names.index("LeftHand"), names.index("RightHand")]] @ take.view.T
+    assert take.colours[names.index("LeftHand")] == draw.LEFT
+    assert take.colours[names.index("RightToe_End")] == draw.RIGHT
+    assert take.colours[names.index("Head")] == draw.TRUNK
+    hands = take.world[0][[names.index("LeftHand"), names.index("RightHand")]] @ take.axes.T
     assert hands[0, 0] > hands[1, 0]
-    draw.animate([take.motion], tmp_path / "a.gif", seconds=0.1)
+    view.animate([take.motion], tmp_path / "a.gif", ShowConfig(seconds=0.1))
     with Image.open(tmp_path / "a.gif") as picture:
         below = np.asarray(picture.convert("RGB").crop((0, 60, 480, 480))).astype(int)
     bluer = below[..., 2] - below[..., 0]
@@ -140,37 +143,38 @@ def test_sides_have_their_colours(tmp_path):
 
 def test_view_is_a_rotation_and_a_walk_goes_right():
     for turn in (0.0, 1.0, 2.5, -2.0):
-        motion = biped().place(turn)
-        take = draw._takes([motion])[0]
-        assert np.allclose(take.view @ take.view.T, np.eye(3), atol=1e-9)
-        path = (take.world[-1, 0] - take.world[0, 0]) @ take.view.T
+        motion = biped().transform(turn)
+        take = draw.figures([motion])[0]
+        assert np.allclose(take.axes @ take.axes.T, np.eye(3), atol=1e-9)
+        path = (take.world[-1, 0] - take.world[0, 0]) @ take.axes.T
         assert path[0] > 0.5 * np.linalg.norm(path)
         assert path[2] < 0, "towards us"
 
 
 def test_the_picture_does_not_depend_on_place_and_turn(tmp_path):
     motion = biped(name="a")
-    first = draw.sheet([motion], tmp_path / "a.png").read_bytes()
-    moved = draw.sheet([motion.place(0.7, (30.0, 5.0, -20.0))], tmp_path / "b.png")
+    first = view.contact_sheet([motion], tmp_path / "a.png").read_bytes()
+    moved = view.contact_sheet([motion.transform(0.7, (30.0, 5.0, -20.0))], tmp_path / "b.png")
     one, two = (np.asarray(Image.open(p).convert("L")).astype(int) for p in (tmp_path / "a.png", moved))
     assert one.shape == two.shape
     assert (np.abs(one - two) > 60).mean() < 0.002
-    assert draw.sheet([motion], tmp_path / "a.png").read_bytes() == first
+    assert view.contact_sheet([motion], tmp_path / "a.png").read_bytes() == first
 
 
 def test_filler_tips_are_not_drawn():
     names, parents = ["a", "l", "l/end", "r", "r/end"], [-1, 0, 1, 0, 3]
     offsets = [(0, 0, 0), (1, 1, 0), (1, 1, 0), (-1, 1, 0), (-1, 1, 0)]
     ends = [False, False, True, False, True]
-    assert draw._takes([moving(build(names, parents, offsets, ends))])[0].joints == (0, 1, 3)
+    assert draw.figures([moving(build(names, parents, offsets, ends))])[0].joints == (0, 1, 3)
     offsets[2] = (0.2, 0, 0)
-    assert len(draw._takes([moving(build(names, parents, offsets, ends))])[0].joints) == 5
+    assert len(draw.figures([moving(build(names, parents, offsets, ends))])[0].joints) == 5
 
 
 @pytest.mark.parametrize("fps", [15, 12.5, 24, 30, 50])
 @pytest.mark.parametrize("seconds", [0.5, 1.234])
 def test_gif_plays_at_true_speed(fps, seconds, tmp_path):
-    path = draw.animate([biped(frames=90, fps=60.0), biped()], tmp_path / "a.gif", fps=fps, seconds=seconds, size=100)
+    config = ShowConfig(fps=fps, seconds=seconds, size=100)
+    path = view.animate([biped(frames=90, fps=60.0), biped()], tmp_path / "a.gif", config)
     waits = durations(path)
     assert sum(waits) == pytest.approx(1000 * seconds, abs=10.1)
     assert min(waits) >= 20
@@ -182,21 +186,20 @@ def test_gif_plays_at_true_speed(fps, seconds, tmp_path):
 
 
 def test_gif_of_a_still_body_keeps_its_length(tmp_path):
-    still = chain(2, (0.0, 1.0, 0.0)).take(torch.zeros(60, dtype=torch.long))
-    assert sum(durations(draw.animate([still], tmp_path / "a.gif", size=64))) == 2000
+    still = chain(2, (0.0, 1.0, 0.0)).select(torch.zeros(60, dtype=torch.long))
+    assert sum(durations(view.animate([still], tmp_path / "a.gif", ShowConfig(size=64)))) == 2000
 
 
 def test_frames_are_picked_by_time_and_shorter_motions_hold(tmp_path, monkeypatch):
     seen: dict[str, list[int]] = {}
 
-    class Scene(draw._Scene):
-        def __init__(self, take, frames, side):
-            seen[take.name] = frames
-            super().__init__(take, frames, side)
+    def camera(figure, frames, side, make=animation._camera):
+        seen[figure.name] = frames
+        return make(figure, frames, side)
 
-    monkeypatch.setattr(draw, "_Scene", Scene)
+    monkeypatch.setattr(animation, "_camera", camera)
     motions = [biped(frames=10, fps=10.0, name="slow"), biped(frames=60, fps=120.0, name="fast")]
-    draw.animate(motions, tmp_path / "a.gif", fps=10, size=64)
+    view.animate(motions, tmp_path / "a.gif", ShowConfig(fps=10, size=64))
     assert seen["slow"] == list(range(10))
     assert seen["fast"] == [0, 12, 24, 36, 48, 59, 59, 59, 59, 59]
 
@@ -206,7 +209,7 @@ def test_frames_are_picked_by_time_and_shorter_motions_hold(tmp_path, monkeypatc
 )
 def test_grid_of_motions(count, shape, tmp_path):
     heard: list[float] = []
-    path = draw.animate([chain(3)] * count, tmp_path / "a.gif", seconds=0.2, size=80, progress=heard.append)
+    path = view.animate([chain(3)] * count, tmp_path / "a.gif", ShowConfig(seconds=0.2, size=80), progress=heard.append)
     with Image.open(path) as film:
         assert film.size == (80 * shape[0], 80 * shape[1])
     assert heard == sorted(heard)
@@ -215,7 +218,7 @@ def test_grid_of_motions(count, shape, tmp_path):
 
 def test_film(tmp_path):
     ffmpeg = pytest.importorskip("imageio_ffmpeg")
-    path = draw.show([biped(), chain(4)], tmp_path / "a.mp4", seconds=1.0, size=101)
+    path = view.show([biped(), chain(4)], tmp_path / "a.mp4", ShowConfig(seconds=1.0, size=101))
     about = ffmpeg.read_frames(str(path))
     meta = next(about)
     assert meta["size"] == (200, 100)
@@ -226,23 +229,23 @@ def test_film(tmp_path):
 def test_film_without_ffmpeg_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     with pytest.raises(MotifError, match=r"pip install motif\[video\].*\.gif"):
-        draw.animate([biped()], tmp_path / "a.mp4")
+        view.animate([biped()], tmp_path / "a.mp4")
 
 
 def test_mistakes_are_named(tmp_path):
     motion = biped(frames=10)
     for call, words in (
-        (lambda: draw.show([motion], tmp_path / "a.webm"), r"\.webm.*\.png or \.gif or \.mp4"),
-        (lambda: draw.show([motion], tmp_path / "a"), "no ending"),
-        (lambda: draw.sheet([motion], tmp_path / "a.gif"), r"\.png"),
-        (lambda: draw.animate([motion], tmp_path / "a.png"), r"\.gif or \.mp4"),
-        (lambda: draw.show([], tmp_path / "a.png"), "at least one"),
-        (lambda: draw.sheet([motion], tmp_path / "a.png", poses=0), "poses"),
-        (lambda: draw.animate([motion], tmp_path / "a.gif", fps=60), "pictures a second"),
-        (lambda: draw.animate([motion], tmp_path / "a.gif", fps=-1), "pictures a second"),
-        (lambda: draw.animate([motion], tmp_path / "a.gif", seconds=0), "seconds"),
-        (lambda: draw.animate([motion], tmp_path / "a.gif", seconds=math.nan), "seconds"),
-        (lambda: draw.animate([motion], tmp_path / "a.gif", size=3), "pixels"),
+        (lambda: view.show([motion], tmp_path / "a.webm"), r"\.webm.*\.png or \.gif or \.mp4"),
+        (lambda: view.show([motion], tmp_path / "a"), "no ending"),
+        (lambda: view.contact_sheet([motion], tmp_path / "a.gif"), r"\.png"),
+        (lambda: view.animate([motion], tmp_path / "a.png"), r"\.gif or \.mp4"),
+        (lambda: view.show([], tmp_path / "a.png"), "at least one"),
+        (lambda: view.contact_sheet([motion], tmp_path / "a.png", ShowConfig(poses=0)), "poses"),
+        (lambda: view.animate([motion], tmp_path / "a.gif", ShowConfig(fps=60)), "pictures a second"),
+        (lambda: view.animate([motion], tmp_path / "a.gif", ShowConfig(fps=-1)), "pictures a second"),
+        (lambda: view.animate([motion], tmp_path / "a.gif", ShowConfig(seconds=0)), "seconds"),
+        (lambda: view.animate([motion], tmp_path / "a.gif", ShowConfig(seconds=math.nan)), "seconds"),
+        (lambda: view.animate([motion], tmp_path / "a.gif", ShowConfig(size=3)), "pixels"),
     ):
         with pytest.raises(MotifError, match=words):
             call()
@@ -253,10 +256,10 @@ def test_a_broken_motion_and_a_broken_folder_are_named(tmp_path):
     motion = biped(frames=10, name="take 3")
     motion.positions[4, 0, 1] = math.nan
     with pytest.raises(MotifError, match=r"'take 3'.*finite"):
-        draw.sheet([motion], tmp_path / "a.png")
+        view.contact_sheet([motion], tmp_path / "a.png")
     (tmp_path / "file").write_text("")
     with pytest.raises(MotifError, match="cannot be written"):
-        draw.sheet([biped()], tmp_path / "file" / "a.png")
+        view.contact_sheet([biped()], tmp_path / "file" / "a.png")
 
 
 def test_a_failure_leaves_the_old_picture(tmp_path):
@@ -267,12 +270,12 @@ def test_a_failure_leaves_the_old_picture(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        draw.animate([biped()], path, progress=stop)
+        view.animate([biped()], path, progress=stop)
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.gif"]
 
 
 def test_import_is_cheap():
-    importlib.import_module("motif.draw")
-    code = "import sys, motif.draw; print([m for m in ('PIL', 'matplotlib', 'imageio_ffmpeg') if m in sys.modules])"
+    importlib.import_module("motif.view")
+    code = "import sys, motif.view; print([m for m in ('PIL', 'matplotlib', 'imageio_ffmpeg') if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

@@ -1,4 +1,4 @@
-"""Every edit on every engine and on several rigs: what is kept is kept, what is new differs, seams are clean."""
+"""Every edit with every recipe and on several rigs: what is kept is kept, what is new differs, seams are clean."""
 
 import math
 from dataclasses import replace
@@ -6,13 +6,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from motif import api, finish, metrics, rotation
+from motif import api, matching, metrics, rotation
 from motif.edit import EDIT_FEATURES, Constraint, Edit, Trajectory
 from motif.errors import MotifError, MotifWarning
-from motif.finish import sample_trajectory
+from motif.matching.synthesize import TakePlan, match
 from motif.motion import Motion
+from motif.post import feet
+from motif.post.trajectory import sample_trajectory
+from motif.request import Request
 from rigs import RIGS, walk
-from test_recipes import FEW, RECIPES
+from test_recipes import RECIPES
 
 SEAM = 1.5
 """Jerk at a seam, as a multiple of what one frame in a hundred of the clip exceeds."""
@@ -39,7 +42,7 @@ def models():
 
     def get(engine, name):
         if (engine, name) not in made:
-            made[engine, name] = api.fit(engine, CLIPS[name][0](), 1, **FEW[engine])
+            made[engine, name] = api.fit(RECIPES[engine], CLIPS[name][0](), 1)
         return made[engine, name]
 
     return get
@@ -60,7 +63,7 @@ def differs(a, b, frames=slice(None)):
 
 
 def kept(take, piece, start, tolerance=1e-4):
-    """Whether a piece is in a take, place and all, to a share of the body height; rotations exactly."""
+    """Whether a piece is in a take, place and all, to a fraction of the body height; rotations exactly."""
     span = slice(start, start + len(piece))
     assert torch.equal(take.rotations[span], piece.rotations)
     far = (take.world()[1][span] - piece.world()[1]).norm(dim=-1).max()
@@ -69,7 +72,7 @@ def kept(take, piece, start, tolerance=1e-4):
 
 @pytest.mark.parametrize("engine", RECIPES)
 @pytest.mark.parametrize("name", CLIPS)
-def test_renew_join_expand(models, engine, name):
+def test_inpaint_inbetween_expand(models, engine, name):
     model, limit = models(engine, name), CLIPS[name][1]
     clip = model.clips[0]
     cut = round(0.3 * len(clip)), round(0.6 * len(clip))
@@ -152,8 +155,8 @@ def test_key_poses_are_hit_in_passing(models, engine, name):
             around = root[frame - 4 : frame + 4]
             assert float(around.min()) > 0.2 * float(around.max()) - 1e-3 * take.skeleton.height  # no stop at the key
     assert differs(a, b) > 1e-3
-    world_space = model.sample(1, edit=Edit.keyframes(keys, world_space=True, seconds=4.5))[0]
-    kept(world_space, keys[1][1], 90)
+    in_world = model.sample(1, edit=Edit.keyframes(keys, world_space=True, seconds=4.5))[0]
+    kept(in_world, keys[1][1], 90)
 
 
 @pytest.mark.parametrize("engine", RECIPES)
@@ -176,58 +179,114 @@ def test_fingers_reach_the_file_and_come_back(models, tmp_path):
     model = models("clip-match", "demo")
     clip = model.clips[0]
     take = model.sample(1, edit=Edit.inpaint(clip, 5, 8))[0]
-    again = api.load(take.save(tmp_path / "take.bvh"))
+    again = api.load(api.save(take, tmp_path / "take.bvh"))
     far = (again.world()[1][:150] - clip.world()[1][:150]).norm(dim=-1).max()
     assert float(far) < 1e-4 * clip.skeleton.height
 
 
-# --- the way ---------------------------------------------------------------------------------------------------------
+# --- trajectories ----------------------------------------------------------------------------------------------------
 def circle(radius, n=40):
     return tuple(
         (radius * math.sin(2 * math.pi * k / n), radius - radius * math.cos(2 * math.pi * k / n)) for k in range(n + 1)
     )
 
 
-def strays(take, way):
-    """Mean distance of the root from the way, as a share of its length."""
+def strays(take, trajectory):
+    """Mean distance of the root from the trajectory, as a fraction of its length."""
     root = take.world()[1][:, take.skeleton.root][:, (0, 2)].double()
-    if way.times is not None:
+    if trajectory.times is not None:
         return (
-            float((root - sample_trajectory(way, None, len(take), take.frame_time)[0]).norm(dim=1).mean()) / way.length
+            float((root - sample_trajectory(trajectory, None, len(take), take.frame_time)[0]).norm(dim=1).mean())
+            / trajectory.length
         )
-    points = torch.tensor(way.points).double()
+    points = torch.tensor(trajectory.points).double()
     dense = torch.cat(
         [torch.lerp(a, b, torch.linspace(0, 1, 40).double()[:, None]) for a, b in zip(points, points[1:])]
     )
-    return float(torch.cdist(root, dense).amin(1).mean()) / way.length
+    return float(torch.cdist(root, dense).amin(1).mean()) / trajectory.length
 
 
 @pytest.mark.parametrize("engine", RECIPES)
 @pytest.mark.parametrize("name", CLIPS)
-def test_ways_are_gone(models, engine, name):
+def test_trajectories_are_followed(models, engine, name):
     model = models(engine, name)
     h = model.clips[0].skeleton.height
     stop = Trajectory(((0, 0), (0, 2 * h), (0, 2 * h), (h, 3 * h)), (0, 3, 4.5, 7.0), (0, 0, 0, math.pi / 2))
-    for way in (Trajectory(circle(2 * h)), stop):
-        for take in model.sample(2, edit=Edit(trajectory=way)):
-            assert strays(take, way) < 0.03
+    for trajectory in (Trajectory(circle(2 * h)), stop):
+        for take in model.sample(2, edit=Edit(trajectory=trajectory)):
+            assert strays(take, trajectory) < 0.03
     assert abs(float(take.heading()[-1]) - math.pi / 2) < 0.5
     assert len(take) == round(7.0 * take.fps)
     takes = model.sample(2, edit=Edit(trajectory=Trajectory(circle(2 * h))))
     assert differs(*takes) > 1e-3
 
 
-def test_a_walk_goes_its_way_without_sliding(clips):
+def test_a_walk_follows_a_trajectory_without_sliding(clips):
     walks = [api.load(clips / "Walk-In-Circle.bvh").resample(30)]
     walks.append(walks[0].mirror())
     eight = Trajectory(tuple((2.5 * math.sin(a / 40 * math.pi), 1.6 * math.sin(a / 20 * math.pi)) for a in range(81)))
-    for way in (Trajectory(circle(2.0)), eight):
-        takes = api.vary(walks, 2, seed=1, edit=Edit(trajectory=way))
-        assert max(strays(t, way) for t in takes) < 0.03
+    for trajectory in (Trajectory(circle(2.0)), eight):
+        takes = api.vary(walks, 2, seed=1, edit=Edit(trajectory=trajectory))
+        assert max(strays(t, trajectory) for t in takes) < 0.03
         assert metrics.score(takes, walks)["slip_ratio"] < 1.5
 
 
-# --- style, mix, loop ------------------------------------------------------------------------------------------------
+def test_constraints_are_met_at_their_own_time_whatever_the_pace():
+    clip = demo().crop(0, 300)
+    hand = list(clip.skeleton.select(["LeftHand"]))
+    slow = Trajectory(((0, 0), (1, 0)), times=(0, 10))
+    for start in (0, 140, 260, 270):
+        edit = Edit(trajectory=slow, constraints=(Constraint(clip.crop(0, 30), ("LeftHand",), start),))
+        (take,) = api.vary(clip, 1, seed=1, edit=edit)
+        assert len(take) == 300
+        assert torch.equal(take.rotations[start : start + 30, hand], clip.rotations[:30, hand])
+    with pytest.raises(MotifError, match=r"Edit.constraints\[0\]: frames 271 to 301 .* do not lie in a take"):
+        api.vary(clip, 1, edit=Edit(trajectory=slow, constraints=(Constraint(clip.crop(0, 30), ("LeftHand",), 271),)))
+
+
+def test_takes_without_a_time_last_at_least_to_their_last_constraint():
+    clip, piece = demo(), demo().crop(0, 30)
+    path = Trajectory(((0, 0), (8, 0)))
+    most, _ = matching.take_length(matching.prepare([clip]), Edit(trajectory=path))  # by the clip's mean speed
+    (free,) = api.vary(clip, 1, seed=1, edit=Edit(trajectory=path))
+    assert len(free) < most - len(piece)
+    upper, start = list(clip.skeleton.select(["upper"])), most - len(piece)
+    edit = Edit(trajectory=path, constraints=(Constraint(piece, ("upper",), start),))
+    (take,) = api.vary(clip, 1, seed=1, edit=edit)
+    assert len(take) == most
+    assert torch.equal(take.rotations[start:, upper], piece.rotations[:, upper])
+    assert strays(take, path) < 0.03
+
+
+@pytest.mark.parametrize("first", [100, 560])
+def test_a_piece_is_followed_at_its_time_whatever_the_pace(first):
+    clip = demo()
+    piece, upper = clip.crop(first, first + 60), list(clip.skeleton.select(["upper"]))
+    path = Trajectory(((0, 0), (8, 0)), times=(0, 12))
+    (take,) = api.vary(
+        clip, 1, seed=1, edit=Edit(trajectory=path, constraints=(Constraint(piece, ("upper",), 180, cutoff=6.0),))
+    )
+    assert float(rotation.geodesic(take.rotations[180:240, upper], piece.rotations[:, upper]).mean()) < 0.12
+
+
+@pytest.mark.parametrize("speed_ratio", [0.75, 1.0, 1.4])
+def test_guides_lie_where_a_paced_take_shows_them(speed_ratio):
+    clip = demo()
+    exemplar = matching.prepare([clip])
+    axes = matching.pca(exemplar)
+    edit = Edit(
+        trajectory=Trajectory(((0, 0), (8, 0)), (0, 10)), constraints=(Constraint(clip.crop(0, 40), start=200),)
+    )
+    guide = matching.guides(exemplar, edit, round(300 * speed_ratio), axes, speed_ratio)[0]
+    at = guide.weight[:, 0].nonzero()[:, 0]
+    assert (int(at[0]), len(at)) == (200 * speed_ratio, 40 * speed_ratio)
+    target = guide.target[at[0] : at[-1] + 1] @ axes.basis.T + axes.centre  # back to features: all channels are set
+    velocity = (target / axes.scale)[:, exemplar.features.slices["root_velocity"]]
+    own = exemplar.fine[0][:40, exemplar.features.slices["root_velocity"]]
+    assert float(velocity.mean() * speed_ratio) == pytest.approx(float(own.mean()), abs=0.02)
+
+
+# --- style, clip weights, loop ---------------------------------------------------------------------------------------
 def test_a_normal_walk_done_proudly(clips):
     normal, proud = (api.load(clips / f"xia-{name}.bvh") for name in ("normal", "proud"))
     take = api.vary(proud, 1, seed=1, edit=Edit.restyle(normal))[0]
@@ -246,7 +305,7 @@ def test_a_loop_closes(models, engine, name):
     model, limit = models(engine, name), CLIPS[name][1]
     a, b = model.sample(2, 5.0, seed=3, edit=Edit(loop=True))
     for take in (a, b):
-        assert seam(take.continued(2 * len(take)), model.clips[0], [len(take)], 0.3, 0.3) < limit
+        assert seam(take.repeat(2 * len(take)), model.clips[0], [len(take)], 0.3, 0.3) < limit
     assert differs(a, b) > 1e-3
 
 
@@ -270,11 +329,24 @@ TWO = {
 @pytest.mark.parametrize("name", TWO)
 def test_mixes_change_over_time(name):
     a, b = TWO[name]()
-    mix = ((0, (1, 0)), (6, (1, 0)), (10, (0, 1)))
-    for take in api.vary([a, b], 2, seed=1, edit=Edit(16.0, clip_weights=mix)):
+    weights = ((0, (1, 0)), (6, (1, 0)), (10, (0, 1)))
+    for take in api.vary([a, b], 2, seed=1, edit=Edit(16.0, clip_weights=weights)):
         begin, end = take.crop(0, 150), take.crop(330, 480)
         assert near(begin, a) > near(begin, b) + 0.2
         assert near(end, b) > near(end, a) + 0.2
+
+
+@pytest.mark.parametrize("speed_ratio", [0.75, 1.4])
+def test_clip_weights_hold_at_their_own_time_whatever_the_pace(monkeypatch, speed_ratio):
+    exemplar, weigh, asked = matching.prepare(TWO["demo"]()), Edit.clip_weights_at, []
+    monkeypatch.setattr(Edit, "clip_weights_at", lambda edit, t: asked.append(float(t[-1])) or weigh(edit, t))
+    path, weights = Trajectory(((0, 0), (8, 0)), (0, 10)), ((0, (1, 0)), (4, (1, 0)), (4.001, (0, 1)))
+    request = Request(Edit(trajectory=path, clip_weights=weights))
+    plan = TakePlan(exemplar, request, matching.MatchConfig(), 300, round(300 * speed_ratio), speed_ratio)
+    second = match(plan)[0] >= len(exemplar.fine[0])
+    shown = (torch.arange(len(second)) + plan.patch / 2) / exemplar.rate / speed_ratio
+    assert torch.equal(second, shown > 4)
+    assert 8 < asked[0] <= 10  # the last frame of the first guess
 
 
 def near(take, clip):
@@ -291,9 +363,9 @@ def test_a_slow_mix_arrives():
 
 def test_crowds_with_an_edit_keep_what_it_asks(models):
     model = models("clip-match", "demo")
-    way = Trajectory(((0, 0), (2, 0), (2, 2)))
-    crowd = model.crowd(2, edit=Edit(trajectory=way))
-    assert len(crowd[0]) == len(model.sample(1, edit=Edit(trajectory=way))[0])
+    edit = Edit(trajectory=Trajectory(((0, 0), (2, 0), (2, 2))))
+    crowd = model.crowd(2, edit=edit)
+    assert len(crowd[0]) == len(model.sample(1, edit=edit)[0])
     legs = list(model.clips[0].skeleton.subtree(model.clips[0].skeleton.contacts[0]))
     held = model.crowd(2, edit=Edit.keep(model.clips[0], ["lower"]))[1]
     assert torch.equal(held.rotations[:, legs], model.clips[0].rotations[:, legs])
@@ -328,7 +400,7 @@ def test_turning_back_takes_a_moment(clips):
         (lambda m: Edit(clip_weights=((0, (0,)),)), "not all 0"),
         (lambda m: Edit(clip_weights=((3, (1,)), (2, (1,)))), r"Edit.clip_weights\[1\] is at 2 s"),
         (lambda m: Edit(constraints=(Constraint(m.crop(0, 9), blend=-1),)), r"Edit.constraints\[0\]: blend is -1"),
-        (lambda m: Edit(constraints=(Constraint(m.crop(0, 9), rate=0),)), r"Edit.constraints\[0\]: rate is 0"),
+        (lambda m: Edit(constraints=(Constraint(m.crop(0, 9), cutoff=0),)), r"Edit.constraints\[0\]: cutoff is 0"),
         (lambda m: Edit.keep(m, ["lower"], slice(5, 5)), "leave none"),
         (lambda m: Edit.inpaint(m, 5, 2), "Edit.inpaint: 5 to 2 s"),
         (lambda m: Edit.inbetween(m, m, 0), "Edit.inbetween: 0 s"),
@@ -377,13 +449,13 @@ def test_edits_that_cannot_be_met_name_the_field(edit, says):
 def test_engines_say_what_they_cannot_do_before_they_work(models):
     clip = models("clip-gan", "demo").clips[0]
     for engine in ("clip-gan", "clip-flow"):
-        with pytest.raises(MotifError, match=f"{engine} cannot be asked for a mix over time: .* clip-match can"):
+        with pytest.raises(MotifError, match=f"{engine} cannot be asked for clip weights: .* clip-match can"):
             models(engine, "demo").sample(1, edit=Edit(clip_weights=((0, (1,)),)))
-    assert Edit(loop=True, joint_weights={"upper": 2}).features == ("a loop", "weights of joints")
+    assert Edit(loop=True, joint_weights={"upper": 2}).features == ("a loop", "joint weights")
     everything = Edit(
         1,
         True,
-        (Constraint(clip), Constraint(clip, rate=3.0)),
+        (Constraint(clip), Constraint(clip, cutoff=3.0)),
         {"upper": 1},
         Trajectory(((0, 0), (1, 0))),
         ((0, (1,)),),
@@ -398,7 +470,7 @@ def test_seams_of_other_real_rigs(request, name):
         file = request.getfixturevalue("corpora") / CREATURES
         if not file.exists():
             pytest.skip("needs creatures.tar.xz unpacked into .data")
-        clip = api.load(file, clip="Bark")
+        clip = api.load(file, api.ReadConfig(clip="Bark"))
     else:
         clip = api.load(request.getfixturevalue("clips") / "Salsa-Dancing-6.bvh")
     third, fps = len(clip) // 3, clip.fps
@@ -425,6 +497,6 @@ def test_new_legs_do_not_sink_below_a_kept_trunk(monkeypatch):
         (take,) = api.vary(clip, 1, seed=1, edit=Edit.keep(clip, ["trunk"]))
         return float((floor - take.world()[1][:, contacts, 1].amin(1)).clamp_min(0).mean())
 
-    with_lift = sunk()
-    monkeypatch.setattr(finish, "_lift", lambda *_: None)
-    assert with_lift < 0.5 * sunk()
+    with_offset = sunk()
+    monkeypatch.setattr(feet, "height_offset", lambda features, edit, x, *_: x.new_zeros(1, len(clip), len(contacts)))
+    assert with_offset < 0.5 * sunk()

@@ -1,12 +1,14 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
-from motif import resample, rotation
+from motif import io, resample, rotation
 from motif.errors import MotifError
-from motif.features import Features, PaperFeatures, Start
+from motif.features import Features, Start
 from motif.motion import Motion
-from motif.skeleton import MIXAMO_24, PAPER_RIGS, build
-from rigs import RIGS, along_x, sliding, tree, under_a_node, walk
+from motif.paper_features import MIXAMO_24, PAPER_RIGS, PaperFeatures
+from rigs import RIGS, along_x, build, sliding, tree, under_a_node, walk
 
 
 def mixamo():
@@ -29,7 +31,7 @@ SPELLINGS = {
 
 @pytest.mark.parametrize("name", SPELLINGS)
 def test_round_trip(name):
-    motion = SPELLINGS[name]().place(0.7, (2, 0, 1))
+    motion = SPELLINGS[name]().transform(0.7, (2, 0, 1))
     features = Features.of([motion])
     x = features.encode(motion)
     assert x.shape == (80, features.width)
@@ -46,7 +48,7 @@ def test_round_trip(name):
 def test_place_and_heading_leave_no_trace(name, turn):
     motion = SPELLINGS[name]()
     features = Features.of([motion])
-    assert torch.allclose(features.encode(motion), features.encode(motion.place(turn, (5, 0, -4))), atol=2e-3)
+    assert torch.allclose(features.encode(motion), features.encode(motion.transform(turn, (5, 0, -4))), atol=2e-3)
 
 
 def test_a_batch_starts_where_it_is_told():
@@ -71,7 +73,7 @@ def test_a_single_frame():
 def test_still_joints_cost_no_channels():
     motion = walk(tree(), 60, 30, 0)
     q = motion.rotations.clone()
-    still = motion.skeleton.select(["LeftShoulder"])
+    still = motion.skeleton.select(["limb:LeftShoulder"])
     q[:, list(still)] = rotation.exp(torch.tensor([0.1, 0.2, 0.3]))
     held = Motion(motion.skeleton, q, motion.positions, motion.frame_time)
     features = Features.of([held])
@@ -87,7 +89,7 @@ def test_joints_that_slide_are_kept():
     positions[:, 8, 1] += 0.1 * torch.sin(torch.arange(60) / 5)
     sliding = Motion(motion.skeleton, motion.rotations, positions, motion.frame_time)
     features = Features.of([sliding])
-    assert features.sliding == (8,)
+    assert features.translating == (8,)
     back = features.motion(features.encode(sliding), 1 / 30, features.start(sliding))
     assert torch.allclose(back.world()[1], sliding.world()[1], atol=1e-4)
 
@@ -96,10 +98,10 @@ def test_slices_cover_every_channel_once():
     features = Features.of([walk(tree(), 60, 30, 0)])
     covered = [c for part in features.slices.values() for c in range(part.start, part.stop)]
     assert covered == list(range(features.width))
-    assert features.weights().shape == (features.width,)
-    assert bool((features.weights() >= 0).all())
-    arm = features.weights({"upper": 0.0})
-    assert float(arm.sum()) < float(features.weights().sum())
+    assert features.channel_weights().shape == (features.width,)
+    assert bool((features.channel_weights() >= 0).all())
+    arm = features.channel_weights({"upper": 0.0})
+    assert float(arm.sum()) < float(features.channel_weights().sum())
 
 
 def test_velocities_are_right_at_every_level():
@@ -128,20 +130,45 @@ def test_path_length_stays_at_half_the_rate():
 def test_weights_turn_channels_into_metres():
     s = tree()
     features = Features.of([walk(s, 60, 30, 0)])
-    at, w = features.slices, features.weights()
+    at, w = features.slices, features.channel_weights()
     turned = w[at["rotations"]].unflatten(0, (-1, 6))[:, 0]
     shoulder, hand = (features.rotating.index(s.index(n)) for n in ("LeftArm", "LeftHand"))
     assert float(turned[shoulder]) == pytest.approx(0.28 + 0.25)  # what hangs below it
     assert float(turned[hand]) == 0
     assert float(w[at["root_velocity"]][0]) == pytest.approx(0.3)
-    double = features.weights({"LeftShoulder": 2.0, "LeftForeArm": 3.0})[at["rotations"]].unflatten(0, (-1, 6))[:, 0]
+    double = features.channel_weights({"limb:LeftShoulder": 2.0, "LeftForeArm": 3.0})[at["rotations"]].unflatten(
+        0, (-1, 6)
+    )[:, 0]
     assert float(double[shoulder]) == pytest.approx(2 * float(turned[shoulder]))
     fore = features.rotating.index(s.index("LeftForeArm"))
     assert float(double[fore]) == pytest.approx(6 * float(turned[fore]))
     with pytest.raises(MotifError, match="weights are at least 0"):
-        features.weights({"upper": -1.0})
+        features.channel_weights({"upper": -1.0})
     with pytest.raises(MotifError, match="did you mean 'upper'"):
-        features.weights({"uper": 1.0})
+        features.channel_weights({"uper": 1.0})
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_nothing_is_mixed_from_two_devices(name):
+    motion = SPELLINGS[name]()
+    features = Features.of([motion])
+    there = replace(motion, rotations=motion.rotations.to("meta"), positions=motion.positions.to("meta"))
+    x = features.encode(there)
+    assert x.device.type == "meta"
+    assert all(t.device.type == "meta" for t in features.decode(x.expand(2, -1, -1), 1 / 30, Start(1.0, 0.0, 2.0)))
+    assert there.heading().device.type == there.resample(24).rotations.device.type == "meta"
+
+
+def test_decoding_trains_after_inference():
+    motion = walk(tree(), 20, 30, 0)
+    features = Features.of([motion])
+    with torch.inference_mode():
+        x = features.encode(motion)
+        features.decode(x, 1 / 30)
+    x = x.clone().requires_grad_()
+    motion.skeleton.fk(*features.decode(x, 1 / 30))[1].square().sum().backward()
+    assert x.grad is not None
+    assert bool(x.grad.isfinite().all())
 
 
 def test_rigs_must_be_one():
@@ -172,13 +199,26 @@ def test_paper_layout_is_the_papers():
     assert torch.allclose(back.world()[1], motion.world()[1][:, :24], atol=1e-4)
 
 
+def test_the_papers_pose_stays_on_its_device_and_comes_back_to_the_whole_rig():
+    motion = walk(mixamo(), 50, 30, 0)
+    paper = PaperFeatures.of(motion.skeleton)
+    x = paper.encode(motion)
+    there = replace(motion, rotations=motion.rotations.to("meta"), positions=motion.positions.to("meta"))
+    assert all(t.device.type == "meta" for t in paper.pose(paper.encode(there)))
+    assert paper.contact_labels(x).shape == (50, 4)
+    whole = paper.expand(*paper.pose(x), like=motion)
+    assert whole.skeleton is motion.skeleton
+    assert torch.allclose(whole.rotations[:, :24].abs(), motion.rotations[:, :24].abs(), atol=1e-4)
+    assert torch.equal(whole.rotations[:, 24:], motion.rotations[:1, 24:].expand(50, -1, -1))
+
+
 def test_paper_layout_refuses_other_rigs():
     with pytest.raises(MotifError, match="use motif's own features"):
         PaperFeatures.of(RIGS["quadruped"]())
 
 
 def test_paper_numbers_of_the_salsa(clips):
-    motion = Motion.load(clips / "Salsa-Dancing-6.bvh").resample(30)
+    motion = io.load(clips / "Salsa-Dancing-6.bvh").resample(30)
     x = PaperFeatures.of(motion.skeleton).encode(motion)
     assert x.shape == (648, 174)
     assert [round(v, 2) for v in x[:, 144:168:6].mean(0).tolist()] == [0.64, 0.58, 0.65, 0.60]

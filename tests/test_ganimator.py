@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from motif import api
+from motif.data.domain import Domain
 from motif.edit import Edit
 from motif.errors import MotifError
-from motif.features import PaperFeatures
-from motif.nets.clip_gan import PaperNet, conv_stack, neighbours, reach
-from motif.recipes.ganimator import PRESETS, _Game, contact_loss, step
-from motif.skeleton import MIXAMO_24
+from motif.nets.ganimator import GanimatorNet, adjacency
+from motif.nn.layers import conv_stack, receptive_field
+from motif.paper_features import MIXAMO_24, PaperFeatures
+from motif.recipes.ganimator import RECIPES, Ganimator, Losses, contact_loss, step
 from rigs import RIGS, walk
 
 
@@ -22,16 +23,16 @@ def salsa(clips):
 
 
 @pytest.fixture(scope="module")
-def scales(salsa):
-    return PRESETS["ganimator"].prepare([salsa])
+def pyramid(salsa):
+    return RECIPES["ganimator"].prepare(Domain.of([salsa]))
 
 
-def test_the_networks_are_the_published_ones(scales):
-    near = neighbours(scales.features.skeleton)
+def test_the_networks_are_the_published_ones(pyramid):
+    near = adjacency(pyramid.clip.features.skeleton)
     counts = [8, 7, 6, 5, 5, 4, 7, 6, 5, 5, 4, 7, 8, 9, 6, 3, 7, 5, 4, 3, 7, 5, 4, 3, 5, 5, 6, 6, 12]
     assert near.sum(1).tolist() == counts
     assert round(float(near.float().mean()), 4) == 0.1986
-    generator, critic = PaperNet(near, False), PaperNet(near, True)
+    generator, critic = GanimatorNet(near, False), GanimatorNet(near, True)
     assert sum(p.numel() for p in generator.parameters()) == 883_891
     assert sum(p.numel() for p in critic.parameters()) == 657_953
     used = sum(int((m.mask != 0).sum()) * m.kernel_size[0] + m.bias.numel() for m in generator.layers)
@@ -39,17 +40,17 @@ def test_the_networks_are_the_published_ones(scales):
     assert len(MIXAMO_24) == len(near) - 5
 
 
-def test_the_receptive_field_is_seventeen_frames(scales):
-    net = PaperNet(neighbours(scales.features.skeleton), True)
-    x = torch.randn(1, scales.features.width, 41, requires_grad=True)
+def test_the_receptive_field_is_seventeen_frames(pyramid):
+    net = GanimatorNet(adjacency(pyramid.clip.features.skeleton), True)
+    x = torch.randn(1, pyramid.clip.features.width, 41, requires_grad=True)
     (slope,) = torch.autograd.grad(net(x)[0, 0, 20], x)
     seen = (slope.abs().sum((0, 1)) > 0).nonzero()[:, 0].tolist()
     assert seen == list(range(12, 29))
 
 
-def test_hidden_weights_never_matter(scales):
-    net = PaperNet(neighbours(scales.features.skeleton), False)
-    x = torch.randn(1, scales.features.width, 20)
+def test_hidden_weights_never_matter(pyramid):
+    net = GanimatorNet(adjacency(pyramid.clip.features.skeleton), False)
+    x = torch.randn(1, pyramid.clip.features.width, 20)
     before = net(x)
     with torch.no_grad():
         for layer in net.layers:
@@ -57,40 +58,40 @@ def test_hidden_weights_never_matter(scales):
     assert torch.equal(before, net(x))
 
 
-def test_lengths_and_noise_of_the_salsa(scales):
-    assert [level.real[0].shape[1] for level in scales.levels] == [129, 172, 229, 305, 406, 541, 648]
+def test_lengths_and_noise_of_the_salsa(pyramid):
+    assert [level.real.shape[1] for level in pyramid.levels] == [129, 172, 229, 305, 406, 541, 648]
     known = [0.543, 0.0503, 0.0363, 0.0274, 0.0201, 0.0149, 0.0157]
-    assert [level.amplitude[0] for level in scales.levels] == pytest.approx(known, abs=6e-4)
+    assert [level.amplitude for level in pyramid.levels] == pytest.approx(known, abs=6e-4)
 
 
 def test_presets_are_the_rows_of_the_table():
-    paper, baseline = PRESETS["paper"], PRESETS["ganimator"]
+    paper, baseline = RECIPES["paper"], RECIPES["ganimator"]
     assert (paper.batch, paper.transfer, paper.samples) == (16, True, (30_000, 30_000, 15_000, 10_000))
     assert paper.adversarial == (5.0, 5.0, 2.5, 1.0)
-    assert paper.rebuild == (50.0, 75.0, 100.0, 100.0)
-    assert (baseline.batch, baseline.critics, baseline.contact, baseline.rebuild) == (1, 5, 5.0, (50.0,))
-    assert len(PRESETS) == 12
-    assert replace(PRESETS["ablation-8"], samples=paper.samples, transfer=True) == paper
+    assert paper.reconstruction == (50.0, 75.0, 100.0, 100.0)
+    assert (baseline.batch, baseline.critic_steps, baseline.contact, baseline.reconstruction) == (1, 5, 5.0, (50.0,))
+    assert len(RECIPES) == 12
+    assert replace(RECIPES["ablation-8"], samples=paper.samples, transfer=True) == paper
 
 
-def test_plans(scales):
-    assert PRESETS["ganimator"].plan(scales) == [(f"levels {k}", 15_000) for k in (1, 2, 3, 4)]
-    assert [steps for _, steps in PRESETS["paper"].plan(scales)] == [1875, 1875, 937, 625]
+def test_plans(pyramid):
+    assert RECIPES["ganimator"].plan(pyramid) == [(f"levels {k}", 15_000) for k in (1, 2, 3, 4)]
+    assert [steps for _, steps in RECIPES["paper"].plan(pyramid)] == [1875, 1875, 937, 625]
 
 
 @pytest.fixture
-def game(scales):
+def losses(pyramid):
     torch.manual_seed(0)
-    recipe = replace(PRESETS["paper"], batch=3)
-    return _Game(recipe, recipe.net(scales), scales, 1, 0)
+    recipe = replace(RECIPES["paper"], batch=3)
+    return Losses(recipe, recipe.net(pyramid), pyramid, 1, 0)
 
 
-def test_the_critic_loss_is_its_definition(game, scales):
-    loss, beside = game.critic(torch.Generator().manual_seed(1))
+def test_the_critic_loss_is_its_definition(losses, pyramid):
+    loss, beside = losses.critic(None, torch.Generator().manual_seed(1))
     random = torch.Generator().manual_seed(1)
     with torch.no_grad():
-        fake = game.fake(random)
-    real, critic = scales.levels[1].real[0][None], game.net.critics[1]
+        fake = losses.fake(random)
+    real, critic = pyramid.levels[1].real[None], losses.net.critics[1]
     alpha = torch.rand(3, 1, 1, generator=random)
     norms = []
     for k in range(3):
@@ -98,26 +99,26 @@ def test_the_critic_loss_is_its_definition(game, scales):
         (slope,) = torch.autograd.grad(critic(x).sum(), x)
         norms += [math.sqrt(sum(float(v) ** 2 for v in slope[0, :, t])) for t in range(0, x.shape[2])]
     penalty = sum((n - 1) ** 2 for n in norms) / len(norms)
-    assert float(beside["penalty 2"]) == pytest.approx(penalty, rel=1e-4)
+    assert float(beside["gradient_penalty 2"]) == pytest.approx(penalty, rel=1e-4)
     expected = 5.0 * 0.5 * (critic(fake).mean().item() - critic(real).mean().item()) + penalty
     assert float(loss) == pytest.approx(expected, rel=1e-4)
 
 
-def test_the_generator_losses_are_their_definitions(game, scales):
-    loss, beside = game.fool(torch.Generator().manual_seed(2))
-    fake = game.fake(torch.Generator().manual_seed(2))
-    expected = -5.0 * float(game.net.critics[1](fake).mean()) + 5.0 * float(beside["slip 2"])
+def test_the_generator_losses_are_their_definitions(losses, pyramid):
+    loss, beside = losses.adversarial(None, torch.Generator().manual_seed(2))
+    fake = losses.fake(torch.Generator().manual_seed(2))
+    expected = -5.0 * float(losses.net.critics[1](fake).mean()) + 5.0 * float(beside["contact 2"])
     assert float(loss) == pytest.approx(expected, rel=1e-4)
-    game.net.noise_z.normal_(generator=torch.Generator().manual_seed(0))
-    x = step(game.net, 0, torch.zeros_like(game.net.noise_z), game.net.noise_z)
+    losses.net.reconstruction_noise.normal_(generator=torch.Generator().manual_seed(0))
+    x = step(losses.net, 0, torch.zeros_like(losses.net.reconstruction_noise), losses.net.reconstruction_noise)
     up = torch.nn.functional.interpolate(x, size=172, mode="linear", align_corners=False)
-    x = step(game.net, 1, up, torch.zeros(1, 1, 172))
-    rebuilt, _ = game.rebuild(torch.Generator())
-    assert float(rebuilt) == pytest.approx(50.0 * float((x - scales.levels[1].real[0]).abs().mean()), rel=1e-4)
+    x = step(losses.net, 1, up, torch.zeros(1, 1, 172))
+    rebuilt, _ = losses.reconstruction(None, torch.Generator())
+    assert float(rebuilt) == pytest.approx(50.0 * float((x - pyramid.levels[1].real).abs().mean()), rel=1e-4)
 
 
-def test_the_contact_loss_is_its_definition(scales):
-    features, x = scales.features, scales.levels[0].real[0]
+def test_the_contact_loss_is_its_definition(pyramid):
+    features, x = pyramid.clip.features, pyramid.levels[0].real
     motion = features.decode(x.T)
     world = motion.world()[1]
     total, small = 0.0, features.skeleton
@@ -130,18 +131,19 @@ def test_the_contact_loss_is_its_definition(scales):
     assert expected == pytest.approx(0.0618, abs=2e-3)  # spec: the salsa at 129 frames, before any training
 
 
-def test_old_fakes_are_kept_and_shown(game):
+def test_old_fakes_are_kept_and_shown(losses):
     random = torch.Generator().manual_seed(0)
-    shown = [game.pooled(torch.full((1, game.exemplar.features.width, 172), float(k)), random) for k in range(90)]
+    fakes = [torch.full((1, losses.pyramid.clip.features.width, 172), float(k)) for k in range(90)]
+    shown = [losses.pooled(fake, random) for fake in fakes]
     assert all(float(x.mean()) == k for k, x in enumerate(shown[:50]))
     late = [float(x.mean()) != k for k, x in enumerate(shown)][50:]
     assert 10 < sum(late) < 30
 
 
-def test_a_transferred_generator_begins_with_the_lower_ones_layers(scales):
-    recipe = replace(PRESETS["paper"], samples=(16,))
-    net = recipe.net(scales)
-    stages = recipe.stages(net, scales, 0)
+def test_a_transferred_generator_begins_with_the_lower_ones_layers(pyramid):
+    recipe = replace(RECIPES["paper"], samples=(16,))
+    net = recipe.net(pyramid)
+    stages = recipe.stages(net, pyramid, 0)
     next(stages)
     next(stages)
     for layer, alike in zip(range(4), (True, True, False, False)):
@@ -150,7 +152,7 @@ def test_a_transferred_generator_begins_with_the_lower_ones_layers(scales):
 
 
 def test_a_short_training_makes_takes_and_a_file(salsa, tmp_path):
-    model = api.fit("ganimator", salsa, 1, samples=(1,), critics=1)
+    model = api.fit(Ganimator(samples=(1,), critic_steps=1), salsa, 1)
     take = model.sample(1, 3.0)[0]
     assert len(take) == round(3.0 * salsa.fps)
     assert take.skeleton == salsa.skeleton
@@ -163,19 +165,19 @@ def test_a_short_training_makes_takes_and_a_file(salsa, tmp_path):
 
 def test_other_rigs_are_refused():
     with pytest.raises(MotifError, match="the papers' features exist for"):
-        PRESETS["paper"].prepare([walk(RIGS["quadruped"](), 120, 30.0, 0)])
+        RECIPES["paper"].prepare(Domain.of([walk(RIGS["quadruped"](), 120, 30.0, 0)]))
 
 
-def test_paper_poses_have_gradients(scales):
-    x = scales.levels[0].real[0][None].clone().requires_grad_()
-    (slope,) = torch.autograd.grad(contact_loss(scales.features, x), x)
+def test_paper_poses_have_gradients(pyramid):
+    x = pyramid.levels[0].real[None].clone().requires_grad_()
+    (slope,) = torch.autograd.grad(contact_loss(pyramid.clip.features, x), x)
     assert bool(slope.isfinite().all())
-    assert isinstance(scales.features, PaperFeatures)
+    assert isinstance(pyramid.clip.features, PaperFeatures)
 
 
-def test_towers_see_as_far_as_they_say():
+def test_conv_stacks_see_as_far_as_they_say():
     net = conv_stack(3, 2, 8, (1, 2, 1, 2))
     x = torch.randn(1, 3, 41, requires_grad=True)
     (slope,) = torch.autograd.grad(net(x)[0, 0, 20], x)
     seen = (slope.abs().sum((0, 1)) > 0).nonzero()[:, 0]
-    assert int(seen.max()) - 20 == reach((1, 2, 1, 2)) == 20 - int(seen.min())
+    assert int(seen.max()) - 20 == receptive_field((1, 2, 1, 2)) // 2 == 20 - int(seen.min())

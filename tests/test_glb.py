@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import struct
 import warnings
 from pathlib import Path
@@ -10,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from motif import rotation
+from motif import io, rotation
 from motif.errors import MotifError, MotifWarning
-from motif.io import glb
+from motif.io import ReadConfig, glb
 
 CREATURES = Path(__file__).parents[1] / ".data" / "creatures"
 FILES = sorted(CREATURES.rglob("*.glb"))
@@ -95,7 +96,7 @@ def bend(scene, name="bend"):
 
 def refused(path, match, **options):
     with pytest.raises(MotifError, match=match) as caught:
-        glb.read(path, **options)
+        glb.read(path, ReadConfig(**options))
     assert str(path) in str(caught.value)
 
 
@@ -184,10 +185,28 @@ def test_joints_times_and_places(tmp_path):
     path = bend(Scene(arm(), [3, 1, 2])).save(tmp_path / "a.glb")
     motion = glb.read(path)
     assert motion.skeleton.names == ("Hips", "Elbow", "Hand") and motion.skeleton.parents == (-1, 0, 1)
-    assert len(motion) == 31 and motion.frame_time == 1 / 30 and motion.name == "bend" and motion.style.unit == 0.01
+    assert (
+        len(motion) == 31 and motion.frame_time == 1 / 30 and motion.name == "bend" and motion.file_format.unit == 0.01
+    )
     assert_same_places(path, "bend", [0, 7, 15, 23, 30], motion)
     assert motion.rotations.dtype == torch.float32
-    assert len(glb.read(path, fps=10)) == 11
+    assert len(glb.read(path, ReadConfig(fps=10))) == 11
+
+
+def test_fps_samples_the_keys_themselves(tmp_path):
+    scene, times = Scene(arm(), [1, 2, 3]), np.arange(121) / 120
+    half = np.sin(2 * math.pi * 12 * times) / 4  # an elbow that swings twelve times a second
+    turns = np.stack((0 * half, 0 * half, np.sin(half), np.cos(half)), 1)
+    path = scene.clip("c", (2, "rotation", times, turns)).save(tmp_path / "a.glb")
+    fast = io.load(path, ReadConfig(fps=120))
+    assert len(fast) == 121
+    assert fast.frame_time == 1 / 120
+    assert_same_places(path, "c", list(range(0, 121, 3)), fast)
+    plain = io.load(path)
+    assert torch.equal(plain.rotations, io.load(path, ReadConfig(fps=30)).rotations)
+    assert torch.allclose(fast.select(torch.arange(0, 121, 4)).rotations, plain.rotations, atol=1e-6)
+    lost = rotation.geodesic(plain.resample(120).rotations[:, 1], fast.rotations[:, 1])
+    assert math.degrees(float(lost.max())) > 10  # what frames at 30 Hz cannot tell
 
 
 def test_rest_pose_has_no_rotations(tmp_path):
@@ -266,7 +285,7 @@ def test_names_become_unique(tmp_path):
 
 # --- sampling --------------------------------------------------------------------------------------------------------
 def place(path, **options):
-    return glb.read(path, fps=4, **options).positions[:, 0, 0].tolist()
+    return glb.read(path, ReadConfig(fps=4, **options)).positions[:, 0, 0].tolist()
 
 
 def test_step_holds_the_key(tmp_path):
@@ -302,8 +321,8 @@ def test_keys_that_start_late_and_unequal_ranges(tmp_path):
     scene.clip("c", (0, "translation", [10, 11], [[0, 0, 0], [4, 0, 0]]), late)
     path = scene.save(tmp_path / "a.glb")
     assert place(path) == [0, 1, 2, 3, 4, 4, 4, 4, 4]
-    np.testing.assert_allclose(glb.read(path, fps=4).positions[:, 1, 0], [1, 1, 1, 1.5, 2, 2.5, 3, 3.5, 4])
-    assert glb.clips(path) == {"c": 2.0}
+    np.testing.assert_allclose(glb.read(path, ReadConfig(fps=4)).positions[:, 1, 0], [1, 1, 1, 1.5, 2, 2.5, 3, 3.5, 4])
+    assert glb.clip_lengths(path) == {"c": 2.0}
 
 
 def test_normalised_integers(tmp_path):
@@ -356,13 +375,14 @@ def test_choosing_a_clip(tmp_path):
     scene.clip(None, (1, "rotation", [0], [TURN["x"]]))
     scene.clip("Walk", (1, "rotation", [0, 0.5], [TURN["x"], TURN["y"]]))
     path = scene.save(tmp_path / "a.glb")
-    assert glb.clips(path) == {"Walk": 1, "Run": 2, "clip2": 0, "Walk_2": 0.5}
+    assert glb.clip_lengths(path) == {"Walk": 1, "Run": 2, "clip2": 0, "Walk_2": 0.5}
     assert glb.read(path).name == "a-Run"
-    assert glb.read(path, "Walk").name == glb.read(path, 0).name == "a-Walk"
-    assert len(glb.read(path, clip="clip2")) == 1
+    assert glb.read(path, ReadConfig(clip="Walk")).name == glb.read(path, ReadConfig(clip=0)).name == "a-Walk"
+    assert len(glb.read(path, ReadConfig(clip="clip2"))) == 1
     refused(path, "no clip 'walk'; did you mean 'Walk'.*It has 4: Walk, Run", clip="walk")
     refused(path, "no clip 7", clip=7)
-    refused(path, "fps|frames a second", fps=0)
+    with pytest.raises(MotifError, match=r"fps|frames a second"):
+        ReadConfig(fps=0)
 
 
 def test_embedded_and_external_buffers(tmp_path):
@@ -409,7 +429,7 @@ def test_every_truncation_is_refused(tmp_path):
         path.write_bytes(whole[:size])
         refused(path, "cut off|not binary")
         with pytest.raises(MotifError):
-            glb.clips(path)
+            glb.clip_lengths(path)
 
 
 def test_damaged_bytes_never_crash(tmp_path):
@@ -477,12 +497,12 @@ def test_broken_keys(tmp_path):
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
 @pytest.mark.filterwarnings("ignore::motif.errors.MotifWarning")
 def test_creatures(path):
-    clips = glb.clips(path)
+    clips = glb.clip_lengths(path)
     if not clips:
         refused(path, "no animation")
         return
     longest = max(clips, key=clips.__getitem__)
     for clip in {longest, *list(clips)[:: max(1, len(clips) // 3)]}:
-        motion = glb.read(path, clip)
+        motion = glb.read(path, ReadConfig(clip=clip))
         assert abs((len(motion) - 1) / 30 - clips[clip]) < 1 / 30 + 1e-6
         assert_same_places(path, clip, [0, len(motion) // 3, len(motion) // 2, len(motion) - 1], motion, 1e-5)

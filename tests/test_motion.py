@@ -9,8 +9,8 @@ import torch
 from motif import api, rotation
 from motif.errors import MotifError
 from motif.motion import Motion, unwrap
-from motif.skeleton import build
-from rigs import RIGS, along_x, bird, chain, quadruped, sliding, tree, under_a_node, walk
+from motif.rig_guess import guess_rig
+from rigs import RIGS, along_x, bird, build, chain, quadruped, sliding, tree, under_a_node, walk
 
 FLIP = torch.tensor([-1.0, 1.0, 1.0])
 
@@ -67,7 +67,7 @@ def test_crop(stroll):
 def test_whole_frames_are_picked_where_rates_divide(stroll, frame_time, fps, step):
     fast = replace(stroll, frame_time=frame_time)
     slow = fast.resample(fps)
-    assert identical(slow, stroll.take(torch.arange(0, 90, step)))
+    assert identical(slow, stroll.select(torch.arange(0, 90, step)))
     assert slow.frame_time == frame_time * step
 
 
@@ -104,7 +104,7 @@ def test_resample_to_nonsense(stroll, fps):
 
 
 def test_at_holds_the_ends(stroll):
-    held = stroll.at(torch.tensor([-3.0, 0.0, 89.0, 1000.0]))
+    held = stroll.interpolate(torch.tensor([-3.0, 0.0, 89.0, 1000.0]))
     assert same(held.crop(0, 1), held.crop(1, 2))
     assert same(held.crop(2, 3), stroll.crop(-1))
     assert same(held.crop(3, 4), stroll.crop(-1))
@@ -174,7 +174,7 @@ def test_mirror_of_real_clips_without_a_zero_pose(corpora, folder):
     if not files:
         pytest.skip(f"needs {folder}")
     for path in files[:: len(files) // 6]:
-        m = Motion.load(path).crop(0, 120)
+        m = api.load(path).crop(0, 120)
         flipped = m.mirror().world()[1][:, list(m.skeleton.mirror)] * FLIP
         assert float((flipped - m.world()[1])[:, 1:].abs().max()) < 0.01 * m.skeleton.height, path.name
 
@@ -186,18 +186,18 @@ def test_mirror_needs_pairs():
 
 # --- place
 def test_place_turns_then_shifts(stroll):
-    placed = stroll.place(0.7, (1.0, 2.0, 3.0))
+    placed = stroll.transform(0.7, (1.0, 2.0, 3.0))
     turn = rotation.about("y", torch.tensor(0.7))
     expected = rotation.rotate(turn, stroll.world()[1]) + torch.tensor([1.0, 2.0, 3.0])
     assert torch.allclose(placed.world()[1], expected, atol=1e-5)
-    assert same(placed.place(shift=(-1, -2, -3)).place(-0.7), stroll)
+    assert same(placed.transform(translation=(-1, -2, -3)).transform(-0.7), stroll)
 
 
 @pytest.mark.parametrize("name", [*RIGS, "under a node", "along x"])
 @pytest.mark.parametrize("frame", [0, 31])
 def test_align(name, frame):
     m = walk(RIGS[name](), 60, 30, 1) if name in RIGS else MIRRORED[name]()
-    aligned = m.place(2.0, (3.0, 0.5, -1.0)).align(frame)
+    aligned = m.transform(2.0, (3.0, 0.5, -1.0)).align(frame)
     root = aligned.world()[1][frame, aligned.skeleton.root]
     assert abs(math.remainder(float(aligned.heading()[frame]), 2 * math.pi)) < 1e-3
     assert float(root[[0, 2]].abs().max()) < 1e-4
@@ -212,7 +212,7 @@ def test_floor_and_ground(stroll):
     lowest = float(s.rest_positions[:, 1].min())
     assert standing.floor() == pytest.approx(lowest + 0.5, abs=1e-5)
     assert standing.ground().floor() == pytest.approx(0, abs=1e-5)
-    assert same(standing.ground().place(shift=(0, standing.floor(), 0)), standing)
+    assert same(standing.ground().transform(translation=(0, standing.floor(), 0)), standing)
     assert walk(RIGS["star"](), 20, 30, 0).ground().floor() == pytest.approx(0, abs=1e-5)  # no contacts: any joint
 
 
@@ -221,7 +221,7 @@ def test_floor_and_ground(stroll):
 @pytest.mark.parametrize("turn", [0.3, -2.0, math.pi, 40.0])
 def test_turning_the_world_adds_the_turn(name, turn):
     m = walk(RIGS[name](), 60, 30, 1) if name in RIGS else MIRRORED[name]()
-    gained = m.place(turn).heading() - m.heading()
+    gained = m.transform(turn).heading() - m.heading()
     assert torch.allclose(torch.cos(gained - turn), torch.ones(60), atol=1e-6)
     assert torch.allclose(gained, gained[:1].expand(60), atol=1e-3)
 
@@ -233,7 +233,7 @@ def test_turning_the_world_adds_the_turn_through_a_somersault():
     flip = replace(m, rotations=q)
     assert float(flip.heading().diff().abs().max()) < 0.5
     for turn in (0.5, -2.5):
-        gained = flip.place(turn).heading() - flip.heading() - turn
+        gained = flip.transform(turn).heading() - flip.heading() - turn
         assert float((gained / (2 * math.pi) - (gained / (2 * math.pi)).round()).abs().max()) < 1e-3
 
 
@@ -241,7 +241,7 @@ def test_heading_of_a_rig_built_turned():
     s = turned_tree()
     still = Motion(s, rotation.identity(2, 24), s.offset_tensor().repeat(2, 1, 1), 1 / 30)
     assert still.heading().tolist() == pytest.approx([math.pi / 2] * 2, abs=1e-5)
-    assert still.place(1.0).heading().tolist() == pytest.approx([math.pi / 2 + 1] * 2, abs=1e-5)
+    assert still.transform(1.0).heading().tolist() == pytest.approx([math.pi / 2 + 1] * 2, abs=1e-5)
 
 
 def test_heading_counts_turns():
@@ -267,20 +267,20 @@ def test_loop_has_no_jump(rig, seconds):
     looped = m.loop(seconds)
     assert len(looped) == 90
     assert torch.allclose(looped.positions[:60], m.positions[:60], atol=1e-6)  # only the end is bent
-    twice = looped.continued(180)
+    twice = looped.repeat(180)
     assert len(twice) == 180
     assert torch.allclose(twice.rotations[90:, 1:], twice.rotations[:90, 1:], atol=1e-5)
     step, kick = largest_step(looped)
     assert seam(twice, 90)[0] <= 1.01 * step
     assert seam(twice, 90)[1] <= 1.01 * kick
-    unbent = seam(m.continued(180), 90)
+    unbent = seam(m.repeat(180), 90)
     if rig != "two":
         assert unbent[1] > 2 * seam(twice, 90)[1]  # there was something to mend
 
 
 def test_a_loop_goes_on_as_a_walk(stroll):
     looped = stroll.loop()
-    path = looped.continued(270).world()[1][:, 0]
+    path = looped.repeat(270).world()[1][:, 0]
     first, second = path[90] - path[0], path[180] - path[90]
     assert math.isclose(float(first.norm()), float(second.norm()), rel_tol=1e-3)
     assert float(path[:, 1].max() - path[:, 1].min()) < 0.2  # height closes, and does not drift
@@ -289,7 +289,7 @@ def test_a_loop_goes_on_as_a_walk(stroll):
 @pytest.mark.parametrize("name", [*RIGS, "under a node", "along x"])
 def test_concat(name):
     a = walk(RIGS[name](), 60, 30, 0) if name in RIGS else MIRRORED[name]()
-    b = replace(a, rotations=a.rotations.flip(0), positions=a.positions.flip(0)).place(1.0, (5.0, 0.0, -3.0))
+    b = replace(a, rotations=a.rotations.flip(0), positions=a.positions.flip(0)).transform(1.0, (5.0, 0.0, -3.0))
     both = Motion.concat([a, b, a], blend=0.4)
     assert len(both) == 180
     assert identical(both.crop(0, 60), a)
@@ -331,7 +331,7 @@ def test_concat_refuses_what_does_not_fit(stroll):
 def test_single_frames_join():
     one = walk(tree(), 1, 30, 0)
     assert len(Motion.concat([one, one, one])) == 3
-    assert len(one.loop().continued(5)) == 5
+    assert len(one.loop().repeat(5)) == 5
     assert bool(one.loop().rotations.isfinite().all())
     assert one.heading().shape == (1,)
 
@@ -349,10 +349,10 @@ def test_motions_must_fit_their_rig(stroll):
 
 def test_rate_rig_and_spelling_stay():
     clip = api.demo_clip()
-    for made in (clip.crop(5, 50), clip.mirror(), clip.align(), clip.ground(), clip.loop(), clip.place(1.0)):
+    for made in (clip.crop(5, 50), clip.mirror(), clip.align(), clip.ground(), clip.loop(), clip.transform(1.0)):
         assert made.frame_time == clip.frame_time
         assert made.skeleton is clip.skeleton
-        assert made.style == clip.style
+        assert made.file_format == clip.file_format
 
 
 @pytest.mark.parametrize("name", ["under a node", "along x"])
@@ -366,8 +366,9 @@ def test_other_spellings_are_the_same_motion(name):
 def test_nothing_changes_in_place(stroll):
     q, p = stroll.rotations.clone(), stroll.positions.clone()
     for tool in (
-        lambda: stroll.place(1.0, (1, 1, 1)), stroll.align, stroll.ground, stroll.mirror, stroll.loop,
-        lambda: stroll.resample(24), lambda: stroll.continued(100), stroll.rigged,
+        lambda: stroll.transform(1.0, (1, 1, 1)), stroll.align, stroll.ground, stroll.mirror, stroll.loop,
+        lambda: stroll.resample(24), lambda: stroll.repeat(100),
+        lambda: guess_rig(stroll.skeleton, stroll.rotations, stroll.positions),
         lambda: Motion.concat([stroll, stroll]),
     ):  # fmt: skip
         tool()

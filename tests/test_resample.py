@@ -55,12 +55,3 @@ def test_leading_dimensions_are_resized_alike():
     x = torch.randn(2, 3, 40, 5, generator=torch.Generator().manual_seed(0))
     for frames in (1, 13, 71):
         assert torch.allclose(resample.resize(x, frames)[1, 2], resample.resize(x[1, 2], frames), atol=1e-6)
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 7, 8, 11])
-def test_diagonal_sums(size):
-    d = torch.rand(20, 17, generator=torch.Generator().manual_seed(0))
-    slow = torch.stack(
-        [torch.stack([sum(d[i + s, j + s] for s in range(size)) for j in range(18 - size)]) for i in range(21 - size)]
-    )
-    assert torch.allclose(resample.diagonal_sums(d, size), slow, atol=1e-5)

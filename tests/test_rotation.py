@@ -29,6 +29,10 @@ def wxyz(r):
     return torch.from_numpy(r.as_quat()[..., [3, 0, 1, 2]])
 
 
+def sixd_to_matrix(d):
+    return rotation.to_matrix(rotation.from_sixd(d))
+
+
 def same(a, b, atol=1e-9):
     """As rotations."""
     return bool(((a * b).sum(-1).abs() > 1 - atol).all())
@@ -82,7 +86,7 @@ def test_sixd():
     assert torch.allclose(d[:, 3:], rotation.to_matrix(ALL)[:, :, 1])
     assert same(rotation.from_sixd(d), ALL)
     noisy = d + 0.3 * torch.randn(d.shape, dtype=DOUBLE, generator=torch.Generator().manual_seed(2))
-    ours = rotation.sixd_to_matrix(noisy)
+    ours = sixd_to_matrix(noisy)
     theirs = roma.special_gramschmidt(noisy.unflatten(-1, (2, 3)).transpose(-1, -2))
     assert torch.allclose(ours, theirs, atol=1e-9)
 
@@ -254,7 +258,7 @@ FUNCTIONS = {
     "between same": (lambda v: rotation.between(v, v.detach()), VECTORS),
     "between opposite": (lambda v: rotation.between(v, -v.detach()), VECTORS),
     "length": (rotation.length, VECTORS),
-    "sixd_to_matrix": (rotation.sixd_to_matrix, SIXD),
+    "sixd_to_matrix": (sixd_to_matrix, SIXD),
     "from_sixd": (rotation.from_sixd, SIXD),
     **{f"to_euler {o}": (lambda q, o=o: rotation.to_euler(q, o), QUATS) for o in ORDERS},
 }
@@ -275,9 +279,53 @@ def test_finite_values_and_gradients(name, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_degenerate_sixd_still_gives_rotations(dtype):
-    m = rotation.sixd_to_matrix(SIXD.to(dtype))
+    m = sixd_to_matrix(SIXD.to(dtype))
     assert torch.allclose(m @ m.transpose(-1, -2), torch.eye(3, dtype=dtype).expand_as(m), atol=1e-6)
     assert torch.allclose(torch.linalg.det(m), torch.ones(len(m), dtype=dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_sixd_row_is_the_same_in_any_batch(dtype):
+    healthy = torch.randn(500, 6, dtype=dtype, generator=torch.Generator().manual_seed(7))
+    alone = rotation.from_sixd(healthy)
+    for row in SIXD.to(dtype):
+        mixed = rotation.from_sixd(torch.cat((healthy, row[None])))
+        assert torch.equal(mixed[:-1], alone)
+        assert torch.equal(mixed[-1], rotation.from_sixd(row))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_degenerate_sixd_keeps_the_column_that_it_has(dtype):
+    columns = torch.nn.functional.normalize(
+        torch.randn(100, 3, dtype=dtype, generator=torch.Generator().manual_seed(8))
+    )
+    columns = torch.cat((columns, torch.eye(3, dtype=dtype), -torch.eye(3, dtype=dtype)))
+    for first, second, kept in (
+        (columns, 0 * columns, 0),
+        (columns, -2 * columns, 0),
+        (3 * columns, columns * 1e-20, 0),
+        (0 * columns, 5 * columns, 1),
+    ):
+        m = sixd_to_matrix(torch.cat((first, second), -1))
+        assert torch.allclose(m[..., kept], columns, atol=1e-6)
+        assert torch.allclose(m @ m.mT, torch.eye(3, dtype=dtype).expand_as(m), atol=1e-6)
+        assert torch.allclose(torch.linalg.det(m), torch.ones(len(m), dtype=dtype))
+    assert torch.equal(rotation.from_sixd(torch.zeros(6, dtype=dtype)), rotation.identity().to(dtype))
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_nothing_is_mixed_from_two_devices(name):
+    f, points = FUNCTIONS[name]
+    assert f(points.to("meta")).device.type == "meta"  # which has no data to branch on and refuses the processor's
+
+
+def test_constants_made_in_inference_can_be_trained_through():
+    rotation.constant.cache_clear()
+    with torch.inference_mode():
+        rotation.inv(rotation.identity(2))
+    q = rotation.identity(2).requires_grad_()
+    rotation.inv(q * q).sum().backward()
+    assert q.grad is not None
 
 
 def test_gradients_are_right():

@@ -5,10 +5,11 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 import torch
 
-from motif import rotation
+from motif import api, rotation
 from motif.errors import MotifError
-from motif.skeleton import Skeleton, build, short_name
-from rigs import RIGS, along_x, bird, chain, quadruped, sliding, star, tree, two, under_a_node, walk
+from motif.rig_guess import guess_pairs_and_contacts
+from motif.skeleton import Skeleton, strip_namespace
+from rigs import RIGS, along_x, bird, build, chain, quadruped, sliding, star, tree, two, under_a_node, walk
 
 
 def obvious_fk(s, q, p):
@@ -48,6 +49,16 @@ def test_fk_has_gradients():
     q = m.rotations.double().requires_grad_()
     p = m.positions.double().requires_grad_()
     assert torch.autograd.gradcheck(m.skeleton.fk, (q[:1], p[:1]))
+
+
+def test_fk_stays_on_its_device_and_trains_after_inference():
+    m = walk(quadruped(), 4, 30, 0)
+    assert all(t.device.type == "meta" for t in m.skeleton.fk(m.rotations.to("meta")))
+    with torch.inference_mode():
+        tree().fk(rotation.identity(24))
+    q = rotation.identity(24).requires_grad_()
+    tree().fk(q)[1].square().sum().backward()
+    assert q.grad is not None
 
 
 # --- pairs
@@ -104,7 +115,8 @@ def test_pairs_of_the_biped():
 @pytest.mark.parametrize("rig", [tree, quadruped, bird])
 def test_pairs_by_shape_alone(rig):
     s = rig()
-    nameless = replace(s, names=tuple(f"b{j}" for j in range(len(s))), mirror=tuple(range(len(s))), left=()).guess()
+    names = tuple(f"b{j}" for j in range(len(s)))
+    nameless = guess_pairs_and_contacts(replace(s, names=names, mirror=tuple(range(len(s))), left=()))
     assert nameless.mirror == s.mirror
     assert nameless.left == s.left
 
@@ -146,7 +158,7 @@ def test_control_joints_do_not_stand():
 # --- size, side and parts
 def test_height_and_reach():
     assert chain(4).height == pytest.approx(0.9)
-    assert chain(4).reach == pytest.approx((0.9, 0.6, 0.3, 0.0))
+    assert chain(4).chain_length == pytest.approx((0.9, 0.6, 0.3, 0.0))
     assert two().height == pytest.approx(1.0)
     assert build(["one"], [-1], [(0, 5, 0)]).height == 1.0
 
@@ -155,7 +167,7 @@ def test_height_and_reach():
 def test_facing_of_a_rig_built_turned(yaw):
     s = tree()
     turned = rotation.rotate(rotation.about("y", torch.tensor(yaw)), torch.tensor(s.offsets)).tolist()
-    assert build(s.names, s.parents, turned).facing == pytest.approx(yaw, abs=1e-5)
+    assert build(s.names, s.parents, turned).rest_heading == pytest.approx(yaw, abs=1e-5)
 
 
 def test_facing_is_that_of_hips_and_shoulders_not_of_hands():
@@ -163,7 +175,7 @@ def test_facing_is_that_of_hips_and_shoulders_not_of_hands():
     reach = rotation.identity(24)
     for name in ("LeftArm", "RightArm"):
         reach[s.index(name)] = rotation.about("y", torch.tensor(-1.5))
-    assert replace(s, rest=tuple(map(tuple, reach.tolist()))).facing == pytest.approx(0, abs=1e-6)
+    assert replace(s, rest=tuple(map(tuple, reach.tolist()))).rest_heading == pytest.approx(0, abs=1e-6)
 
 
 def test_parts():
@@ -172,12 +184,40 @@ def test_parts():
     legs = {n for n in s.names if "Leg" in n or "Foot" in n or "Toe" in n}
     assert part["lower"] == legs | {"Hips"}
     assert part["upper"] == set(s.names) - part["lower"]
-    assert part["LeftShoulder"] == {"LeftShoulder", "LeftArm", "LeftForeArm", "LeftHand"}
+    assert part["limb:LeftShoulder"] == {"LeftShoulder", "LeftArm", "LeftForeArm", "LeftHand"}
     assert part["trunk"] == {"Hips", "Spine", "Spine1", "Spine2", "Neck", "Head"}
     assert part["all"] == set(s.names)
     assert s.names[s.limb_of(s.index("LeftToeBase"))] == "LeftUpLeg"
     assert s.limb_of(s.index("Neck")) == s.root
-    assert {"front_thigh_L", "back_thigh_R"} <= set(quadruped().parts)
+    assert {"limb:front_thigh_L", "limb:back_thigh_R"} <= set(quadruped().parts)
+
+
+def test_a_joint_and_a_limb_of_one_name():
+    s = tree()
+    assert s.select(["LeftShoulder"]) == (s.index("LeftShoulder"),)
+    limb = s.select(["limb:LeftShoulder"])
+    assert [s.names[j] for j in limb] == ["LeftShoulder", "LeftArm", "LeftForeArm", "LeftHand"]
+    assert s.select(["LeftShoulder", "limb:LeftShoulder"]) == limb
+    clip = api.demo_clip().skeleton  # its joint has an end site of its own nowhere, its limb nine joints
+    assert [clip.names[j] for j in clip.select(["LeftShoulder"])] == ["LeftShoulder"]
+    assert len(clip.select(["limb:LeftShoulder"])) == 9
+    with pytest.raises(MotifError, match="did you mean 'limb:LeftShoulder'"):
+        s.select(["limb:LeftSholder"])
+    with pytest.raises(MotifError, match="no joint 'limb:LeftHand'"):  # a limb is called by its first joint
+        s.select(["limb:LeftHand"])
+
+
+def test_limbs_with_a_namespace_and_joints_called_like_parts():
+    s = tree()
+    spaced = build([f"mixamorig:{n}" for n in s.names], s.parents, s.offsets)
+    assert "limb:LeftShoulder" in spaced.parts
+    assert spaced.select(["limb:LeftShoulder"]) == spaced.select(["limb:mixamorig:LeftShoulder"])
+    assert len(spaced.select(["limb:LeftShoulder"])) == 4
+    names = [{"Spine": "trunk", "Spine1": "all"}.get(n, n) for n in s.names]
+    odd = build(names, s.parents, s.offsets)
+    assert odd.select(["trunk"]) == (odd.index("trunk"),)
+    assert odd.select(["part:trunk"]) == s.select(["trunk"])
+    assert odd.select(["all"]) == tuple(range(24))
 
 
 def test_neighbours_count_bones():
@@ -246,7 +286,7 @@ def test_a_wrong_name_gets_the_nearest():
 def test_names_with_and_without_their_namespace():
     s = build(["mixamorig:Hips", "mixamorig:Head", "a:Twin", "b:Twin"], [-1, 0, 0, 0], [(0, 1, 0)] * 4)
     assert s.index("Head") == s.index("mixamorig:Head") == 1
-    assert short_name("a:b:Head") == "Head"
+    assert strip_namespace("a:b:Head") == "Head"
     with pytest.raises(MotifError, match="no joint 'Twin'"):
         s.index("Twin")
 
@@ -262,30 +302,31 @@ def test_select_parts_joints_and_their_tips():
             rig.select([part])
 
 
-def test_edit_replaces_what_was_guessed():
-    s = tree().edit(contacts=["LeftHand", "RightHand"])
+def test_a_user_replaces_what_was_guessed():
+    s = tree().with_contacts(["LeftHand", "RightHand"])
     assert [s.names[j] for j in s.contacts] == ["LeftHand", "RightHand"]
     assert s.left == tree().left
-    paired = chain(4).edit(pairs=[("link1", "link3")])
+    paired = chain(4).with_pairs([("link1", "link3")])
     assert paired.mirror == (0, 3, 2, 1)
     assert paired.left == (1,)
-    assert chain(4).edit() == chain(4)
+    hanging = chain(4)
+    assert hanging.with_pairs([]).with_contacts(hanging.names[j] for j in hanging.contacts) == hanging
     with pytest.raises(MotifError, match="no joint"):
-        chain(4).edit(contacts=["foot"])
+        chain(4).with_contacts(["foot"])
 
 
 def test_same_rig():
     s = tree()
-    assert s.same_rig(tree()) is None
-    assert "another order" in s.same_rig(build(s.names[::-1], range(-1, 23), s.offsets))
-    assert "only in the first ['Head'], only in the second ['Skull']" in s.same_rig(
+    assert s.rig_difference(tree()) is None
+    assert "another order" in s.rig_difference(build(s.names[::-1], range(-1, 23), s.offsets))
+    assert "only in the first ['Head'], only in the second ['Skull']" in s.rig_difference(
         build(["Skull" if n == "Head" else n for n in s.names], s.parents, s.offsets)
     )
-    assert "other parents" in s.same_rig(build(s.names, [-1, *[0] * 23], s.offsets))
+    assert "other parents" in s.rig_difference(build(s.names, [-1, *[0] * 23], s.offsets))
     longer = [o if n != "LeftLeg" else (0, -0.6, 0) for n, o in zip(s.names, s.offsets, strict=True)]
-    assert "a bone differs by 0.150 m" in s.same_rig(build(s.names, s.parents, longer))
+    assert "a bone differs by 0.150 m" in s.rig_difference(build(s.names, s.parents, longer))
     moved = [(5, 5, 5), *s.offsets[1:]]
-    assert s.same_rig(build(s.names, s.parents, moved)) is None  # where the root starts is no matter of the rig
+    assert s.rig_difference(build(s.names, s.parents, moved)) is None  # where the root starts is no matter of the rig
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from motif import api, metrics, resample, tempo
+from motif.config import SampleConfig
 from motif.edit import Edit
 from motif.features import Features
 from motif.seeds import take_rng
@@ -22,7 +23,7 @@ def test_values_at_whole_frames_are_the_frames_and_at_others_the_wave():
 
 
 @pytest.mark.parametrize("frames", [1, 2, 5, 31, 400])
-def test_a_strayed_tempo_begins_and_ends_in_time_and_never_turns_back(frames):
+def test_a_time_warp_begins_and_ends_in_time_and_never_turns_back(frames):
     for seed in range(20):
         when = tempo.time_warp(frames, 1 / 30, 0.25, take_rng(seed, 0))
         assert when.shape == (frames,)
@@ -35,7 +36,7 @@ def test_a_strayed_tempo_begins_and_ends_in_time_and_never_turns_back(frames):
     assert float(tempo.time_warp(400, 1 / 30, 0.0, take_rng(0, 0)).diff().sub(1).abs().max()) < 1e-9
 
 
-def test_the_amount_asked_for_is_what_strays():
+def test_the_speed_varies_by_the_amount_asked_for():
     speeds = torch.cat([tempo.time_warp(3000, 1 / 30, 0.2, take_rng(s, 0)).diff()[100:-100].log() for s in range(5)])
     assert 0.12 < float(speeds.std()) < 0.2  # values between those drawn are smaller
 
@@ -43,7 +44,7 @@ def test_the_amount_asked_for_is_what_strays():
 def repeated(speeds):
     """One second and a half of motion, again and again at these speeds."""
     once = walk(RIGS["quadruped"](), frames=60, fps=30, seed=0).crop(0, 45)
-    pieces = [once.at(torch.arange(0, 44, s)) for s in speeds]
+    pieces = [once.interpolate(torch.arange(0, 44, s)) for s in speeds]
     return replace(
         once,
         rotations=torch.cat([p.rotations for p in pieces]),
@@ -51,18 +52,18 @@ def repeated(speeds):
     )
 
 
-def test_a_clip_that_keeps_time_gives_no_freedom_and_one_that_does_not_gives_its_own():
+def test_a_steady_clip_has_no_tempo_variability_and_a_varying_one_its_own():
     steady = tempo.tempo_variability([repeated([1.0] * 8)])
     assert steady.amount(0.2) < 0.07
-    free = tempo.tempo_variability([repeated([0.7, 1.0, 1.4, 0.84, 1.18])])
-    assert free.amount(0.3) > steady.amount(0.3) + 0.05
+    varying = tempo.tempo_variability([repeated([0.7, 1.0, 1.4, 0.84, 1.18])])
+    assert varying.amount(0.3) > steady.amount(0.3) + 0.05
     alone = api.demo_clip().crop(0, 60)
     assert tempo.tempo_variability([alone]).amount(0.2) > 0.15  # nothing comes again: nothing is known to be steady
     assert tempo.tempo_variability([alone]).amount(0.0) == 0
     assert tempo.tempo_variability([alone.crop(0, 3)]).amount(0.2) == 0
 
 
-def test_what_is_retimed_comes_to_the_same_place():
+def test_what_is_warped_comes_to_the_same_place():
     clip = api.demo_clip()
     features = Features.of([clip])
     x = features.encode(clip)
@@ -77,12 +78,12 @@ def test_what_is_retimed_comes_to_the_same_place():
 
 def test_tempo_makes_takes_newer_and_kept_pieces_stay_in_time():
     clip = api.demo_clip()
-    plain, time_warp = (metrics.score(api.vary(clip, 4, seed=1, tempo=t), [clip]) for t in (0.0, 0.4))
-    assert time_warp["novelty"] > plain["novelty"] + 0.05
-    assert time_warp["slip_ratio"] < 1.3
+    plain, warped = (metrics.score(api.vary(clip, 4, seed=1, config=SampleConfig(tempo=t)), [clip]) for t in (0.0, 0.4))
+    assert warped["novelty"] > plain["novelty"] + 0.05
+    assert warped["slip_ratio"] < 1.3
     edit = Edit.keep(clip, joints=["lower"])
-    kept, same = (api.vary(clip, 1, edit=edit, tempo=t)[0] for t in (0.0, 0.4))
+    kept, same = (api.vary(clip, 1, edit=edit, config=SampleConfig(tempo=t))[0] for t in (0.0, 0.4))
     assert torch.equal(kept.rotations, same.rotations)
     with pytest.raises(api.MotifError, match="tempo is 2; give a number from 0 to 1"):
-        api.vary(clip, 1, tempo=2)
-    assert math.isclose(api.vary(clip, 1, seconds=5, tempo=0.4)[0].seconds, 5, rel_tol=0.01)
+        api.vary(clip, 1, config=SampleConfig(tempo=2))
+    assert math.isclose(api.vary(clip, 1, seconds=5, config=SampleConfig(tempo=0.4))[0].seconds, 5, rel_tol=0.01)

@@ -9,6 +9,7 @@ import random
 import signal
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -614,7 +615,7 @@ def test_modules_are_compiled_while_they_are_trained(monkeypatch):
 @pytest.mark.parametrize("engine", ["clip-gan", "clip-flow"])
 def test_losses_are_computed_where_the_net_is(engine):
     """On the meta device, which has no numbers but refuses to mix with the processor, as a GPU does."""
-    recipe = registry.with_params(registry.recipe(engine), steps=3, batch=2, width=8)
+    recipe = replace(registry.recipe(engine), steps=3, batch=2, width=8)
     prepared = recipe.prepare(api.Domain.of([api.demo_clip().crop(0, 150)]))
     net = recipe.net(prepared).to("meta")
     with pytest.raises(RuntimeError, match=r"same device|meta"):
@@ -633,7 +634,7 @@ def test_losses_are_computed_where_the_net_is(engine):
 @pytest.mark.parametrize("engine", ["clip-gan", "clip-flow", "ganimator", "paper", "sinmdm", "sinmdm-qna"])
 def test_engines_learn_on_a_gpu(engine, clips):
     few = {"samples": (64,)} if engine in ("ganimator", "paper") else {"steps": 4}
-    recipe = registry.with_params(registry.recipe(engine), **few)
+    recipe = replace(registry.recipe(engine), **few)
     model = api.fit(recipe, api.load(clips / "Salsa-Dancing-6.bvh"), 1, config=TrainConfig(device="cuda"))
     assert all(v.device.type == "cpu" for v in model.net.state_dict().values())
     assert all(v.isfinite().all() for v in model.net.state_dict().values())

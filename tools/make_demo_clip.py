@@ -8,8 +8,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from motif.motion import FileStyle, Motion
+from motif import io
+from motif.motion import FileFormat
 
-clip = Motion.load(sys.argv[1]).crop(1).resample(30)
-clip = replace(clip, frame_time=1 / 30, style=FileStyle(clip.style.channels, 1.0))
-clip.save(Path(__file__).parents[1] / "src" / "motif" / "assets" / "cmu_01_01.bvh")
+clip = io.load(sys.argv[1]).crop(1).resample(30)
+clip = replace(clip, frame_time=1 / 30, file_format=FileFormat(clip.file_format.channels, 1.0))
+io.save(clip, Path(__file__).parents[1] / "src" / "motif" / "assets" / "cmu_01_01.bvh")

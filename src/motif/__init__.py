@@ -1,7 +1,7 @@
 """motif: one clip in, endless motion out.
 
 >>> import motif
->>> dance = motif.Motion.load("salsa.bvh")
+>>> dance = motif.load("salsa.bvh")
 >>> takes = motif.vary(dance, n=4, seconds=20, seed=1)
 >>> motif.score(takes, against=[dance])
 
@@ -12,38 +12,34 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import Model as Model
-    from .api import demo_clip as demo_clip
-    from .api import fit as fit
-    from .api import info as info
-    from .api import load as load
-    from .api import report as report
-    from .api import score as score
-    from .api import show as show
-    from .api import vary as vary
-    from .edit import Constraint as Constraint
-    from .edit import Edit as Edit
-    from .edit import Trajectory as Trajectory
-    from .errors import MotifError as MotifError
-    from .errors import MotifWarning as MotifWarning
-    from .motion import Motion as Motion
-    from .skeleton import Skeleton as Skeleton
+    from .api import Model, demo_clip, fit, info, report, score, show, vary
+    from .config import CrowdConfig, ReadConfig, SampleConfig, ShowConfig, TrainConfig
+    from .edit import Constraint, Edit, Trajectory
+    from .errors import MotifError, MotifWarning
+    from .io import load, save
+    from .motion import Motion, Pose
+    from .skeleton import Skeleton
 
-_HOME = {
-    **dict.fromkeys(("Model", "demo_clip", "fit", "info", "load", "report", "score", "show", "vary"), "api"),
-    **dict.fromkeys(("Edit", "Constraint", "Trajectory"), "edit"),
-    **dict.fromkeys(("MotifError", "MotifWarning"), "errors"),
-    "Motion": "motion",
-    "Skeleton": "skeleton",
-}
-__all__ = sorted(_HOME)  # noqa: PLE0605
+__all__ = ["Constraint", "CrowdConfig", "Edit", "Model", "MotifError", "MotifWarning", "Motion", "Pose", "ReadConfig"]
+__all__ += ["SampleConfig", "ShowConfig", "Skeleton", "TrainConfig", "Trajectory", "demo_clip", "fit", "info", "load"]
+__all__ += ["report", "save", "score", "show", "vary"]
 __version__ = "0.1.0"
+_HOMES = {
+    "api": ("Model", "demo_clip", "fit", "info", "report", "score", "show", "vary"),
+    "config": ("CrowdConfig", "ReadConfig", "SampleConfig", "ShowConfig", "TrainConfig"),
+    "edit": ("Constraint", "Edit", "Trajectory"),
+    "errors": ("MotifError", "MotifWarning"),
+    "io": ("load", "save"),
+    "motion": ("Motion", "Pose"),
+    "skeleton": ("Skeleton",),
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'motif' has no attribute {name!r}")
-    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f".{home}", __name__), name)
+    raise AttributeError(f"module 'motif' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

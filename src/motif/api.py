@@ -1,50 +1,74 @@
 """What people call: the command line's verbs, as functions."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, cast
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
-from . import bundle, contact, crowd, draw, metrics, page, parallel, registry
+from . import bundle, contact, crowd, matching, metrics, parallel, registry, train
+from .config import CrowdConfig, ReadConfig, SampleConfig, ShowConfig, TrainConfig
+from .data.domain import Domain
 from .edit import Edit
 from .errors import MotifError
-from .io import load
+from .io import load, save
 from .metrics import fakes
-from .motion import Motion
-from .seeds import take_rng
-from .train import HABITS, Progress, TrainConfig, forget, run
+from .motion import Motion, Pose
+from .recipes.base import Recipe, Streaming
+from .request import Request
+from .train import Progress, forget
+from .view import page, show
 
-__all__ = ["Model", "Pose", "demo_clip", "fit", "forget", "info", "load", "report", "score", "show", "vary"]
-
-
-class Pose(NamedTuple):
-    """One frame of a stream."""
-
-    rotations: Float[Tensor, "j 4"]
-    """Local unit quaternions (w, x, y, z)."""
-    positions: Float[Tensor, "j 3"]
-    """Local translations in metres."""
+__all__ = [
+    "CrowdConfig",
+    "Domain",
+    "Edit",
+    "Model",
+    "Pose",
+    "ReadConfig",
+    "SampleConfig",
+    "ShowConfig",
+    "TrainConfig",
+    "check_request",
+    "demo_clip",
+    "fit",
+    "forget",
+    "info",
+    "load",
+    "report",
+    "save",
+    "score",
+    "show",
+    "vary",
+]
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """An engine that has seen its clips; what takes are sampled from."""
+    """A recipe and what it has learned: what takes are sampled from."""
 
-    engine: str
-    """Name on the shelf."""
-    recipe: registry.Recipe
-    clips: tuple[Motion, ...]
-    exemplar: Any
-    """What the engine sees of the clips."""
+    name: str
+    """Of the recipe."""
+    recipe: Recipe
+    """Its hyper-parameters."""
+    domain: Domain
+    """Rigs, rate and default length of takes; reference clips, if any."""
+    prepared: Any
+    """What the recipe made of the domain."""
     net: nn.Module
+    """On the CPU."""
     seed: int = 0
     """Of its training."""
+    precision: str = "fp32"
+    """That it was trained with."""
+
+    @property
+    def clips(self) -> tuple[Motion, ...]:
+        """The reference clips, if the model carries any."""
+        return self.domain.clips
 
     def sample(
         self,
@@ -52,141 +76,147 @@ class Model:
         seconds: float | None = None,
         seed: int = 0,
         edit: Edit | None = None,
-        lock: bool = True,
-        progress: Callable[[float], None] = lambda done: None,
+        config: SampleConfig = SampleConfig(),
+        progress: Callable[[float], None] = lambda fraction: None,
     ) -> list[Motion]:
-        """``n`` new takes.
+        """Sample ``n`` new takes.
 
         Args:
             n: how many.
             seconds: length of each; what ``edit`` says, or else twice the clips, if not given.
             seed: same seed, same takes.
-            edit: what to keep, loop and weigh.
-            lock: whether standing feet are held still.
-            progress: hears the share of the work done.
+            edit: what to keep, follow, loop and weigh.
+            config: how the takes are made.
+            progress: called with the fraction done.
         """
-        if n < 1:
-            raise MotifError(f"{n} takes asked for; ask for at least 1")
-        edit = edit or Edit()
-        if not isinstance(edit, Edit):
-            raise MotifError(f"edit is {type(edit).__name__} {str(edit)[:40]!r}; give a motif.Edit")
-        if seconds is not None:
-            edit = replace(edit, seconds=seconds)
-        registry.check_supported(self.engine, self.recipe, edit)
-        return self.recipe.sample(self.net, self.exemplar, edit, n, seed, lock, progress)
+        return self._sample(Request(_edit(edit, seconds), n, seed, config, progress))
+
+    def _sample(self, request: Request) -> list[Motion]:
+        registry.check_supported(self.name, self.recipe, request.edit, request.config)
+        return self.recipe.sample(self.net, self.prepared, request)
 
     def crowd(
         self,
         n: int,
         seconds: float | None = None,
         seed: int = 0,
-        spread: float = 0.1,
-        gap: float = 0.1,
         edit: Edit | None = None,
-        progress: Callable[[float], None] = lambda done: None,
+        config: CrowdConfig = CrowdConfig(),
+        progress: Callable[[float], None] = lambda fraction: None,
     ) -> list[Motion]:
-        """``n`` new takes that stand side by side: no two bodies touch at any frame (:mod:`motif.crowd`).
+        """Sample ``n`` new takes that stand side by side: no two bodies touch at any frame (:mod:`motif.crowd`).
 
-        Args:
-            n: how many.
-            seconds: length of each.
-            seed: same seed, same crowd.
-            spread: each is up to this share faster or slower than the clip; as it is where ``edit`` asks for anything.
-            gap: metres left between any two at least.
-            edit: what each take is asked; ways and kept pieces are turned and shifted with it, in one piece.
-            progress: hears the share of the work done.
+        Arguments are those of :meth:`sample`. Trajectories and constraints of ``edit`` are turned and shifted with
+        their take, in one piece.
         """
-        if not 0 <= spread < 1:
-            raise MotifError(f"spread is {spread}; give a share from 0 to below 1")
-        edit = edit or Edit()
-        if edit.features:
-            takes = self.sample(n, seconds, seed, edit, progress=lambda done: progress(0.8 * done))
-            return crowd.arrange(takes, seed, gap, lambda done: progress(0.8 + 0.2 * done))
-        first = self.clips[0]
-        wanted = replace(edit, seconds=edit.seconds if seconds is None else seconds).duration(
-            2 * sum(c.seconds for c in self.clips)
-        )
-        frames = max(round(wanted / first.frame_time), 1)
-        takes = self.sample(n, wanted * (1 + spread), seed, progress=lambda done: progress(0.8 * done))
-        speeds = [1 + spread * (2 * float(torch.rand(1, generator=take_rng(seed, k))) - 1) for k in range(n)]
-        takes = parallel.parallel_map(lambda pair: pair[0].retime(pair[1]).crop(0, frames), zip(takes, speeds))
-        return crowd.arrange(takes, seed, gap, lambda done: progress(0.8 + 0.2 * done))
+        request = Request(_edit(edit, seconds), n, seed, config, progress)
+        return crowd.crowd(self._sample, request, self.domain.frame_time, self.domain.seconds, config)
 
-    def stream(self, seed: int = 0, lock: bool = True) -> "Iterator[Pose]":
-        """Poses of one endless take, one after the other at the clips' rate, for games and installations.
+    def start(self, seed: int = 0, config: SampleConfig = SampleConfig()) -> Any:
+        """Return the state that an endless take begins with, for :meth:`step`; same seed, same poses."""
+        if not isinstance(self.recipe, Streaming):
+            raise MotifError(f"{self.name} cannot stream; clip-match, clip-gan and clip-flow can")
+        registry.check_supported(self.name, self.recipe, Edit(), config)
+        return self.recipe.start(self.net, self.prepared, seed, config)
+
+    def step(self, state: Any, control: Any = None) -> tuple[Pose, Any]:
+        """Return the next pose of an endless take and the state after it.
+
+        A state can be kept and stepped again, with the same result. ``control`` steers recipes that can be steered.
+        """
+        return cast(Streaming, self.recipe).step(state, control)
+
+    def stream(self, seed: int = 0, config: SampleConfig = SampleConfig()) -> Iterator[Pose]:
+        """Return the poses of one endless take, one after the other at the clips' rate, for games and installations.
 
         They are made in blocks of about three seconds, the first a short one, each while the one before is played: who
-        asks for no more than the clips' rate does not wait. Memory does not grow.
-
-        Args:
-            seed: same seed, same poses.
-            lock: whether standing feet are held still.
+        asks for no more than the clips' rate does not wait. Memory does not grow. Same seed, same poses.
         """
-        blocks = getattr(self.recipe, "stream", None)
-        if blocks is None:
-            raise MotifError(f"{self.engine} cannot stream; clip-match, clip-gan and clip-flow can")
-        made = blocks(self.net, self.exemplar, seed, lock)
-        with ThreadPoolExecutor(1) as ahead:
-            coming = ahead.submit(next, made)
-            while True:
-                block = coming.result()
-                coming = ahead.submit(next, made)
-                yield from map(Pose, block.rotations, block.positions)
 
-    def turned(self, **dials: Any) -> "Model":
-        """The same model with other dials for its takes (``variety``, ``tempo``, ``completeness``); None stays."""
-        return replace(self, recipe=registry.turned(self.engine, self.recipe, **dials))
+        def poses(state: Any) -> Iterator[Pose]:
+            while True:
+                pose, state = self.step(state)
+                yield pose
+
+        return poses(self.start(seed, config))
 
     def save(self, path: str | Path) -> Path:
-        """Write the model as one ``.safetensors`` file: weights, clips, and what is needed to go on from them."""
-        fields = asdict(self.recipe)  # type: ignore[arg-type]
-        return bundle.write(path, self.engine, fields, self.clips, self.net.state_dict(), self.seed)
+        """Write the model as one ``.safetensors`` file: weights, domain, and what is needed to go on from them."""
+        params = asdict(self.recipe)  # type: ignore[arg-type]
+        weights = self.net.state_dict()
+        return bundle.write(path, bundle.Bundle(self.name, params, self.domain, weights, self.seed, self.precision))
 
     @staticmethod
     def load(path: str | Path) -> "Model":
         """Read what :meth:`save` wrote; nothing in the file is executed."""
-        about, clips, weights = bundle.read(path)
-        dials = {k: tuple(v) if isinstance(v, list) else v for k, v in about["recipe"].items()}
-        recipe = registry.recipe(about["engine"], **dials)
-        exemplar = recipe.prepare(clips)
-        net = recipe.net(exemplar)
-        bundle.load_weights(net, weights, path)
-        return Model(about["engine"], recipe, tuple(clips), exemplar, net, about["seed"])
+        file = bundle.read(path)
+        recipe = registry.with_params(file.recipe, file.params)
+        prepared = recipe.prepare(file.domain)
+        net = recipe.net(prepared)
+        bundle.load_weights(net, file.weights, path)
+        return Model(file.recipe, recipe, file.domain, prepared, net, file.seed, file.precision)
+
+
+def _edit(edit: Edit | None, seconds: float | None) -> Edit:
+    edit = Edit() if edit is None else edit
+    return replace(edit, seconds=seconds) if seconds is not None and isinstance(edit, Edit) else edit
+
+
+def check_request(
+    recipe: str | Recipe,
+    clips: Sequence[Motion] | Motion,
+    n: int = 1,
+    seconds: float | None = None,
+    edit: Edit | None = None,
+    config: SampleConfig = SampleConfig(),
+) -> None:
+    """Raise the error that :meth:`Model.sample` would, if any, before anything is trained.
+
+    Raises:
+        MotifError: for a number of takes, an edit, a length or a parameter that the recipe cannot meet for these clips.
+    """
+    name, recipe = registry.resolve(recipe)
+    domain, edit = Domain.of(_several(clips)), Request(_edit(edit, seconds), n).edit
+    registry.check_supported(name, recipe, edit, config)
+    timed = edit.seconds is not None or (edit.trajectory is not None and edit.trajectory.times is not None)
+    if not timed and (edit.constraints or edit.clip_weights):  # they must fit into a length that the clips decide
+        matching.take_length(matching.prepare(domain.clips), edit)
+        return
+    frames = max(round(edit.duration(domain.seconds) / domain.frame_time), 1)
+    edit.check(domain.rigs[0], domain.frame_time, frames, len(domain.clips))
 
 
 def fit(
-    engine: str,
-    clips: Sequence[Motion] | Motion,
+    recipe: str | Recipe,
+    clips: Sequence[Motion] | Motion | Domain,
     seed: int = 0,
+    config: TrainConfig = TrainConfig(),
     folder: str | Path | None = None,
-    train: TrainConfig = HABITS,
-    progress: Callable[[Progress], None] = lambda told: None,
-    **dials: Any,
+    progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Model:
-    """Teach an engine some clips of one rig and rate; ``clip-match`` needs no training.
+    """Train a recipe on clips of one rig and rate; ``clip-match`` needs no training.
 
     Args:
-        engine: name on the shelf.
-        clips: one or several; several are mixed.
+        recipe: its name, or one with hyper-parameters of your own, such as ``ClipGan(steps=300)``.
+        clips: one or several; several are mixed. Or a domain.
         seed: same seed, same model.
+        config: how training is run.
         folder: where the run is kept, so that it can be stopped and go on; nothing is kept if not given.
-        train: precision and habits.
-        progress: hears every training step.
-        dials: fields of the recipe.
+        progress: called after every training step.
     """
-    clips = _several(clips)
-    recipe = registry.recipe(engine, **dials)
-    exemplar = recipe.prepare(clips)
+    name, recipe = registry.resolve(recipe)
+    domain = clips if isinstance(clips, Domain) else Domain.of(_several(clips))
+    prepared, precision = recipe.prepare(domain), "fp32"
     with parallel.single_thread(), torch.random.fork_rng([]):
         torch.manual_seed(seed)
-        net = recipe.net(exemplar)
-        seen = [bundle.digest({"rotations": c.rotations, "positions": c.positions}) for c in clips]
-        asked = {"engine": engine, "recipe": asdict(recipe), "clips": seen}  # type: ignore[arg-type]
-        plan = recipe.plan(exemplar)
-        if plan:
+        net = recipe.net(prepared)
+        plan = train.Plan(recipe.plan(prepared), lambda: recipe.stages(net, prepared, seed))
+        if plan.steps:
+            params = asdict(recipe)  # type: ignore[arg-type]
+            fingerprint = {"recipe": name, "params": params, "domain": bundle.fingerprint(domain)}
             home = None if folder is None else Path(folder)
-            run(net, lambda: recipe.stages(net, exemplar, seed), plan, seed, train, home, asked, progress)
-    return Model(engine, recipe, tuple(clips), exemplar, net, seed)
+            precision = train.run(net, plan, seed, config, home, fingerprint, progress)
+    return Model(name, recipe, domain, prepared, net, seed, precision)
 
 
 def vary(
@@ -195,15 +225,12 @@ def vary(
     seconds: float | None = None,
     seed: int = 0,
     edit: Edit | None = None,
-    lock: bool = True,
-    engine: str = "clip-match",
-    progress: Callable[[float], None] = lambda done: None,
-    **dials: Any,
+    recipe: str | Recipe = "clip-match",
+    config: SampleConfig = SampleConfig(),
 ) -> list[Motion]:
-    """New takes of clips of one rig: :func:`fit` with the dials (variety, completeness), then :meth:`Model.sample`."""
-    if isinstance(edit, Edit):
-        registry.check_supported(engine, registry.recipe(engine, **dials), edit)  # before anything is learned
-    return fit(engine, clips, seed, **dials).sample(n, seconds, seed, edit, lock, progress)
+    """Make new takes of clips of one rig: :func:`check_request`, :func:`fit`, then :meth:`Model.sample`."""
+    check_request(recipe, clips, n, seconds, edit, config)
+    return fit(recipe, clips, seed).sample(n, seconds, seed, edit, config)
 
 
 def score(takes: Sequence[Motion] | Motion, against: Sequence[Motion] | Motion) -> dict[str, float]:
@@ -252,11 +279,6 @@ def _several(motions: Sequence[Motion] | Motion) -> Sequence[Motion]:
     return several
 
 
-def show(motions: Sequence[Motion], path: str | Path, **options: Any) -> Path:
-    """A contact sheet (.png) or an animation (.gif, .mp4) of motions, see :func:`motif.draw.show`."""
-    return draw.show(motions, path, **options)
-
-
 def demo_clip() -> Motion:
     """The clip that ships with motif: CMU 01_01, jumps and turns, 22.9 s at 30 fps, metres (see assets/NOTICE.txt)."""
     with resources.as_file(resources.files("motif") / "assets" / "cmu_01_01.bvh") as path:
@@ -270,7 +292,7 @@ def info(motion: Motion) -> dict[str, Any]:
     stands = contact.labels(world, s, motion.frame_time).float().mean(0).tolist() if s.contacts else []
     problems = []
     if not s.contacts:
-        problems.append("no ground contacts found: feet cannot be locked; name them with skeleton.edit(contacts=...)")
+        problems.append("no ground contacts found: feet cannot be locked; name them with skeleton.with_contacts(...)")
     elif not any(stands):
         problems.append("nothing ever stands: is the unit right, and is Y up?")
     if not s.left:
@@ -285,7 +307,7 @@ def info(motion: Motion) -> dict[str, Any]:
         "frames": len(motion),
         "fps": round(motion.fps, 4),
         "seconds": round(motion.seconds, 4),
-        "metres_per_unit": motion.style.unit,
+        "metres_per_unit": motion.file_format.unit,
         "height": round(s.height, 4),
         "floor": round(motion.floor(), 4),
         "travel": round(float(travel[[0, 2]].norm()), 4),

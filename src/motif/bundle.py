@@ -1,10 +1,9 @@
-"""A model as one file: weights and clips as safetensors, and a header that says what they are. Reading executes
-nothing."""
+"""A model as one file: tensors as safetensors, and a JSON header that says what they are. Reading executes nothing."""
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -12,83 +11,138 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .data.domain import Domain
 from .errors import MotifError
 from .files import replace_file
-from .motion import FileStyle, Motion
+from .motion import FileFormat, Motion
 from .skeleton import Skeleton
 
-VERSION = 1
-"""Of the layout of the file; a change comes with a way to read older ones."""
+VERSION = 2
+"""Of the file's layout. Layout 1 had clips in place of a domain, and its digest left out the header."""
 
 
-def write(
-    path: str | Path,
-    engine: str,
-    recipe: Mapping[str, Any],
-    clips: Sequence[Motion],
-    weights: Mapping[str, Tensor],
-    seed: int,
-) -> Path:
-    """Write a model file, whole or not at all.
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """What a model file holds."""
 
-    Args:
-        path: ending in ``.safetensors``; missing folders are made.
-        engine: name on the shelf.
-        recipe: its fields as plain values.
-        clips: what it was made from.
-        weights: of its net.
-        seed: of its training.
-    """
+    recipe: str
+    """Its name."""
+    params: Mapping[str, Any]
+    """The recipe's hyper-parameters, as plain values."""
+    domain: Domain
+    weights: Mapping[str, Tensor]
+    seed: int
+    """Of its training."""
+    precision: str
+    """That it was trained with."""
+
+
+def write(path: str | Path, bundle: Bundle) -> Path:
+    """Write a model file, whole or not at all; missing folders are made."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     target = check(path)
-    tensors = {f"net.{k}": v.contiguous().cpu() for k, v in weights.items()}
-    for k, clip in enumerate(clips):
-        tensors[f"clip.{k}.rotations"] = clip.rotations.contiguous()
-        tensors[f"clip.{k}.positions"] = clip.positions.contiguous()
-    about = {
+    tensors = {f"net.{k}": v.contiguous().cpu() for k, v in bundle.weights.items()} | _tensors(bundle.domain)
+    header = {
         "version": VERSION,
         "motif": metadata.version("motif"),
-        "engine": engine,
-        "recipe": recipe,
-        "seed": seed,
-        "digest": digest(tensors),
-        "skeletons": [asdict(clip.skeleton) for clip in clips],
-        "clips": [{"name": c.name, "frame_time": c.frame_time, "style": asdict(c.style)} for c in clips],
+        "recipe": bundle.recipe,
+        "params": bundle.params,
+        "seed": bundle.seed,
+        "precision": bundle.precision,
+        "domain": _about(bundle.domain),
     }
+    header["digest"] = digest(tensors, header)
     try:
-        replace_file(target, lambda beside: save_file(tensors, beside, {"motif": json.dumps(about)}))
+        replace_file(target, lambda beside: save_file(tensors, beside, {"motif": json.dumps(header)}))
     except (OSError, SafetensorError) as error:
         raise MotifError(f"{target}: cannot be written ({error}); choose another folder") from None
     return target
 
 
-def digest(tensors: Mapping[str, Tensor]) -> str:
-    """Of all numbers: a flipped bit in a model is as good as another model."""
+def digest(tensors: Mapping[str, Tensor], header: Mapping[str, Any] | None = None) -> str:
+    """Hash the bytes of tensors of any kind, and a header without its own digest."""
     found = hashlib.sha256()
     for name in sorted(tensors):
-        found.update(name.encode() + tensors[name].numpy().tobytes())
+        x = tensors[name].detach().cpu().contiguous()
+        found.update(f"{name} {x.dtype} {tuple(x.shape)}".encode())
+        found.update(x.reshape(-1).view(torch.uint8).numpy().tobytes())
+    plain = {k: v for k, v in (header or {}).items() if k != "digest"}
+    found.update(json.dumps(plain, sort_keys=True).encode())
     return found.hexdigest()
 
 
+def fingerprint(domain: Domain) -> str:
+    """Return a hash of everything in a domain."""
+    return digest(_tensors(domain), _about(domain))
+
+
+def _tensors(domain: Domain) -> dict[str, Tensor]:
+    tensors = {f"statistics.{k}": v.contiguous().cpu() for k, v in domain.statistics.items()}
+    for k, clip in enumerate(domain.clips):
+        tensors[f"clip.{k}.rotations"] = clip.rotations.contiguous()
+        tensors[f"clip.{k}.positions"] = clip.positions.contiguous()
+    return tensors
+
+
+def _about(domain: Domain) -> dict[str, Any]:
+    rig = domain.rigs.index
+    clips = [
+        {"name": c.name, "rig": rig(c.skeleton), "frame_time": c.frame_time, "format": asdict(c.file_format)}
+        for c in domain.clips
+    ]
+    rigs = [asdict(s) for s in domain.rigs]
+    return {"rigs": rigs, "frame_time": domain.frame_time, "seconds": domain.seconds, "clips": clips}
+
+
 def check(path: str | Path) -> Path:
-    """The path, if a model can have that name."""
+    """Return the path, if a model file can have that name."""
     target = Path(path)
     if target.suffix != ".safetensors":
         raise MotifError(f"{target}: a model file's name ends in .safetensors")
     return target
 
 
-def read(path: str | Path) -> tuple[dict[str, Any], list[Motion], dict[str, Tensor]]:
-    """What :func:`write` was given: header, clips, weights.
+def read(path: str | Path) -> Bundle:
+    """Read what :func:`write` wrote.
 
     Raises:
-        MotifError: for a file that is missing, broken, not motif's, or of a newer layout.
+        MotifError: for a file that is missing, broken, changed, not motif's, or of another layout.
     """
+    target = Path(path)
+    text, tensors = _load(target)
+    try:
+        header = json.loads(text)
+        version = header["version"]
+        if version > VERSION:
+            raise MotifError(
+                f"{target} was written by motif {header.get('motif')} in layout {version}; this one reads up to "
+                f"{VERSION}: update motif"
+            )
+        if version < VERSION:
+            raise MotifError(f"{target} was written by an older motif, in layout {version}; fit it again")
+        if header["digest"] != digest(tensors, header):
+            raise MotifError(f"{target} was changed or damaged after it was written; make the model again")
+        named = {
+            kind: {k.removeprefix(f"{kind}."): v for k, v in tensors.items() if k.startswith(f"{kind}.")}
+            for kind in ("net", "statistics", "clip")
+        }
+        domain = _domain(header["domain"], named["statistics"], named["clip"])
+        about = {k: header[k] for k in ("recipe", "params", "seed", "precision")}
+    except MotifError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise MotifError(f"{target}: its header is broken ({error!r}); make the model again") from None
+    if not all(bool(t.isfinite().all()) for t in tensors.values() if t.is_floating_point()):
+        raise MotifError(f"{target} holds numbers that are not finite; make the model again")
+    return Bundle(domain=domain, weights=named["net"], **about)
+
+
+def _load(target: Path) -> tuple[str, dict[str, Tensor]]:
+    """Return the header's text and the tensors."""
     from safetensors import SafetensorError, safe_open
 
-    target = Path(path)
     if target.suffix.lower() in (".bvh", ".glb", ".gltf"):
         raise MotifError(f"{target} is a clip, not a model; motif vary makes takes of clips, motif fit makes models")
     if target.is_dir():
@@ -103,49 +157,38 @@ def read(path: str | Path) -> tuple[dict[str, Any], list[Motion], dict[str, Tens
         raise MotifError(f"{target} cannot be read as safetensors ({error}); it is broken or something else") from None
     if header is None:
         raise MotifError(f"{target} is not a motif model: it has no motif header; motif fit makes one")
-    try:
-        about = json.loads(header)
-        version = about["version"]
-        if version > VERSION:
-            raise MotifError(
-                f"{target} was written by motif {about.get('motif')} in layout {version}; this one reads up to "
-                f"{VERSION}: update motif"
-            )
-        clips = [
-            Motion(
-                _skeleton(skeleton),
-                tensors[f"clip.{k}.rotations"],
-                tensors[f"clip.{k}.positions"],
-                clip["frame_time"],
-                clip["name"],
-                FileStyle(tuple(map(tuple, clip["style"]["channels"])), clip["style"]["unit"]),
-            )
-            for k, (skeleton, clip) in enumerate(zip(about["skeletons"], about["clips"], strict=True))
-        ]
-        whole = about["digest"] == digest(tensors)
-        about = {k: about[k] for k in ("engine", "recipe", "seed")}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise MotifError(f"{target}: its header is broken ({error!r}); make the model again") from None
-    if not whole:
-        raise MotifError(f"{target} was changed or damaged after it was written; make the model again")
-    if not all(bool(t.isfinite().all()) for t in tensors.values() if t.is_floating_point()):
-        raise MotifError(f"{target} holds numbers that are not finite; make the model again")
-    return about, clips, {k.removeprefix("net."): v for k, v in tensors.items() if k.startswith("net.")}
+    return header, tensors
+
+
+def _domain(about: Mapping[str, Any], statistics: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> Domain:
+    rigs = tuple(map(_skeleton, about["rigs"]))
+    clips = tuple(
+        Motion(
+            rigs[clip["rig"]],
+            tensors[f"{k}.rotations"],
+            tensors[f"{k}.positions"],
+            clip["frame_time"],
+            clip["name"],
+            FileFormat(_tuples(clip["format"]["channels"]), clip["format"]["unit"]),
+        )
+        for k, clip in enumerate(about["clips"])
+    )
+    return Domain(rigs, about["frame_time"], about["seconds"], statistics, clips)
 
 
 def _skeleton(values: Mapping[str, Any]) -> Skeleton:
     known = {f.name for f in fields(Skeleton)}
     if set(values) != known:
         raise KeyError(sorted(set(values) ^ known))
+    return Skeleton(**{k: _tuples(v) for k, v in values.items()})
 
-    def tuples(value: Any) -> Any:
-        return tuple(map(tuples, value)) if isinstance(value, list) else value
 
-    return Skeleton(**{k: tuples(v) for k, v in values.items()})
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def load_weights(net: torch.nn.Module, weights: Mapping[str, Tensor], path: str | Path) -> None:
-    """Fill a net, or say what does not fit."""
+    """Fill a network, or say what does not fit."""
     try:
         net.load_state_dict(dict(weights))
     except RuntimeError as error:

@@ -1,14 +1,13 @@
-"""Edit: what a user asks of new takes, as one value that every engine reads.
+"""Edit: what is asked of new takes, as one value that every recipe reads.
 
-Everything that the papers call an application is one of five requests or several of them together: pieces kept
-exactly (body parts, in-painting, in-betweening, composition, expansion, key poses), pieces whose course is followed
-(re-style), a way to go (trajectory), weights of clips over time (mixing), a loop.
+What the papers call applications are exact constraints (body parts, in-painting, in-betweening, composition, expansion,
+key frames), soft constraints (re-style), a trajectory, clip weights over time (mixing), a loop, or several of them.
 """
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 import torch
 from jaxtyping import Bool, Float
@@ -20,41 +19,36 @@ from .skeleton import Skeleton
 
 MAX_SECONDS = 3600.0
 """Seconds of a take at most: it is made in memory, whole."""
-EDIT_FEATURES = ("a loop", "kept pieces", "pieces to follow", "weights of joints", "a way", "a mix over time")
-"""What can be asked beyond new takes of some length."""
 MAX_WEIGHT = 1000.0
 """Weight of a joint at most: more of it leaves no room for the rest in the numbers."""
 MIN_SPEED = 0.05
-"""Body heights a second: no clip goes slower on a way whose times are not given."""
+"""Body heights a second: takes go no slower along a trajectory without times."""
+EDIT_FEATURES = ("a loop", "exact constraints", "soft constraints", "joint weights", "a trajectory", "clip weights")
+"""What an edit can ask beyond new takes of some length."""
 
 
 @dataclass(frozen=True, eq=False)
 class Constraint:
-    """A piece of motion that new takes hold."""
+    """A piece of motion that takes contain, exactly or up to a cutoff frequency."""
 
     motion: Motion
-    """A single frame is a key pose: it is met in passing, without a speed of its own."""
+    """A single frame is a key frame: it is met in passing, without a speed of its own."""
     joints: tuple[str, ...] = ("all",)
-    """Joints and body parts that are held."""
+    """Joints and body parts that are constrained."""
     start: int = 0
     """Frame of the take at which the piece begins."""
     blend: float = 0.5
-    """Seconds before and after it in which what is new leans towards it."""
+    """Seconds before and after it over which what is new bends towards it."""
     world_space: bool = True
-    """Where the root is among the joints: whether its place and heading in the world are held, too. Otherwise the
-    piece goes on from wherever the take has got to."""
-    rate: float | None = None
-    """Held exactly, if not given. Otherwise followed up to this rate in Hz; what is quicker is the clip's."""
+    """Whether the root's position and heading in the world are constrained, too, if it is among the joints. Otherwise
+    the piece goes on from wherever the take has got to."""
+    cutoff: float | None = None
+    """Hz up to which the piece is followed; what is quicker is the clips'. None: it is met exactly."""
 
     @property
     def stop(self) -> int:
-        """Frame of the take after the last one held."""
+        """Frame of the take after the last one constrained."""
         return self.start + len(self.motion)
-
-    @property
-    def exact(self) -> bool:
-        """Whether it is held exactly."""
-        return self.rate is None
 
 
 @dataclass(frozen=True)
@@ -64,64 +58,56 @@ class Trajectory:
     points: tuple[tuple[float, float], ...]
     """x and z, metres."""
     times: tuple[float, ...] | None = None
-    """Seconds at which the points are reached, the first 0; as fast as the clip goes, if not given."""
+    """Seconds at which the points are reached, the first 0; as fast as the clips go, if not given."""
     facing: tuple[float, ...] | None = None
-    """Heading at the points, radians (0 to +z, positive to +x); as the clip faces when it goes, if not given."""
+    """Heading at the points, radians (0 to +z, positive to +x); as the clips face when they go, if not given."""
 
     def __post_init__(self):
         try:
-            at = torch.tensor(self.points, dtype=torch.float64)
+            points = torch.tensor(self.points, dtype=torch.float64)
         except (TypeError, ValueError):
-            at = torch.zeros(0)
-        if at.ndim != 2 or at.shape[1] != 2 or len(at) < 2 or not bool(at.isfinite().all()):
-            raise MotifError(
-                f"Trajectory.points holds {_short(self.points)}; give at least two points of finite x and z"
-            )
-        for name in ("times", "facing"):
-            given = getattr(self, name)
-            if given is None:
-                continue
-            if len(given) != len(self.points) or not all(map(math.isfinite, given)):
+            points = torch.zeros(0)
+        if points.ndim != 2 or points.shape[1] != 2 or len(points) < 2 or not bool(points.isfinite().all()):
+            raise MotifError(f"Trajectory.points holds {_short(self.points)}; give at least two points of finite x, z")
+        for name, given in (("times", self.times), ("facing", self.facing)):
+            if given is not None and (len(given) != len(self.points) or not all(map(math.isfinite, given))):
                 raise MotifError(f"Trajectory.{name} holds {_short(given)}; give one finite number for each point")
-        if self.times is not None:
-            steps = [b - a for a, b in zip(self.times, self.times[1:])]
-            if self.times[0] != 0 or min(steps) <= 0:
-                raise MotifError(f"Trajectory.times holds {_short(self.times)}; they begin at 0 and rise")
+        if self.times is not None and (self.times[0] != 0 or any(b <= a for a, b in pairwise(self.times))):
+            raise MotifError(f"Trajectory.times holds {_short(self.times)}; they begin at 0 and rise")
         if self.length == 0 and self.times is None:
             raise MotifError("Trajectory.points are all in one place; give times, or points that lie apart")
 
     @property
     def length(self) -> float:
-        """Metres from the first point to the last, along the way."""
-        return sum(math.dist(a, b) for a, b in zip(self.points, self.points[1:]))
+        """Metres from the first point to the last, along the path."""
+        return sum(math.dist(a, b) for a, b in pairwise(self.points))
 
     @staticmethod
     def of(motion: Motion, every: float = 0.1) -> "Trajectory":
-        """The way that a motion goes, with its times and facing."""
-        step = max(round(every / motion.frame_time), 1)
+        """Return the trajectory of a motion's root, with its times and facing, a point every so many seconds."""
+        dt, step = motion.frame_time, max(round(every / motion.frame_time), 1)
         frames = [*range(0, len(motion) - 1, step), len(motion) - 1]
-        root = motion.world()[1][:, motion.skeleton.root]
-        points = tuple((float(root[k, 0]), float(root[k, 2])) for k in frames)
-        return Trajectory(
-            points, tuple(k * motion.frame_time for k in frames), tuple(motion.heading()[frames].tolist())
-        )
+        points = motion.world()[1][frames, motion.skeleton.root][:, [0, 2]].tolist()
+        facing = motion.heading()[frames].tolist()
+        return Trajectory(tuple((x, z) for x, z in points), tuple(k * dt for k in frames), tuple(facing))
 
 
 @dataclass(frozen=True, eq=False)
 class Edit:
-    """A request for takes of one rig."""
+    """What is asked of takes of one rig. ``dataclasses.replace`` adds fields to what a method below returns."""
 
     seconds: float | None = None
-    """Length of a take; if not given as long as the way takes, or else twice the exemplar."""
+    """Length of a take; if not given as long as the trajectory takes, or else twice the clips."""
     loop: bool = False
     """Whether the first frame follows the last."""
     constraints: tuple[Constraint, ...] = ()
+    """Pieces of motion that takes hold."""
     joint_weights: Mapping[str, float] = field(default_factory=dict)
-    """How much joints or body parts count when stretches of motion are compared; 1 where not given."""
+    """How much joints or body parts count when patches of motion are compared; 1 where not given."""
     trajectory: Trajectory | None = None
     """Where the root goes."""
     clip_weights: tuple[tuple[float, tuple[float, ...]], ...] = ()
-    """Seconds, and how much each clip counts then; in between they change evenly. All alike, if not given."""
+    """Seconds, and how much each clip counts then; linear in between. All alike, if not given."""
 
     def __post_init__(self):
         for name, kind in (("constraints", Constraint), ("clip_weights", tuple)):
@@ -129,210 +115,167 @@ class Edit:
             if not isinstance(given, tuple) or not all(isinstance(one, kind) for one in given):
                 raise MotifError(f"Edit.{name} holds {_short(given)}; give a tuple of {kind.__name__}s")
         if self.trajectory is not None and not isinstance(self.trajectory, Trajectory):
-            raise MotifError(
-                f"Edit.trajectory is {_short(self.trajectory)}; give a Trajectory, as in Trajectory(((0, 0), (3, 0)))"
-            )
+            given = _short(self.trajectory)
+            raise MotifError(f"Edit.trajectory is {given}; give a Trajectory, as in Trajectory(((0, 0), (3, 0)))")
 
     # --- common requests
     @staticmethod
-    def keep(
-        motion: Motion, joints: Iterable[str] | None = None, frames: slice | None = None, **options: Any
-    ) -> "Edit":
-        """Takes as long as ``motion`` that hold these joints of it (by default all) during these frames (all)."""
+    def keep(motion: Motion, joints: Iterable[str] | None = None, frames: slice | None = None) -> "Edit":
+        """Keep joints (by default all) of ``motion`` during some frames (all), in takes as long as it."""
         if not isinstance(frames, slice | None) or (frames is not None and frames.step not in (None, 1)):
             raise MotifError(f"Edit.keep: frames is {frames!r}; give a slice of all frames, as in slice(30, 90)")
         span = range(len(motion))[frames or slice(None)]
         if not span:
-            raise MotifError(
-                f"Edit.keep: frames {frames} leave none of the {len(motion)} of {motion.name!r}; widen the slice"
-            )
-        piece = Constraint(
-            motion.crop(span.start, span.stop),
-            ((joints,) if isinstance(joints, str) else tuple(joints)) if joints is not None else ("all",),
-            span.start,
-        )
-        return replace(Edit(seconds=motion.seconds, constraints=(piece,)), **options)
+            raise MotifError(f"Edit.keep: frames {frames} leave none of the {len(motion)} of {motion.name!r}; widen it")
+        names = ("all",) if joints is None else (joints,) if isinstance(joints, str) else tuple(joints)
+        return Edit(motion.seconds, constraints=(Constraint(motion.crop(span.start, span.stop), names, span.start),))
 
     @staticmethod
-    def inpaint(motion: Motion, begin: float, end: float, **options: Any) -> "Edit":
-        """In-painting: all of ``motion`` is kept but the seconds from ``begin`` to ``end``."""
+    def inpaint(motion: Motion, begin: float, end: float) -> "Edit":
+        """Keep all of ``motion`` but the seconds from ``begin`` to ``end``, which are new."""
         inside = 0 <= begin < end <= motion.seconds + motion.frame_time  # not for NaN
         first, last = (min(round(t / motion.frame_time), len(motion)) for t in ((begin, end) if inside else (0, 0)))
         if first >= last or last - first == len(motion):
-            raise MotifError(
-                f"Edit.inpaint: {begin:g} to {end:g} s of {motion.name!r}, which lasts {motion.seconds:.2f} s; give a "
-                f"stretch that lies in it and leaves some of it"
-            )
-        pieces = [Constraint(motion.crop(a, b), start=a) for a, b in ((0, first), (last, len(motion))) if b > a]
-        return replace(Edit(seconds=motion.seconds, constraints=tuple(pieces)), **options)
+            given = f"Edit.inpaint: {begin:g} to {end:g} s of {motion.name!r}, which lasts {motion.seconds:.2f} s"
+            raise MotifError(f"{given}; give a span in it that leaves some of it")
+        pieces = tuple(Constraint(motion.crop(a, b), start=a) for a, b in ((0, first), (last, len(motion))) if b > a)
+        return Edit(motion.seconds, constraints=pieces)
 
     @staticmethod
-    def inbetween(first: Motion, second: Motion, seconds: float, world_space: bool = True, **options: Any) -> "Edit":
-        """In-betweening: ``first``, so many new seconds, then ``second``, if ``anchored`` where the world has it."""
+    def inbetween(first: Motion, second: Motion, seconds: float, world_space: bool = True) -> "Edit":
+        """Join ``first`` and ``second`` by new seconds; ``second`` stays where it is if in world space."""
         gap = round(seconds / first.frame_time) if 0 < seconds <= MAX_SECONDS else 0
         if gap < 1:
             raise MotifError(f"Edit.inbetween: {seconds:g} s between the two; give at least a frame")
-        kept = (Constraint(first), Constraint(second, start=len(first) + gap, world_space=world_space))
-        return replace(Edit(seconds=kept[1].stop * first.frame_time, constraints=kept), **options)
+        pieces = Constraint(first), Constraint(second, start=len(first) + gap, world_space=world_space)
+        return Edit(pieces[1].stop * first.frame_time, constraints=pieces)
 
     @staticmethod
-    def expand(motion: Motion, before: float = 0.0, after: float = 0.0, **options: Any) -> "Edit":
-        """All of ``motion``, with new seconds before and after it."""
+    def expand(motion: Motion, before: float = 0.0, after: float = 0.0) -> "Edit":
+        """Keep all of ``motion``, with new seconds before and after it."""
         fit = all(0 <= t <= MAX_SECONDS for t in (before, after))
         start, stop = (round(t / motion.frame_time) if fit else 0 for t in (before, after))
         if start + stop < 1:
-            raise MotifError(
-                f"Edit.expand: {before:g} s before and {after:g} s after; give some, none below 0 or above {MAX_SECONDS:g}"
-            )
-        kept = (Constraint(motion, start=start),)
-        return replace(Edit(seconds=(start + len(motion) + stop) * motion.frame_time, constraints=kept), **options)
+            given = f"Edit.expand: {before:g} s before and {after:g} s after"
+            raise MotifError(f"{given}; give some, none below 0 or above {MAX_SECONDS:g}")
+        return Edit((start + len(motion) + stop) * motion.frame_time, constraints=(Constraint(motion, start=start),))
 
     @staticmethod
     def keyframes(
-        keys: Mapping[float, Motion] | Iterable[tuple[float, Motion]], world_space: bool = False, **options: Any
+        keys: Mapping[float, Motion] | Iterable, seconds: float | None = None, world_space: bool = False
     ) -> "Edit":
-        """Key frames: seconds, and motions of one frame that are met then."""
+        """Meet the first frame of motions at their times; ``keys`` are pairs of seconds and motion, or a mapping."""
         given = list(dict(keys).items())
         if not given or not all(0 <= t <= MAX_SECONDS for t, _ in given):
             raise MotifError(f"Edit.keyframes: at {_short([t for t, _ in given])} s; give poses, each at 0 s or later")
-        kept = tuple(
-            Constraint(pose.crop(0, 1), start=round(t * pose.fps), blend=0.8, world_space=world_space)
-            for t, pose in given
-        )
-        return replace(Edit(constraints=kept), **options)
+        pieces = [Constraint(m.crop(0, 1), ("all",), round(t * m.fps), 0.8, world_space) for t, m in given]
+        return Edit(seconds, constraints=tuple(pieces))
 
     @staticmethod
-    def restyle(content: Motion, rate: float = 3.0, **options: Any) -> "Edit":
-        """What ``content`` does up to ``rate`` Hz, done as the clips do it."""
-        return replace(Edit(seconds=content.seconds, constraints=(Constraint(content, rate=rate),)), **options)
+    def restyle(content: Motion, cutoff: float = 3.0) -> "Edit":
+        """Do what ``content`` does up to ``cutoff`` Hz as the clips do it."""
+        return Edit(content.seconds, constraints=(Constraint(content, cutoff=cutoff),))
 
-    # --- what engines ask of it
+    # --- what recipes read
     @property
     def features(self) -> tuple[str, ...]:
-        """What is asked beyond new takes of some length."""
-        soft = [not k.exact for k in self.constraints]
+        """Those of ``EDIT_FEATURES`` that are asked for."""
+        soft = [c.cutoff is not None for c in self.constraints]
         given = (self.loop, not all(soft), any(soft), self.joint_weights, self.trajectory, self.clip_weights)
         return tuple(name for name, asked in zip(EDIT_FEATURES, given, strict=True) if asked)
 
     @property
     def exact_constraints(self) -> tuple[Constraint, ...]:
-        """Pieces held exactly, those with a single frame last: where a take passes is settled before what it meets."""
-        return tuple(sorted((k for k in self.constraints if k.exact), key=lambda k: len(k.motion) == 1))
+        """Exact constraints, single frames last: where a take passes is settled before what it meets there."""
+        return tuple(sorted((c for c in self.constraints if c.cutoff is None), key=lambda c: len(c.motion) == 1))
+
+    def mask(self, skeleton: Skeleton, frames: int) -> Bool[Tensor, "t j"]:
+        """Return where joints are constrained exactly."""
+        mask = torch.zeros(frames, len(skeleton), dtype=torch.bool)
+        for c in self.exact_constraints:
+            mask[c.start : c.stop, list(skeleton.select(c.joints))] = True
+        return mask
+
+    def clip_weights_at(self, seconds: Float[Tensor, "t"]) -> Float[Tensor, "t c"]:
+        """Return how much each clip counts at some times, as a fraction of the one that counts most."""
+        at = torch.tensor([t for t, _ in self.clip_weights], device=seconds.device)
+        weights = torch.tensor([w for _, w in self.clip_weights], dtype=torch.float32, device=seconds.device)
+        after = torch.searchsorted(at, seconds.to(at)).clamp(max=len(at) - 1)
+        before = (after - 1).clamp_min(0)
+        fraction = ((seconds - at[before]) / (at[after] - at[before]).clamp_min(1e-9)).clamp(0, 1)
+        mixed = torch.lerp(weights[before], weights[after], fraction[:, None].to(weights))
+        return mixed / mixed.amax(1, keepdim=True)
 
     def duration(self, default: float) -> float:
-        """Seconds of a take; ``otherwise`` where none are asked for.
-
-        Raises:
-            MotifError: for no length, and for more than ``LONGEST`` seconds.
-        """
-        seconds = self.seconds
-        if seconds is None and self.trajectory is not None and self.trajectory.times is not None:
-            seconds = self.trajectory.times[-1]
-        seconds = default if seconds is None else seconds
+        """Return the seconds of a take, ``default`` if none are given; refuse 0 and more than ``MAX_SECONDS``."""
+        times = self.trajectory.times if self.trajectory and self.trajectory.times else (default,)
+        seconds = times[-1] if self.seconds is None else self.seconds
         if not 0 < seconds <= MAX_SECONDS:
-            raise MotifError(
-                f"Edit.seconds is {seconds:g}; give a number above 0 and up to {MAX_SECONDS:g} (beyond that, stream)"
-            )
+            raise MotifError(f"Edit.seconds is {seconds:g}; give more than 0 and up to {MAX_SECONDS:g} (or stream)")
         return seconds
 
     def check(self, skeleton: Skeleton, frame_time: float, frames: int, clips: int = 1) -> None:
-        """Raise an error that names the field if this request cannot be met for takes of ``frames`` frames."""
-        _named("Edit.joint_weights", skeleton, self.joint_weights)
+        """Raise a MotifError that names the field if takes of ``frames`` frames cannot meet this edit."""
+        _select("Edit.joint_weights", skeleton, self.joint_weights)
         if not all(0 <= w <= MAX_WEIGHT for w in self.joint_weights.values()):
-            raise MotifError(
-                f"Edit.joint_weights holds {_short(dict(self.joint_weights))}; weights are at least 0 and at most {MAX_WEIGHT:g}"
-            )
+            given = _short(dict(self.joint_weights))
+            raise MotifError(f"Edit.joint_weights holds {given}; weights are at least 0 and at most {MAX_WEIGHT:g}")
         taken = torch.zeros(frames, len(skeleton), dtype=torch.bool)
-        for i, keep in enumerate(self.constraints):
-            joints = _checked(keep, f"Edit.constraints[{i}]", skeleton, frame_time, frames)
-            if taken[keep.start : keep.stop, joints].any():
-                raise MotifError(
-                    f"Edit.constraints[{i}] overlaps an earlier one in the same joints; keep each joint once a frame"
-                )
-            taken[keep.start : keep.stop, joints] = True
-            if self.trajectory is not None and keep.exact and skeleton.root in joints:
-                raise MotifError(
-                    f"Edit.trajectory and Edit.constraints[{i}] both say where the root goes; leave "
-                    f"{skeleton.names[skeleton.root]} out of the kept joints, or give no way"
-                )
-            if self.loop and keep.exact and keep.world_space and skeleton.root in joints and len(keep.motion) == frames:
-                raise MotifError(
-                    f"Edit.loop and Edit.constraints[{i}] which fills the take: a kept path is not bent to close"
-                )
+        for i, c in enumerate(self.constraints):
+            name, span = f"Edit.constraints[{i}]", slice(c.start, c.stop)
+            joints = _check_constraint(c, name, skeleton, frame_time, frames)
+            if taken[span, joints].any():
+                raise MotifError(f"{name} overlaps an earlier one in the same joints; constrain each once a frame")
+            taken[span, joints] = True
+            if c.cutoff is not None or skeleton.root not in joints:
+                continue
+            if self.trajectory is not None:
+                both = f"Edit.trajectory and {name} both say where the root goes"
+                raise MotifError(f"{both}; leave {skeleton.names[skeleton.root]} out of the joints, or give but one")
+            if self.loop and c.world_space and len(c.motion) == frames:
+                raise MotifError(f"Edit.loop and {name} which fills the take: its path is not bent to close")
+        whole, tolerance = frames * frame_time, frame_time / 2
         if self.trajectory is not None and self.loop:
-            raise MotifError(
-                "Edit.trajectory and Edit.loop: a way that comes back is closed by its points; leave loop out"
-            )
-        if (
-            self.trajectory is not None
-            and self.trajectory.times is not None
-            and self.trajectory.times[-1] > (frames + 0.5) * frame_time
-        ):
-            raise MotifError(
-                f"Edit.trajectory takes {self.trajectory.times[-1]:g} s and the take lasts {frames * frame_time:.2f}; give it "
-                f"{self.trajectory.times[-1]:g} seconds or leave seconds out"
-            )
+            raise MotifError("Edit.trajectory and Edit.loop: close a trajectory by its points; leave loop out")
+        end = self.trajectory.times[-1] if self.trajectory and self.trajectory.times else 0.0
+        if end > whole + tolerance:
+            takes = f"Edit.trajectory takes {end:g} s and the take lasts {whole:.2f}"
+            raise MotifError(f"{takes}; give it {end:g} seconds or leave seconds out")
         for i, (at, weights) in enumerate(self.clip_weights):
+            name = f"Edit.clip_weights[{i}]"
             if len(weights) != clips or min(weights) < 0 or not 0 < sum(weights) < math.inf:
-                raise MotifError(
-                    f"Edit.clip_weights[{i}] has the weights {_short(weights)} for {clips} clips; give one for each, at least 0 "
-                    f"and not all 0"
-                )
-            if not 0 <= at <= (frames + 0.5) * frame_time or (i and at <= self.clip_weights[i - 1][0]):
-                raise MotifError(
-                    f"Edit.clip_weights[{i}] is at {at:g} s; times rise from 0 or later to {frames * frame_time:.2f} at most"
-                )
-
-    def clip_weights_at(self, seconds: Float[Tensor, "t"]) -> Float[Tensor, "t c"]:
-        """How much each clip counts at these times, of what counts most."""
-        at = torch.tensor([t for t, _ in self.clip_weights])
-        weights = torch.tensor([w for _, w in self.clip_weights], dtype=torch.float32)
-        after = torch.searchsorted(at, seconds.to(at)).clamp(max=len(at) - 1)
-        before = (after - 1).clamp_min(0)
-        share = ((seconds - at[before]) / (at[after] - at[before]).clamp_min(1e-9)).clamp(0, 1)
-        mixed = torch.lerp(weights[before], weights[after], share[:, None].to(weights))
-        return mixed / mixed.amax(1, keepdim=True)
-
-    def mask(self, skeleton: Skeleton, frames: int) -> Bool[Tensor, "t j"]:
-        """True where a joint is held exactly."""
-        held = torch.zeros(frames, len(skeleton), dtype=torch.bool)
-        for keep in self.exact_constraints:
-            held[keep.start : keep.stop, list(skeleton.select(keep.joints))] = True
-        return held
+                given = f"{_short(weights)} for {clips} clips"
+                raise MotifError(f"{name} has the weights {given}; give one for each, at least 0 and not all 0")
+            if not 0 <= at <= whole + tolerance or (i and at <= self.clip_weights[i - 1][0]):
+                raise MotifError(f"{name} is at {at:g} s; times rise from 0 or later to {whole:.2f} at most")
 
 
-def _checked(keep: Constraint, name: str, skeleton: Skeleton, frame_time: float, frames: int) -> list[int]:
-    """The joints of a kept piece, if it can be kept."""
-    difference = skeleton.same_rig(keep.motion.skeleton)
-    if difference:
-        raise MotifError(f"{name}: the kept motion is of another rig: {difference}")
-    if abs(keep.motion.frame_time / frame_time - 1) > 1e-3:
-        raise MotifError(
-            f"{name}: the kept motion runs at {keep.motion.fps:.3f} fps, the exemplar at "
-            f"{1 / frame_time:.3f}; resample() it first"
-        )
-    if keep.start < 0:
-        raise MotifError(f"{name} begins {-keep.start * frame_time:.2f} s before the take; begin it at 0 or later")
-    if keep.stop > frames:
-        begin, end, whole = keep.start * frame_time, keep.stop * frame_time, frames * frame_time
-        raise MotifError(
-            f"{name}: frames {keep.start:.6g} to {keep.stop:.6g} ({begin:.6g} to {end:.6g} s) do not lie in a take of "
-            f"{frames} frames ({whole:.2f} s); move it or ask for {end:.6g} seconds"
-        )
-    if not (math.isfinite(keep.blend) and keep.blend >= 0):
-        raise MotifError(f"{name}: blend is {keep.blend}; give seconds, at least 0")
-    if keep.rate is not None and not (math.isfinite(keep.rate) and keep.rate > 0):
-        raise MotifError(f"{name}: rate is {keep.rate}; give a positive number of Hz, or none to hold it exactly")
-    if isinstance(keep.joints, str):
-        raise MotifError(f"{name}: joints is the text {keep.joints!r}; give a tuple of names, as in ({keep.joints!r},)")
-    joints = _named(f"{name}.joints", skeleton, keep.joints)
-    if not joints:
+def _check_constraint(c: Constraint, name: str, skeleton: Skeleton, frame_time: float, frames: int) -> list[int]:
+    """Return the joints of a constraint, if it can be met."""
+    if difference := skeleton.rig_difference(c.motion.skeleton):
+        raise MotifError(f"{name}: its motion is of another rig: {difference}")
+    if abs(c.motion.frame_time / frame_time - 1) > 1e-3:
+        rates = f"{c.motion.fps:.3f} fps, the clips at {1 / frame_time:.3f}"
+        raise MotifError(f"{name}: its motion runs at {rates}; resample() it first")
+    if c.start < 0:
+        raise MotifError(f"{name} begins {-c.start * frame_time:.2f} s before the take; begin it at 0 or later")
+    if c.stop > frames:
+        end, whole = f"{c.stop * frame_time:.6g}", f"a take of {frames} frames ({frames * frame_time:.2f} s)"
+        span = f"frames {c.start:.6g} to {c.stop:.6g} ({c.start * frame_time:.6g} to {end} s)"
+        raise MotifError(f"{name}: {span} do not lie in {whole}; move it or ask for {end} seconds")
+    if not (math.isfinite(c.blend) and c.blend >= 0):
+        raise MotifError(f"{name}: blend is {c.blend}; give seconds, at least 0")
+    if c.cutoff is not None and not (math.isfinite(c.cutoff) and c.cutoff > 0):
+        raise MotifError(f"{name}: cutoff is {c.cutoff}; give a positive number of Hz, or none to meet it exactly")
+    if isinstance(c.joints, str):
+        raise MotifError(f"{name}: joints is the text {c.joints!r}; give a tuple of names, as in ({c.joints!r},)")
+    if not c.joints:
         raise MotifError(f"{name}: no joints named; give at least one")
-    return joints
+    return _select(f"{name}.joints", skeleton, c.joints)
 
 
-def _named(field: str, skeleton: Skeleton, names: Iterable[str]) -> list[int]:
-    """Joints by name, or an error that says where the name stands."""
+def _select(field: str, skeleton: Skeleton, names: Iterable[str]) -> list[int]:
+    """Return joints by name, or raise an error that says which field holds the name."""
     try:
         return list(skeleton.select(names))
     except MotifError as error:
@@ -340,6 +283,6 @@ def _named(field: str, skeleton: Skeleton, names: Iterable[str]) -> list[int]:
 
 
 def _short(values: object) -> str:
-    """Values as text, not too many of them."""
+    """Return values as text of at most 80 characters."""
     text = str(values)
     return text if len(text) < 80 else f"{text[:76]}..."

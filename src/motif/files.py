@@ -9,7 +9,7 @@ from .errors import MotifError
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file beside ``path`` and put it in its place when it is whole; missing folders are made."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

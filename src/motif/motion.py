@@ -1,13 +1,13 @@
 """Motion: a skeleton moving, as one frozen value, and the plain tools every animator expects on it.
 
-Metres, seconds, radians; right-handed, Y up, a body of heading 0 faces +Z. Nothing here changes rate, unit or name
-unless it is asked to; every method returns a new Motion.
+Metres, seconds, radians; right-handed, Y up, a body of heading 0 faces +Z. Every method returns a new Motion.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -17,17 +17,24 @@ from . import resample, rotation
 from .errors import MotifError
 from .skeleton import Skeleton
 
-CENTIMETRE = 0.01
-
 
 @dataclass(frozen=True)
-class FileStyle:
-    """How a file spelled a motion, kept so that it is written back the same way."""
+class FileFormat:
+    """How a file spelled a motion, so that it is written back the same way."""
 
     channels: tuple[tuple[str, ...], ...] = ()
     """Per joint its channels in file order, e.g. ``("Xposition", ..., "Zrotation", ...)``; empty means motif's own."""
-    unit: float = CENTIMETRE
+    unit: float = 0.01
     """Metres per unit of length in the file."""
+
+
+class Pose(NamedTuple):
+    """One frame of a rig with J joints."""
+
+    rotations: Float[Tensor, "j 4"]
+    """Local unit quaternions (w, x, y, z)."""
+    positions: Float[Tensor, "j 3"]
+    """Local translations in metres."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +42,7 @@ class Motion:
     """T frames of a rig with J joints."""
 
     skeleton: Skeleton
+    """The rig."""
     rotations: Float[Tensor, "t j 4"]
     """Local unit quaternions (w, x, y, z)."""
     positions: Float[Tensor, "t j 3"]
@@ -42,20 +50,20 @@ class Motion:
     frame_time: float
     """Seconds per frame, exactly as given."""
     name: str = ""
-    style: FileStyle = FileStyle()
+    """What files and takes made from it are called after."""
+    file_format: FileFormat = FileFormat()
+    """How it is written back."""
 
     def __post_init__(self):
-        t, j = self.rotations.shape[:2]
-        if self.rotations.shape != (t, len(self.skeleton), 4) or self.positions.shape != (t, j, 3) or t == 0:
+        q, p, j = tuple(self.rotations.shape), tuple(self.positions.shape), len(self.skeleton)
+        if q != (len(self), j, 4) or p != (len(self), j, 3) or not len(self):
             raise MotifError(
-                f"motion {self.name!r}: rotations {tuple(self.rotations.shape)} and positions "
-                f"{tuple(self.positions.shape)} do not fit a rig of {len(self.skeleton)} joints; expected "
-                f"[T, {len(self.skeleton)}, 4] and [T, {len(self.skeleton)}, 3] with T at least 1"
+                f"motion {self.name!r}: rotations {q} and positions {p} do not fit a rig of {j} joints; "
+                f"expected [T, {j}, 4] and [T, {j}, 3] with T at least 1"
             )
         if not (math.isfinite(self.frame_time) and self.frame_time > 0):
             raise MotifError(f"motion {self.name!r}: frame time {self.frame_time} s; expected a positive number")
 
-    # --- size and files
     def __repr__(self) -> str:
         return f"<Motion {self.name!r}: {len(self)} frames at {self.fps:g} fps, {len(self.skeleton)} joints>"
 
@@ -72,95 +80,56 @@ class Motion:
         """Length in seconds, each frame counted as long as its frame time."""
         return len(self) * self.frame_time
 
-    @staticmethod
-    def load(path: str | Path, **options) -> "Motion":
-        """Read a motion file, see :func:`motif.io.load`."""
-        from . import io
-
-        return io.load(path, **options)
-
-    def save(self, path: str | Path, **options) -> Path:
-        """Write a motion file, see :func:`motif.io.save`."""
-        from . import io
-
-        return io.save(self, path, **options)
-
-    def rigged(self, rest_known: bool = False) -> "Motion":
-        """The same motion with what only a clip can tell about its rig: body root, natural pose, pairs, contacts.
-
-        The body root is the first joint from the top that moves, or else that carries most of the rig. The natural
-        pose is the one with all rotations zero, if ``rest_known`` or if the same joints are up there as in the clip;
-        on rigs whose zero pose means nothing it is the clip's most typical frame.
-        """
-        s = self.skeleton
-        turning = rotation.geodesic(self.rotations, self.rotations[:1]).amax(0) > 1e-4
-        moving = (self.positions - self.positions[:1]).abs().amax((0, 2)) > 1e-4 * s.height
-        s = replace(s, root=_body_root(s, (turning | moving).tolist()))
-        if not rest_known and s.guess().left:
-            mean = rotation.normalise(rotation.unroll(self.rotations.transpose(0, 1)).mean(1))
-            far = rotation.geodesic(self.rotations, mean)
-            far[:, : s.root + 1] = 0
-            typical = int(far.sum(1).argmin())
-            if _likeness(s.rest_positions[:, 1], self.world()[1][typical, :, 1]) < 0.6:
-                rows = rotation.normalise(self.rotations[typical].double()).tolist()
-                s = replace(s, rest=tuple(tuple(row) for row in rows))
-        if rest_known:
-            return replace(self, skeleton=s.guess())
-        low = self.take(torch.linspace(0, len(self) - 1, min(len(self), 64)).long())
-        pose = replace(low, skeleton=s).world()[1].quantile(0.1, dim=0)
-        return replace(self, skeleton=s.guess(pose))
-
     # --- world space
     def world(self) -> tuple[Float[Tensor, "t j 4"], Float[Tensor, "t j 3"]]:
-        """World rotations and positions of all joints."""
+        """Return world rotations and positions of all joints."""
         return self.skeleton.fk(self.rotations, self.positions)
 
     def heading(self) -> Float[Tensor, "t"]:
-        """Direction the body faces, unwrapped radians: 0 towards +Z, positive turns left (towards +X).
+        """Return the direction the body faces, unwrapped radians: 0 towards +Z, positive turns left (towards +X).
 
-        The twist about the vertical of the root against its natural pose. Near the pole, where a body upside down
-        has no heading, the direction is carried over from the frames around it.
+        The twist about the vertical of the root against its natural pose; where a body upside down has none, it is
+        carried over from the frames around.
         """
         return heading(self.world()[0][:, self.skeleton.root], self.skeleton, self.frame_time)
 
-    def place(self, turn: float = 0.0, shift: Sequence[float] = (0.0, 0.0, 0.0)) -> "Motion":
-        """The same motion turned by ``turn`` radians about the vertical through the origin, then shifted (metres)."""
-        q = rotation.about("y", self.positions.new_tensor(turn))
+    def transform(self, yaw: float = 0.0, translation: Sequence[float] = (0.0, 0.0, 0.0)) -> "Motion":
+        """Return the motion turned by ``yaw`` radians about the vertical through the origin, then moved (metres)."""
+        q = rotation.about("y", torch.full_like(self.positions[0, 0, 0], yaw))
         rotations, positions = self.rotations.clone(), self.positions.clone()
         rotations[:, 0] = rotation.mul(q, rotations[:, 0])
-        positions[:, 0] = rotation.rotate(q, positions[:, 0]) + positions.new_tensor(list(shift))
+        positions[:, 0] = rotation.rotate(q, positions[:, 0]) + positions.new_tensor(list(translation))
         return replace(self, rotations=rotations, positions=positions)
 
     def align(self, frame: int = 0) -> "Motion":
-        """Turned and shifted so that at ``frame`` the root stands over the origin and faces +Z."""
-        turned = self.place(-float(self.heading()[frame]))
+        """Return the motion turned and moved so that at ``frame`` the root is over the origin and faces +Z."""
+        turned = self.transform(-float(self.heading()[frame]))
         x, _, z = turned.world()[1][frame, self.skeleton.root].tolist()
-        return turned.place(shift=(-x, 0.0, -z))
+        return turned.transform(translation=(-x, 0.0, -z))
 
     def ground(self) -> "Motion":
-        """Shifted vertically so that the floor, the level the contact joints touch at their lowest, is at zero."""
-        return self.place(shift=(0.0, -self.floor(), 0.0))
+        """Return the motion moved vertically so that its :meth:`floor` is at zero."""
+        return self.transform(translation=(0.0, -self.floor(), 0.0))
 
     def floor(self) -> float:
-        """Height of the ground in metres: where the lowest contact joint (any joint if there is none) comes to rest."""
-        heights = self.world()[1][..., 1]
-        lowest = (heights[:, list(self.skeleton.contacts)] if self.skeleton.contacts else heights).amin(1)
-        return float(lowest.quantile(0.05))
+        """Return the height of the ground, metres: where the lowest contact joint (else any joint) comes to rest."""
+        joints = list(self.skeleton.contacts or range(len(self.skeleton)))
+        return float(self.world()[1][:, joints, 1].amin(1).quantile(0.05))
 
     # --- time
     def crop(self, start: int = 0, stop: int | None = None) -> "Motion":
-        """Frames ``start`` up to, not including, ``stop``; negative numbers count from the end."""
-        kept = range(len(self))[slice(start, stop)]
-        if not kept:
+        """Return frames ``start`` up to, not including, ``stop``; negative numbers count from the end."""
+        kept = torch.arange(len(self))[start:stop]
+        if not len(kept):
             raise MotifError(f"crop {start}:{stop} leaves no frame of the {len(self)} in {self.name!r}")
-        return self.take(torch.arange(kept.start, kept.stop))
+        return self.select(kept)
 
-    def take(self, frames: Tensor) -> "Motion":
-        """The frames with these indices, in this order."""
+    def select(self, frames: Tensor) -> "Motion":
+        """Return the frames with these indices, in this order."""
         return replace(self, rotations=self.rotations[frames], positions=self.positions[frames])
 
     def resample(self, fps: float) -> "Motion":
-        """The same motion at another rate: whole frames where the rates divide (within 0.1 %), else slerp."""
+        """Return the motion at another rate: whole frames where the rates divide (within 0.1 %), else slerp."""
         if not (math.isfinite(fps) and fps > 0):
             raise MotifError(f"cannot resample to {fps} frames a second; give a positive number")
         ratio = self.fps / fps
@@ -168,42 +137,37 @@ class Motion:
             return self
         step = round(ratio)
         if step >= 1 and abs(ratio / step - 1) < 1e-3:
-            return replace(self.take(torch.arange(0, len(self), step)), frame_time=self.frame_time * step)
-        count = int((len(self) - 1) / ratio + 1e-6) + 1
-        when = torch.arange(count, dtype=torch.float64) * ratio
-        return replace(self.at(when), frame_time=1 / fps)
+            return replace(self.select(torch.arange(0, len(self), step)), frame_time=self.frame_time * step)
+        when = torch.arange(int((len(self) - 1) / ratio + 1e-6) + 1, dtype=torch.float64) * ratio
+        return replace(self.interpolate(when), frame_time=1 / fps)
 
     def retime(self, speed: float) -> "Motion":
-        """The same motion so many times as fast, at the same rate, by a windowed sinc that keeps its sharpness."""
+        """Return the motion ``speed`` times as fast at the same rate, by a windowed sinc that keeps its sharpness."""
         if not (math.isfinite(speed) and speed > 0):
             raise MotifError(f"cannot retime to {speed} times the speed; give a positive number")
-        count = max(round(len(self) / speed), 1)
-        when = torch.arange(count, dtype=torch.float64) * speed
+        when = torch.arange(max(round(len(self) / speed), 1), dtype=torch.float64) * speed
         q = rotation.unroll(self.rotations.transpose(0, 1)).transpose(0, 1)
         q = rotation.normalise(resample.sinc_interpolate(q.flatten(1), when).unflatten(1, (-1, 4)))
         p = resample.sinc_interpolate(self.positions.flatten(1), when).unflatten(1, (-1, 3))
         return replace(self, rotations=q, positions=p)
 
-    def at(self, when: Float[Tensor, "n"]) -> "Motion":
-        """Poses at fractional frame numbers, by slerp and linear interpolation; ends are held."""
-        when = when.clamp(0, len(self) - 1)
+    def interpolate(self, when: Float[Tensor, "n"]) -> "Motion":
+        """Return poses at fractional frame numbers, by slerp and linear interpolation; ends are held."""
+        when = when.to(self.positions.device).clamp(0, len(self) - 1)
         before = when.floor().long().clamp(max=max(len(self) - 2, 0))
         after = (before + 1).clamp(max=len(self) - 1)
         t = (when - before).to(self.positions.dtype)
         q = rotation.slerp(self.rotations[before], self.rotations[after], t[:, None].expand(-1, len(self.skeleton)))
-        return replace(
-            self, rotations=q, positions=torch.lerp(self.positions[before], self.positions[after], t[:, None, None])
-        )
+        p = torch.lerp(self.positions[before], self.positions[after], t[:, None, None])
+        return replace(self, rotations=q, positions=p)
 
     def mirror(self) -> "Motion":
-        """Left and right exchanged, across the plane x = 0; refused on a rig without left/right pairs."""
+        """Return left and right exchanged, across the plane x = 0; refused on a rig without left/right pairs."""
         s = self.skeleton
         if not s.left:
-            raise MotifError(
-                f"{self.name!r} has no left/right pairs to mirror; name them with skeleton.edit(pairs=...)"
-            )
+            raise MotifError(f"{self.name!r} has no left/right pairs to mirror; name them by skeleton.with_pairs(...)")
         partner = list(s.mirror)
-        frames = _mirror_frames(s, self)
+        frames = _mirror_frames(s, self).to(self.positions)
         world_q, world_p = self.world()
         flipped = rotation.to_matrix(world_q)[:, partner]
         flip = torch.diag(flipped.new_tensor([-1.0, 1.0, 1.0]))
@@ -218,23 +182,23 @@ class Motion:
                 local_p[:, j] = self.positions[:, partner[j]] @ frames[parents[j]]
         if moved[s.root]:  # in the world, whatever stands still above it
             above, place = parents[s.root], world_p[:, s.root] @ flip
-            still_q, still_p = new_q[:, above], world_p[:, above]
-            local_p[:, s.root] = rotation.rotate(rotation.inv(still_q), place - still_p) if s.root else place
+            arm = rotation.rotate(rotation.inv(new_q[:, above]), place - world_p[:, above])
+            local_p[:, s.root] = arm if s.root else place
         return replace(self, rotations=rotation.unroll(local_q.transpose(0, 1)).transpose(0, 1), positions=local_p)
 
     def loop(self, seconds: float = 0.3) -> "Motion":
-        """Made to repeat: the last ``seconds`` are bent so that the first frame follows the last without a jump.
+        """Return the motion with its last ``seconds`` bent so that the first frame follows the last without a jump.
 
-        The pose closes; the root goes on, so a walk loops as a walk. See :meth:`continued` for the repetition.
+        The pose closes; the root goes on, so a walk loops as a walk. See :meth:`repeat`.
         """
         again = _append(self, self, 0.0).crop(len(self))
-        return _settle(again._reverse(), self._reverse(), min(seconds, self.seconds / 2))._reverse()
+        return _inertialize(again._reverse(), self._reverse(), min(seconds, self.seconds / 2))._reverse()
 
     def _reverse(self) -> "Motion":
-        return self.take(torch.arange(len(self) - 1, -1, -1))
+        return self.select(torch.arange(len(self) - 1, -1, -1))
 
-    def continued(self, frames: int) -> "Motion":
-        """The motion repeated up to ``frames`` frames, each round starting where and facing as the last one stopped."""
+    def repeat(self, frames: int) -> "Motion":
+        """Return ``frames`` frames of the motion over and over, each round starting where the last one stopped."""
         whole = self
         while len(whole) < frames:
             whole = _append(whole, self, 0.0)
@@ -242,7 +206,7 @@ class Motion:
 
     @staticmethod
     def concat(motions: "Sequence[Motion]", blend: float = 0.2) -> "Motion":
-        """One after the other, each placed where the one before stops and facing as it does.
+        """Return motions one after the other, each where the one before stops and facing as it does.
 
         The jump at a seam, pose and velocity, decays over ``blend`` seconds into the later clip (inertialisation,
         Bollo 2018), so the earlier clip is untouched. Rigs and rates must agree.
@@ -251,101 +215,82 @@ class Motion:
             raise MotifError("nothing to concatenate; give at least one motion")
         whole = motions[0]
         for later in motions[1:]:
-            difference = whole.skeleton.same_rig(later.skeleton)
-            if difference:
+            if difference := whole.skeleton.rig_difference(later.skeleton):
                 raise MotifError(f"cannot join {whole.name!r} and {later.name!r}: {difference}")
             if abs(later.frame_time / whole.frame_time - 1) > 1e-3:
-                raise MotifError(
-                    f"cannot join {whole.name!r} at {whole.fps:.3f} fps and {later.name!r} at {later.fps:.3f} fps; "
-                    f"resample() one of them first"
-                )
+                rates = f"{whole.name!r} at {whole.fps:.3f} fps and {later.name!r} at {later.fps:.3f} fps"
+                raise MotifError(f"cannot join {rates}; resample() one of them first")
             whole = _append(whole, later, blend)
         return whole
 
 
-# --- heading ---------------------------------------------------------------------------------------------------------
 def heading(world_q: Float[Tensor, "*b t 4"], skeleton: Skeleton, frame_time: float) -> Float[Tensor, "*b t"]:
-    """Heading of the root's world rotations, see :meth:`Motion.heading`. Turning the world adds the turn exactly."""
-    rest = skeleton.fk(torch.tensor(skeleton.rest, dtype=world_q.dtype))[0][skeleton.root]
+    """Return the heading of the root's world rotations (:meth:`Motion.heading`); turning the world adds the turn."""
+    rest = skeleton.fk(skeleton.rest_tensor(world_q))[0][skeleton.root]
+    return heading_from_rest(world_q, rest, skeleton.rest_heading, frame_time)
+
+
+def heading_from_rest(
+    world_q: Float[Tensor, "*b t 4"], rest: Float[Tensor, "*r 4"], rest_heading: float | Tensor, frame_time: float
+) -> Float[Tensor, "*b t"]:
+    """Return the heading of root rotations, given that of the natural pose as a rotation and as an angle."""
     q = rotation.mul(world_q, rotation.inv(rest))
     w, y = q[..., 0], q[..., 2]
     z = torch.stack((w * w - y * y, 2 * w * y), -1)  # (w + iy)^2: the yaw as a direction, its length the certainty
     radius = max(1, round(0.1 / frame_time))
-    z = z + (0.3 - rotation.length(z)[..., None]).clamp_min(0) * _smooth(z, 4 * radius)
-    angle = torch.atan2(z[..., 1], z[..., 0]) + skeleton.facing
-    return unwrap(angle)
+    z = z + (0.3 - rotation.length(z)[..., None]).clamp_min(0) * _box_smooth(z, 4 * radius)
+    return unwrap(torch.atan2(z[..., 1], z[..., 0]) + rest_heading)
 
 
 def unwrap(angle: Float[Tensor, "*b t"]) -> Float[Tensor, "*b t"]:
-    """Angles without jumps of more than pi along the last dimension."""
+    """Return angles without jumps of more than pi along the last dimension."""
     step = angle.diff(dim=-1)
     turns = torch.round(step / (2 * math.pi)) * (2 * math.pi)
     return torch.cat((angle[..., :1], angle[..., :1] + (step - turns).cumsum(-1)), -1)
 
 
-def _smooth(x: Float[Tensor, "*b t n"], radius: int) -> Float[Tensor, "*b t n"]:
+def _box_smooth(x: Float[Tensor, "*b t n"], radius: int) -> Float[Tensor, "*b t n"]:
     """Mean over a window of ``2 radius + 1`` frames, shorter at the ends."""
     total = torch.cat((torch.zeros_like(x[..., :1, :]), x.cumsum(-2)), -2)
-    t = torch.arange(x.shape[-2])
+    t = torch.arange(x.shape[-2], device=x.device)
     low, high = (t - radius).clamp_min(0), (t + radius + 1).clamp_max(x.shape[-2])
     return (total[..., high, :] - total[..., low, :]) / (high - low)[:, None].to(x.dtype)
 
 
-# --- seams -----------------------------------------------------------------------------------------------------------
 def _append(whole: Motion, later: Motion, blend: float) -> Motion:
-    """``later`` placed at the end of ``whole``, its first frame one step on from the last, the jump blended away."""
-    dt = whole.frame_time
+    """``later`` at the end of ``whole``, its first frame one step on from the last, the jump blended away."""
     root = whole.skeleton.root
-    tail_p = whole.world()[1][:, root]
-    tail_h = whole.heading()
-    step_p = tail_p[-1] - tail_p[-2] if len(whole) > 1 else torch.zeros_like(tail_p[-1])
-    step_h = float(tail_h[-1] - tail_h[-2]) if len(whole) > 1 else 0.0
-    turned = later.place(float(tail_h[-1]) + step_h - float(later.heading()[0]))
-    gap = tail_p[-1] + step_p - turned.world()[1][0, root]
-    placed = turned.place(shift=(float(gap[0]), 0.0, float(gap[2])))
-    bent = _settle(whole, placed, blend) if blend > 0 else placed
-    return replace(
-        whole,
-        rotations=torch.cat((whole.rotations, bent.rotations)),
-        positions=torch.cat((whole.positions, bent.positions)),
-        frame_time=dt,
-    )
+    path, facing, before = whole.world()[1][:, root], whole.heading(), max(-2, -len(whole))
+    step = float(facing[-1] - facing[before])
+    turned = later.transform(float(facing[-1]) + step - float(later.heading()[0]))
+    x, _, z = (path[-1] + (path[-1] - path[before]) - turned.world()[1][0, root]).tolist()
+    placed = turned.transform(translation=(x, 0.0, z))
+    bent = _inertialize(whole, placed, blend) if blend > 0 else placed
+    rotations = torch.cat((whole.rotations, bent.rotations))
+    return replace(whole, rotations=rotations, positions=torch.cat((whole.positions, bent.positions)))
 
 
-def decay(count: int, span: float) -> Float[Tensor, "n 3"]:
-    """Weights of a unit offset, velocity and acceleration (frames) that die out smoothly within ``span`` frames."""
+def decay_weights(count: int, span: float) -> Float[Tensor, "n 3"]:
+    """Return weights by which an offset, a velocity and an acceleration decay smoothly to 0 within ``span`` frames."""
     u = (torch.arange(count) / max(span, 1e-6)).clamp(max=1)
-    keep = 1 - u
-    offset = keep**3 * (1 + 3 * u + 6 * u * u)  # quintic: value 1, then value, slope and curvature 0 at the end
-    velocity = keep**3 * u * (1 + 3 * u) * span
-    acceleration = keep**3 * u * u * span * span / 2
-    return torch.stack((offset, velocity, acceleration), -1)
+    keep = (1 - u) ** 3  # quintics: at the end value, slope and curvature are 0
+    velocity, acceleration = keep * u * (1 + 3 * u) * span, keep * u * u * span * span / 2
+    return torch.stack((keep * (1 + 3 * u + 6 * u * u), velocity, acceleration), -1)
 
 
-def _settle(before: Motion, after: Motion, seconds: float) -> Motion:
+def _inertialize(before: Motion, after: Motion, seconds: float) -> Motion:
     """``after`` with its first frames bent so that it goes on from ``before`` without a jump in pose or velocity."""
-    n = len(after)
-    weights = decay(n, seconds / after.frame_time).to(after.positions.dtype)
-
-    def continue_from(previous: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-        last = previous[-1]
-        speed = last - previous[-2] if len(previous) > 1 else torch.zeros_like(last)
-        return last + speed - first, speed - (second - first)
-
-    p = after.positions
-    offset, velocity = continue_from(before.positions, p[0], p[min(1, n - 1)])
-    positions = p + weights[:, 0, None, None] * offset + weights[:, 1, None, None] * velocity
-
-    q = after.rotations
-    last = before.rotations[-1]
-    speed = (
-        rotation.log(rotation.mul(last, rotation.inv(before.rotations[-2])))
-        if len(before) > 1
-        else torch.zeros_like(p[0])
-    )
-    here = rotation.log(rotation.mul(q[min(1, n - 1)], rotation.inv(q[0])))
-    jump = rotation.log(rotation.mul(rotation.mul(rotation.exp(speed), last), rotation.inv(q[0])))
-    bend = weights[:, 0, None, None] * jump + weights[:, 1, None, None] * (speed - here)
+    p, q, n = after.positions, after.rotations, min(1, len(after) - 1)
+    last_p, last_q = before.positions[-1], before.rotations[-1]
+    speed = spin = torch.zeros_like(last_p)
+    if len(before) > 1:
+        speed = last_p - before.positions[-2]
+        spin = rotation.log(rotation.mul(last_q, rotation.inv(before.rotations[-2])))
+    own_spin = rotation.log(rotation.mul(q[n], rotation.inv(q[0])))
+    jump = rotation.log(rotation.mul(rotation.mul(rotation.exp(spin), last_q), rotation.inv(q[0])))
+    offset, velocity, _ = decay_weights(len(after), seconds / after.frame_time).to(p)[..., None, None].unbind(1)
+    positions = p + offset * (last_p + speed - p[0]) + velocity * (speed - (p[n] - p[0]))
+    bend = offset * jump + velocity * (spin - own_spin)
     return replace(after, rotations=rotation.mul(rotation.exp(bend), q), positions=positions)
 
 
@@ -358,10 +303,11 @@ def _mirror_frames(s: Skeleton, motion: Motion) -> Float[Tensor, "j 3 3"]:
     raises one arm alone does not mislead. Joints above the body root stay as they are.
     """
     flip = torch.diag(torch.tensor([-1.0, 1.0, 1.0]))
+    motion = replace(motion, rotations=motion.rotations.cpu(), positions=motion.positions.cpu())
     world_q, offsets, choices = motion.world()[0], s.offset_tensor(), _improper_permutations()
-    facing = rotation.mul(rotation.about("y", torch.tensor(-s.facing)), s.fk(torch.tensor(s.rest))[0][s.root])
+    facing = rotation.mul(rotation.about("y", torch.tensor(-s.rest_heading)), s.fk(s.rest_tensor())[0][s.root])
     level = rotation.mul(rotation.about("y", -motion.heading()), world_q[:, s.root])
-    local = rotation.to_matrix(torch.tensor(s.rest))
+    local = rotation.to_matrix(s.rest_tensor())
     local[s.root] = rotation.to_matrix(facing)
     if any(row != s.rest[0] for row in s.rest):  # a natural pose out of the clip is seldom symmetric: average
         local += rotation.to_matrix(motion.rotations).mean(0)
@@ -384,35 +330,11 @@ def _mirror_frames(s: Skeleton, motion: Motion) -> Float[Tensor, "j 3 3"]:
             if other == j:  # what swaps nothing undoes itself
                 score[(choices != choices.transpose(1, 2)).flatten(1).any(1)] = -torch.inf
             frames[j] = choices[score.argmax()]
-    return frames.to(motion.positions.dtype)
+    return frames
 
 
 def _improper_permutations() -> Float[Tensor, "24 3 3"]:
-    import itertools
-
-    found = []
-    for order in itertools.permutations(range(3)):
-        for signs in itertools.product((1.0, -1.0), repeat=3):
-            m = torch.zeros(3, 3)
-            for row, (column, sign) in enumerate(zip(order, signs, strict=True)):
-                m[row, column] = sign
-            if torch.linalg.det(m) < 0:
-                found.append(m)
-    return torch.stack(found)
-
-
-def _body_root(s: Skeleton, moves: list[bool]) -> int:
-    """The first joint from the top that moves, going down where most of the joints hang; 0 if none does."""
-    root = 0
-    while any(moves) and not moves[root]:
-        heir = max(s.children[root], key=lambda c: len(s.subtree(c)), default=root)
-        if heir == root or 2 * len(s.subtree(heir)) <= len(s.subtree(root)) or not s.children[heir]:
-            return root
-        root = heir
-    return root
-
-
-def _likeness(a: Float[Tensor, "j"], b: Float[Tensor, "j"]) -> float:
-    """Lin's concordance of two poses' heights: near 1 when the same joints are as far up and as far down in both."""
-    a, b = a - a.mean(), b - b.mean()
-    return float(2 * (a * b).sum() / ((a * a).sum() + (b * b).sum()).clamp_min(1e-9))
+    """The signed permutations of the axes that change handedness."""
+    axes, signs = torch.eye(3), torch.tensor(list(itertools.product((1.0, -1.0), repeat=3)))
+    every = torch.cat([axes[list(order)] * signs[..., None] for order in itertools.permutations(range(3))])
+    return every[torch.linalg.det(every) < 0] + 0.0  # no negative zeros

@@ -1,7 +1,8 @@
-"""How work is spread over the processor's cores: many small things side by side, each on one thread."""
+"""Work spread over the processor's cores: many small tasks side by side, each on one thread."""
 
 import contextlib
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -12,36 +13,70 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+class _Here(threading.local):
+    depth = 0  # uses of single_thread that the calling thread is in
+    before = 1  # its number before the first of them
+
+
+_here, _lock = _Here(), threading.Lock()
+_users, _default = 0, 1
+"""Threads that are in :func:`single_thread`, and torch's number for new threads before the first one was."""
+
+
 @contextlib.contextmanager
 def single_thread() -> Iterator[None]:
-    """Torch on one thread a call. Many small steps each end in a barrier, and where another program has a core, two
-    threads waited for each other for seconds what one does in milliseconds; takes share the cores instead.
+    """Run torch on one thread a call: where another program has a core, two threads wait for each other far too long.
+
+    Torch keeps a number of threads for each thread and one for threads to come. The first thread that enters sets the
+    latter to 1 and the last one puts it back; each gets its own back when it leaves. Uses may be nested and overlap,
+    but must end in the thread that they began in: no ``yield`` inside.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    global _users, _default
+    with _lock:
+        if not _here.depth:
+            _default = _default if _users else _in_new_thread(torch.get_num_threads)
+            _here.before = torch.get_num_threads()
+            if _users and _here.before == 1:  # a new thread, which was told so by those inside
+                _here.before = _default
+            _users += 1
+            torch.set_num_threads(1)
+        _here.depth += 1
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        with _lock:
+            _here.depth -= 1
+            if not _here.depth:
+                _users -= 1
+                torch.set_num_threads(_here.before)
+                to_come = 1 if _users else _default
+                if to_come != _here.before:
+                    _in_new_thread(lambda: torch.set_num_threads(to_come))
 
 
 def parallel_map(
-    function: Callable[[Item], Result], items: Iterable[Item], progress: Callable[[float], None] = lambda done: None
+    function: Callable[[Item], Result], items: Iterable[Item], progress: Callable[[float], None] = lambda fraction: None
 ) -> list[Result]:
-    """``function`` of every item, in order, as many at a time as there are cores.
+    """Return ``function`` of every item, in order; ``progress`` is called with the fraction done.
 
-    Args:
-        function: called in threads; torch and NumPy let others run while they work.
-        items: what it is called with.
-        progress: hears the share of the items done.
+    There are as many threads as cores, and they are in :func:`single_thread` if the caller is.
     """
     items, results = list(items), []
-    if len(items) == 1:
-        results.append(function(items[0]))
-        progress(1.0)
-        return results
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for result in pool.map(function, items):
+    with ThreadPoolExecutor(os.cpu_count(), initializer=_join, initargs=(_here.depth,)) as pool:
+        for result in (pool.map if len(items) > 1 else map)(function, items):
             results.append(result)
             progress(len(results) / len(items))
     return results
+
+
+def _join(depth: int) -> None:
+    """Put a new thread where its caller is."""
+    _here.depth = depth
+    if depth:
+        torch.set_num_threads(1)
+
+
+def _in_new_thread(call: Callable[[], Result]) -> Result:
+    """Call in a thread of its own: elsewhere the number for threads to come can be neither read nor set alone."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(call).result()

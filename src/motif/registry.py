@@ -1,83 +1,64 @@
-"""The engines by name: the only list of families. And what an engine is."""
+"""The recipes by name: the only list of them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields, replace
-from typing import Any, ClassVar, Protocol
+from typing import Any
 
-from torch import nn
-
+from .config import SampleConfig
 from .edit import Edit
 from .errors import MotifError
-from .motion import Motion
-from .recipes import clip_diffusion, ganimator
+from .recipes import ganimator, sinmdm
+from .recipes.base import Recipe
+from .recipes.clip_flow import ClipFlow
 from .recipes.clip_gan import ClipGan
 from .recipes.clip_match import ClipMatch
-from .train import Stage
-
-
-class Recipe(Protocol):
-    """An engine's hyper-parameters: a frozen dataclass."""
-
-    unsupported: ClassVar[Mapping[str, str]]
-    """What it cannot be asked (:attr:`Edit.asks`), and why."""
-
-    def prepare(self, clips: Sequence[Motion]) -> Any:
-        """What the engine sees of its clips; quick and free of chance."""
-        ...
-
-    def net(self, exemplar: Any) -> nn.Module:
-        """An untrained net for these clips, or an empty module."""
-        ...
-
-    def plan(self, exemplar: Any) -> list[tuple[str, int]]:
-        """Names and steps of the stages to come."""
-        ...
-
-    def stages(self, net: nn.Module, exemplar: Any, seed: int) -> Iterator[Stage]:
-        """What the loop does; see :func:`motif.train.run`."""
-        ...
-
-    def sample(
-        self,
-        net: nn.Module,
-        exemplar: Any,
-        edit: Edit,
-        n: int,
-        seed: int,
-        lock: bool,
-        progress: Callable[[float], None],
-    ) -> list[Motion]:
-        """New takes."""
-        ...
-
 
 RECIPES: dict[str, Recipe] = {
     "clip-match": ClipMatch(),
     "clip-gan": ClipGan(),
-    **clip_diffusion.PRESETS,
-    **ganimator.PRESETS,
+    "clip-flow": ClipFlow(),
+    **sinmdm.RECIPES,
+    **ganimator.RECIPES,
 }
 
 
-def recipe(name: str, **dials: Any) -> Recipe:
-    """The recipe of this name with its dials set; those that are None keep their defaults."""
+def recipe(name: str) -> Recipe:
+    """Return the recipe of this name."""
     if name not in RECIPES:
-        raise MotifError(f"no engine {name!r}; there is {', '.join(map(repr, RECIPES))}")
-    return turned(name, RECIPES[name], **dials)
+        raise MotifError(f"no recipe {name!r}; there is {', '.join(map(repr, RECIPES))}")
+    return RECIPES[name]
 
 
-def turned(name: str, recipe: Recipe, **dials: Any) -> Recipe:
-    """A recipe with other dials; those that are None stay."""
-    known = [f.name for f in fields(recipe)]  # type: ignore[arg-type]
-    given = {k: v for k, v in dials.items() if v is not None}
-    wrong = sorted(set(given) - set(known))
+def with_params(name: str, params: Mapping[str, Any]) -> Recipe:
+    """Return the recipe of this name with some of its hyper-parameters changed; lists stand for tuples."""
+    found = recipe(name)
+    known = [f.name for f in fields(found)]  # type: ignore[arg-type]
+    wrong = sorted(set(params) - set(known))
     if wrong:
-        raise MotifError(f"{name} has no dial {', '.join(map(repr, wrong))}; it has {', '.join(known)}")
-    return replace(recipe, **given)  # type: ignore[type-var]
+        raise MotifError(f"{name} has no parameter {', '.join(map(repr, wrong))}; it has {', '.join(known)}")
+    return replace(found, **{k: tuple(v) if isinstance(v, list) else v for k, v in params.items()})  # type: ignore[type-var]
 
 
-def check_supported(name: str, recipe: Recipe, edit: Edit) -> None:
-    """Raise an error that says why, if an engine cannot do what an edit asks."""
-    for asked in edit.features:
-        if asked in recipe.unsupported:
-            raise MotifError(f"{name} cannot be asked for {asked}: {recipe.unsupported[asked]}")
+def resolve(recipe_or_name: str | Recipe) -> tuple[str, Recipe]:
+    """Return a recipe and its name: of those of its class the one that it shares most hyper-parameters with."""
+    if isinstance(recipe_or_name, str):
+        return recipe_or_name, recipe(recipe_or_name)
+    values = vars(recipe_or_name).items()
+    alike = {
+        name: sum(vars(known)[k] == v for k, v in values)
+        for name, known in RECIPES.items()
+        if type(known) is type(recipe_or_name)
+    }
+    if not alike:
+        raise MotifError(f"{type(recipe_or_name).__name__} is not among the recipes; add it to motif.registry.RECIPES")
+    return max(alike, key=lambda name: alike[name]), recipe_or_name
+
+
+def check_supported(name: str, recipe: Recipe, edit: Edit, config: SampleConfig = SampleConfig()) -> None:
+    """Raise an error that says why, if a recipe cannot do what an edit asks or has no use for a sampling parameter."""
+    for feature in edit.features:
+        if feature in recipe.unsupported:
+            raise MotifError(f"{name} cannot be asked for {feature}: {recipe.unsupported[feature]}")
+    for parameter in config.given:
+        if parameter not in recipe.defaults.given:
+            raise MotifError(f"{name} has no {parameter}; clip-match, clip-gan and clip-flow have")

@@ -12,10 +12,8 @@ def level_lengths(frames: int, ratio: float = 1 / 5, factor: float = 4 / 3) -> l
     """
     levels = [max(int(ratio * frames), 1)]
     while levels[-1] < frames:
-        longer = int(levels[-1] * factor)
-        levels.append(longer + (longer == levels[-1]))
-    levels[-1] = frames
-    return levels
+        levels.append(max(int(levels[-1] * factor), levels[-1] + 1))
+    return [*levels[:-1], frames]
 
 
 def level_rates(finest: float, coarsest: float, factor: float = 4 / 3) -> list[float]:
@@ -31,13 +29,10 @@ def level_rates(finest: float, coarsest: float, factor: float = 4 / 3) -> list[f
 
 
 def resize(x: Float[Tensor, "*b t d"], frames: int, antialias: bool = True) -> Float[Tensor, "*b s d"]:
-    """Linear resampling along time to ``frames`` frames.
+    """Linear resampling along time to ``frames`` frames; per-second velocities stay right, per-frame ones would not.
 
-    Args:
-        x: features; per-second velocities stay right at every length, per-frame ones would not.
-        frames: length of the result.
-        antialias: average over what a coarse frame stands for. The papers sample points instead (False), which
-            aliases: what moves faster than the level can show comes back as another motion.
+    A coarse frame is the average of what it stands for. The papers sample points (``antialias`` False), which aliases:
+    what moves faster than the level can show comes back as another motion.
     """
     if frames == x.shape[-2]:
         return x
@@ -48,27 +43,11 @@ def resize(x: Float[Tensor, "*b t d"], frames: int, antialias: bool = True) -> F
 
 def sinc_interpolate(x: Float[Tensor, "t d"], when: Float[Tensor, "n"], taps: int = 8) -> Float[Tensor, "n d"]:
     """Values at fractional frames by a windowed sinc over ``taps`` frames to each side (Lanczos); ends are held."""
-    when = when.double().clamp(0, len(x) - 1)
+    when = when.to(x.device).double().clamp(0, len(x) - 1)
     before = when.floor()
-    shift = torch.arange(1 - taps, taps + 1)
+    shift = torch.arange(1 - taps, taps + 1, device=x.device)
     apart = shift - (when - before)[:, None]
     weight = torch.sinc(apart) * torch.sinc(apart / taps)
     weight = (weight / weight.sum(1, keepdim=True)).to(x.dtype)
     index = (before.long()[:, None] + shift).clamp(0, len(x) - 1)
     return torch.nn.functional.embedding_bag(index, x, per_sample_weights=weight, mode="sum")
-
-
-def diagonal_sums(d: Float[Tensor, "n m"], size: int) -> Float[Tensor, "p q"]:
-    """``out[i, j] = sum of d[i + s, j + s] for s < size``, by doubling: about log2(size) additions an entry."""
-    rows, columns = d.shape[0] - size + 1, d.shape[1] - size + 1
-    total, power, width, offset = None, d, 1, 0
-    while width <= size:
-        if size & width:
-            part = power[offset : offset + rows, offset : offset + columns]
-            total = part.clone() if total is None else total.add_(part)
-            offset += width
-        if 2 * width <= size:
-            power = power[:-width, :-width] + power[width:, width:]
-        width *= 2
-    assert total is not None
-    return total

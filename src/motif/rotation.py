@@ -6,9 +6,11 @@ the other (Zhou et al. 2019, "On the Continuity of Rotation Representations"). A
 Euler orders are read as intrinsic: ``"zxy"`` means ``R = Rz Rx Ry``, which is how BVH lists its channels.
 
 Every function returns finite values and finite gradients at zero input, identity, 180 degrees, gimbal lock
-and degenerate 6D: a vanishing direction is replaced by a fixed one through which no gradient flows.
+and degenerate 6D: a vanishing direction is replaced by a fixed one through which no gradient flows. None branches on
+data or makes its constants on the host, so a row comes out the same in any batch and a GPU is never waited for.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -16,9 +18,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-Parts = tuple[Tensor, ...]
+Components = tuple[Tensor, ...]
 """Components of quaternions or vectors, each a tensor of its own."""
 _AXES = {"x": 0, "y": 1, "z": 2}
+
+
+@functools.lru_cache(maxsize=4096)
+def constant(values: tuple, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return plain numbers as a tensor that is copied to a device once; it is shared, never to be changed in place."""
+    with torch.inference_mode(False):  # one made in inference mode could never be trained through
+        return torch.tensor(values, dtype=dtype, device=device)
 
 
 def _tiny(x: Tensor) -> float:
@@ -27,39 +36,38 @@ def _tiny(x: Tensor) -> float:
 
 
 def unit(v: Float[Tensor, "*#b n"], fallback: Float[Tensor, "*#b n"]) -> Float[Tensor, "*b n"]:
-    """``v`` scaled to length one; where ``v`` vanishes, the (unit) ``fallback`` with zero gradient."""
+    """Return ``v`` scaled to length one; where ``v`` vanishes, the (unit) ``fallback`` with zero gradient."""
     squared = (v * v).sum(-1, keepdim=True)
     small = squared < _tiny(v)
-    length = torch.where(small, torch.ones_like(squared), squared).sqrt()
-    return torch.where(small, fallback, v / length)
+    return torch.where(small, fallback, v / torch.where(small, 1.0, squared).sqrt())
 
 
 def length(v: Float[Tensor, "*b n"]) -> Float[Tensor, "*b"]:
-    """Euclidean length with a zero (not infinite) gradient at zero."""
+    """Return the Euclidean length, with a zero (not infinite) gradient at zero."""
     squared = (v * v).sum(-1)
     small = squared < _tiny(v)
-    return torch.where(small, torch.zeros_like(squared), torch.where(small, torch.ones_like(squared), squared).sqrt())
+    return torch.where(small, 0.0, torch.where(small, 1.0, squared).sqrt())
 
 
 def identity(*shape: int, like: Tensor | None = None) -> Float[Tensor, "..."]:
-    """Identity quaternions of shape ``[*shape, 4]``, with the dtype and device of ``like``."""
+    """Return identity quaternions of shape ``[*shape, 4]``, with the dtype and device of ``like``."""
     q = torch.zeros(*shape, 4) if like is None else like.new_zeros(*shape, 4)
     q[..., 0] = 1
     return q
 
 
 def normalise(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 4"]:
-    """Unit quaternions; a zero quaternion becomes the identity."""
+    """Return unit quaternions; a zero quaternion becomes the identity."""
     return unit(q, identity(*q.shape[:-1], like=q))
 
 
 def mul(a: Float[Tensor, "*#b 4"], b: Float[Tensor, "*#b 4"]) -> Float[Tensor, "*b 4"]:
-    """Hamilton product: first ``b``, then ``a``."""
-    return torch.stack(mul_parts(a.unbind(-1), b.unbind(-1)), -1)
+    """Return the Hamilton product: first ``b``, then ``a``."""
+    return torch.stack(mul_components(a.unbind(-1), b.unbind(-1)), -1)
 
 
-def mul_parts(a: Sequence[Tensor], b: Sequence[Tensor]) -> Parts:
-    """The same on components apart, which is several times faster where much follows (see :func:`parts`)."""
+def mul_components(a: Sequence[Tensor], b: Sequence[Tensor]) -> Components:
+    """Multiply quaternions given as components, several times faster where much follows (see :func:`components`)."""
     (aw, ax, ay, az), (bw, bx, by, bz) = a, b
     return (
         aw * bw - ax * bx - ay * by - az * bz,
@@ -69,30 +77,30 @@ def mul_parts(a: Sequence[Tensor], b: Sequence[Tensor]) -> Parts:
     )
 
 
-def parts(x: Float[Tensor, "*b n"]) -> Parts:
-    """Components, each a dense tensor of its own."""
+def components(x: Float[Tensor, "*b n"]) -> Components:
+    """Return the components, each a dense tensor of its own."""
     return tuple(x.movedim(-1, 0).contiguous())
 
 
 def inv(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 4"]:
-    """Inverse of a unit quaternion (its conjugate)."""
-    return q * q.new_tensor([1.0, -1.0, -1.0, -1.0])
+    """Return the inverse of a unit quaternion (its conjugate)."""
+    return q * constant((1.0, -1.0, -1.0, -1.0), q.dtype, q.device)
 
 
 def rotate(q: Float[Tensor, "*#b 4"], v: Float[Tensor, "*#b 3"]) -> Float[Tensor, "*b 3"]:
     """Rotate vectors by unit quaternions."""
-    return torch.stack(rotate_parts(q.unbind(-1), v.unbind(-1)), -1)
+    return torch.stack(rotate_components(q.unbind(-1), v.unbind(-1)), -1)
 
 
-def rotate_parts(q: Sequence[Tensor], v: Sequence[Tensor]) -> Parts:
-    """The same on components apart."""
+def rotate_components(q: Sequence[Tensor], v: Sequence[Tensor]) -> Components:
+    """Rotate vectors, quaternions and vectors both given as components."""
     (w, x, y, z), (vx, vy, vz) = q, v
     tx, ty, tz = 2 * (y * vz - z * vy), 2 * (z * vx - x * vz), 2 * (x * vy - y * vx)
     return vx + w * tx + y * tz - z * ty, vy + w * ty + z * tx - x * tz, vz + w * tz + x * ty - y * tx
 
 
 def to_matrix(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3 3"]:
-    """Rotation matrix of a unit quaternion."""
+    """Return the rotation matrix of a unit quaternion."""
     w, x, y, z = q.unbind(-1)
     rows = (
         1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
@@ -103,20 +111,18 @@ def to_matrix(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3 3"]:
 
 
 def from_matrix(m: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 4"]:
-    """Quaternion with non-negative w of a rotation matrix (Shepperd's choice of the largest component)."""
-    return _shepperd(*parts(m.flatten(-2)))
+    """Return the quaternion of a rotation matrix, w at least 0 (Shepperd's choice of the largest component)."""
+    return _shepperd(components(m.flatten(-2)))
 
 
-def _shepperd(
-    a: Tensor, xy: Tensor, xz: Tensor, yx: Tensor, b: Tensor, yz: Tensor, zx: Tensor, zy: Tensor, c: Tensor
-) -> Float[Tensor, "*b 4"]:
+def _shepperd(m: Sequence[Tensor]) -> Float[Tensor, "*b 4"]:
     """The same from the matrix's entries, row by row, each a tensor of its own: several times faster than columns."""
+    a, xy, xz, yx, b, yz, zx, zy, c = m
     ww, xx, yy, zz = 1 + a + b + c, 1 + a - b - c, 1 - a + b - c, 1 - a - b + c
     wx, wy, wz = zy - yz, xz - zx, yx - xy
     byx, bxz, bzy = yx + xy, xz + zx, zy + yz
-    w_is = (ww >= xx) & (ww >= yy) & (ww >= zz)
-    x_is = ~w_is & (xx >= yy) & (xx >= zz)
-    y_is = yy >= zz
+    most = torch.maximum(yy, zz)
+    w_is, x_is, y_is = ww >= torch.maximum(xx, most), xx >= most, yy >= zz
 
     def chosen(if_w: Tensor, if_x: Tensor, if_y: Tensor, if_z: Tensor) -> Tensor:
         return torch.where(w_is, if_w, torch.where(x_is, if_x, torch.where(y_is, if_y, if_z)))
@@ -129,67 +135,59 @@ def _shepperd(
 
 
 def to_sixd(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 6"]:
-    """The first two columns of the rotation matrix, column after column."""
+    """Return the first two columns of the rotation matrix, column after column."""
     return to_matrix(q)[..., :2].transpose(-1, -2).flatten(-2)
 
 
-def sixd_to_matrix(d: Float[Tensor, "*b 6"]) -> Float[Tensor, "*b 3 3"]:
-    """Gram-Schmidt on the two columns; a zero or parallel column is replaced by an axis of space."""
-    first, second = d[..., :3], d[..., 3:]
-    ex = torch.zeros_like(first)
-    ex[..., 0] = 1
-    x = unit(first, ex)
-    weakest = x.detach().abs().argmin(-1, keepdim=True)
-    axis = torch.zeros_like(x).scatter(-1, weakest, 1.0)
-    spare = unit(axis - (axis * x).sum(-1, keepdim=True) * x, axis)
-    along = second - (second * x).sum(-1, keepdim=True) * x
-    y = unit(along, spare)
-    return torch.stack((x, y, torch.linalg.cross(x, y, dim=-1)), -1)
-
-
 def from_sixd(d: Float[Tensor, "*b 6"]) -> Float[Tensor, "*b 4"]:
-    """Quaternion of a 6D rotation, orthonormalised first as in :func:`sixd_to_matrix`."""
-    a, b, c, p, q, r = parts(d)
-    first = a * a + b * b + c * c
-    dot = (a * p + b * q + c * r) / first.clamp_min(_tiny(d))
+    """Return the quaternion of a 6D rotation by Gram-Schmidt on its two columns.
+
+    A column that vanishes, or the second where it is parallel to the first, counts as zero. What Shepperd's choice
+    makes of a matrix with one column, or none, is a rotation again: the shortest that has this column.
+    """
+    a, b, c, p, q, r = components(d)
+    first = _or_infinite(a * a + b * b + c * c)
+    dot = (a * p + b * q + c * r) / first
     p, q, r = p - dot * a, q - dot * b, r - dot * c
-    second = p * p + q * q + r * r
-    if d.numel() == 0 or min(float(first.detach().min()), float(second.detach().min())) < 4 * _tiny(d):
-        return from_matrix(sixd_to_matrix(d))
-    first, second = first.rsqrt(), second.rsqrt()
+    first, second = first.rsqrt(), _or_infinite(p * p + q * q + r * r).rsqrt()
     a, b, c, p, q, r = a * first, b * first, c * first, p * second, q * second, r * second
-    return _shepperd(a, p, b * r - c * q, b, q, c * p - a * r, c, r, a * q - b * p)
+    return _shepperd((a, p, b * r - c * q, b, q, c * p - a * r, c, r, a * q - b * p))
+
+
+def _or_infinite(squared: Tensor) -> Tensor:
+    """Squared lengths, infinite (so that what is divided by them is zero) where they vanish."""
+    return torch.nn.functional.threshold(squared, 4 * _tiny(squared), math.inf)
 
 
 def exp(v: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 4"]:
-    """Quaternion of a rotation vector (axis times angle)."""
+    """Return the quaternion of a rotation vector (axis times angle)."""
     squared = (v * v).sum(-1, keepdim=True)
     small = squared < 1e-8
-    angle = torch.where(small, torch.ones_like(squared), squared).sqrt()
+    angle = torch.where(small, 1.0, squared).sqrt()
     sinc = torch.where(small, 0.5 - squared / 48, torch.sin(angle / 2) / angle)
     cos = torch.where(small, 1 - squared / 8, torch.cos(angle / 2))
     return torch.cat((cos, v * sinc), -1)
 
 
 def log(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3"]:
-    """Rotation vector of a unit quaternion, of length at most pi."""
+    """Return the rotation vector of a unit quaternion, of length at most pi."""
     q = torch.where(q[..., :1] < 0, -q, q)
     w, v = q[..., :1], q[..., 1:]
     squared = (v * v).sum(-1, keepdim=True)
     small = squared < 1e-8
-    sine = torch.where(small, torch.ones_like(squared), squared).sqrt()
-    cosine = torch.where(small & (w > 0.5), w, torch.ones_like(w))
+    sine = torch.where(small, 1.0, squared).sqrt()
+    cosine = torch.where(small & (w > 0.5), w, 1.0)
     scale = torch.where(small, 2 / cosine - 2 * squared / (3 * cosine**3), 2 * torch.atan2(sine, w) / sine)
     return v * scale
 
 
 def from_axis_angle(axis: Float[Tensor, "*#b 3"], angle: Float[Tensor, "*#b"]) -> Float[Tensor, "*b 4"]:
-    """Quaternion turning by ``angle`` about ``axis``; a zero axis gives the identity."""
+    """Return the quaternion turning by ``angle`` about ``axis``; a zero axis gives the identity."""
     return exp(unit(axis, torch.zeros_like(axis)) * angle[..., None])
 
 
 def about(axis: str, angle: Float[Tensor, "*b"]) -> Float[Tensor, "*b 4"]:
-    """Quaternion turning by ``angle`` about the coordinate axis ``"x"``, ``"y"`` or ``"z"``."""
+    """Return the quaternion turning by ``angle`` about the coordinate axis ``"x"``, ``"y"`` or ``"z"``."""
     q = angle.new_zeros(*angle.shape, 4)
     q[..., 0] = torch.cos(angle / 2)
     q[..., 1 + _AXES[axis]] = torch.sin(angle / 2)
@@ -197,7 +195,7 @@ def about(axis: str, angle: Float[Tensor, "*b"]) -> Float[Tensor, "*b 4"]:
 
 
 def from_euler(angles: Float[Tensor, "*b n"], order: str) -> Float[Tensor, "*b 4"]:
-    """Quaternion of intrinsic Euler angles; ``order`` names one axis per angle (one to three of them)."""
+    """Return the quaternion of intrinsic Euler angles; ``order`` names one axis per angle (one to three)."""
     q = about(order[0], angles[..., 0])
     for i, axis in enumerate(order[1:], 1):
         q = mul(q, about(axis, angles[..., i]))
@@ -205,7 +203,7 @@ def from_euler(angles: Float[Tensor, "*b n"], order: str) -> Float[Tensor, "*b 4
 
 
 def to_euler(q: Float[Tensor, "*b 4"], order: str) -> Float[Tensor, "*b 3"]:
-    """Intrinsic Euler angles in any of the twelve orders, e.g. ``"zxy"`` or ``"zxz"``.
+    """Return intrinsic Euler angles in any of the twelve orders, e.g. ``"zxy"`` or ``"zxz"``.
 
     Bernardes and Viollet 2022, "Quaternion to Euler angles conversion": through atan2 alone, so that it stays
     exact to rounding near gimbal lock, where the third angle is set to zero.
@@ -220,26 +218,19 @@ def to_euler(q: Float[Tensor, "*b 4"], order: str) -> Float[Tensor, "*b 3"]:
     a, b, c, d = (w, x, y, z) if proper else (w - y, x + z, y + w, z - x)
     middle = 2 * torch.atan2(length(torch.stack((c, d), -1)), length(torch.stack((a, b), -1)))
     plus, minus = _angle(b, a), _angle(d, c)
-    low, high = middle < 1e-6, middle > math.pi - 1e-6
-    first = torch.where(low | high, 2 * torch.where(low, plus, -minus), plus - minus)
-    third = torch.where(low | high, torch.zeros_like(plus), plus + minus)
+    low = middle < 1e-6
+    locked = low | (middle > math.pi - 1e-6)  # only the sum or difference is known: the first intrinsic angle gets it
+    last = torch.where(locked, 0.0, plus - minus)
+    first = torch.where(locked, 2 * torch.where(low, plus, minus), plus + minus)
     if not proper:
-        third, middle = third * sign, middle - math.pi / 2
-    # ``first`` belongs to the first extrinsic axis, that is to the last intrinsic one: put the free angle there.
-    first, third = _gimbal(first, third, low | high, low, sign, proper)
-    return torch.stack([_wrap(t) for t in (third, middle, first)], -1)
-
-
-def _gimbal(first: Tensor, third: Tensor, locked: Tensor, low: Tensor, sign: float, proper: bool):
-    """At gimbal lock only the sum or difference of the outer angles is known: the first intrinsic one gets it."""
-    moved = torch.where(low, first, -first) * (1.0 if proper else sign)
-    return torch.where(locked, torch.zeros_like(first), first), torch.where(locked, moved, third)
+        first, middle = first * sign, middle - math.pi / 2
+    return torch.stack([_wrap(angle) for angle in (first, middle, last)], -1)
 
 
 def _angle(y: Tensor, x: Tensor) -> Tensor:
     """atan2 with a zero gradient where both arguments vanish."""
     none = (x * x + y * y) < _tiny(x)
-    return torch.where(none, torch.zeros_like(x), torch.atan2(y, torch.where(none, torch.ones_like(x), x)))
+    return torch.where(none, 0.0, torch.atan2(y, torch.where(none, 1.0, x)))
 
 
 def _wrap(angle: Tensor) -> Tensor:
@@ -248,36 +239,31 @@ def _wrap(angle: Tensor) -> Tensor:
 
 
 def geodesic(a: Float[Tensor, "*#b 4"], b: Float[Tensor, "*#b 4"]) -> Float[Tensor, "*b"]:
-    """Angle between two rotations, in [0, pi]; q and -q are the same rotation."""
+    """Return the angle between two rotations, in [0, pi]; q and -q are the same rotation."""
     relative = mul(inv(a), b)
-    return 2 * torch.atan2(length(relative[..., 1:]), _abs(relative[..., 0]))
-
-
-def _abs(x: Tensor) -> Tensor:
-    return torch.where(x < 0, -x, x)
+    return 2 * torch.atan2(length(relative[..., 1:]), relative[..., 0].abs())
 
 
 def slerp(a: Float[Tensor, "*#b 4"], b: Float[Tensor, "*#b 4"], t: Float[Tensor, "*#b"]) -> Float[Tensor, "*b 4"]:
-    """Constant-speed interpolation from ``a`` (t=0) to ``b`` (t=1) along the shorter arc."""
+    """Interpolate at constant speed from ``a`` (t=0) to ``b`` (t=1) along the shorter arc."""
     b = torch.where((a * b).sum(-1, keepdim=True) < 0, -b, b)
     half = 2 * torch.atan2(length(a - b), length(a + b))[..., None]  # angle in four dimensions, stable near 0
     t = t[..., None]
     small = half < 1e-4
-    sine = torch.sin(torch.where(small, torch.ones_like(half), half))
+    sine = torch.sin(torch.where(small, 1.0, half))
     near = torch.where(small, 1 - t, torch.sin((1 - t) * half) / sine)
     far = torch.where(small, t, torch.sin(t * half) / sine)
     return normalise(a * near + b * far)
 
 
 def twist(q: Float[Tensor, "*b 4"], axis: str) -> Float[Tensor, "*b"]:
-    """Angle about a coordinate axis in the swing-twist decomposition ``q = swing * twist``; 0 where undefined."""
+    """Return the angle about a coordinate axis in ``q = swing * twist``; 0 where undefined."""
     return _wrap(2 * _angle(q[..., 1 + _AXES[axis]], q[..., 0]))
 
 
 def between(u: Float[Tensor, "*#b 3"], v: Float[Tensor, "*#b 3"]) -> Float[Tensor, "*b 4"]:
-    """The smallest rotation that takes direction ``u`` to direction ``v``; opposite ones turn about any normal."""
-    zero = torch.zeros_like(u)
-    u, v = unit(u, zero), unit(v, zero)
+    """Return the smallest rotation that takes direction ``u`` to ``v``; opposite ones turn about any normal."""
+    u, v = (unit(x, torch.zeros_like(x)) for x in (u, v))
     weakest = u.detach().abs().argmin(-1, keepdim=True)
     axis = torch.zeros_like(u).scatter(-1, weakest, 1.0)
     normal = unit(torch.linalg.cross(u, axis, dim=-1), axis)
@@ -288,5 +274,5 @@ def between(u: Float[Tensor, "*#b 3"], v: Float[Tensor, "*#b 3"]) -> Float[Tenso
 def unroll(q: Float[Tensor, "*b t 4"]) -> Float[Tensor, "*b t 4"]:
     """Flip signs along the last-but-one dimension so that neighbours lie in the same half space."""
     flips = (q[..., 1:, :] * q[..., :-1, :]).sum(-1) < 0
-    sign = torch.where(flips, -torch.ones_like(q[..., 1:, 0]), torch.ones_like(q[..., 1:, 0])).cumprod(-1)
+    sign = (1 - 2 * flips.to(q.dtype)).cumprod(-1)
     return torch.cat((q[..., :1, :], q[..., 1:, :] * sign[..., None]), -2)

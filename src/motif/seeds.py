@@ -1,11 +1,12 @@
-"""Random generators seeded by place, never global."""
+"""Random generators seeded by position, never global."""
 
 import torch
 
 
-def take_rng(seed: int, take: int) -> torch.Generator:
-    """Every take's own source of randomness."""
-    return torch.Generator().manual_seed((seed * 0x9E3779B1 + take * 0x85EBCA77) % (1 << 62))
+def take_rng(seed: int, take: int, stream: int = 0) -> torch.Generator:
+    """Return a take's own generator; values that must not depend on each other are drawn from different streams."""
+    value = seed * 0x9E3779B1 + take * 0x85EBCA77 + stream * 0xC2B2AE3D27D4EB4F
+    return torch.Generator().manual_seed(value % (1 << 62))
 
 
 def position_seed(*numbers: int) -> int:

@@ -2,47 +2,30 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
+from ..config import ReadConfig
 from ..errors import MotifError
 from ..motion import Motion
+from . import bvh, glb
 
-READS = (".bvh", ".glb", ".gltf")
+__all__ = ["READS", "WRITES", "ReadConfig", "load", "save"]
+
+_READERS = {".bvh": bvh.read, ".glb": glb.read, ".gltf": glb.read}
+READS = tuple(_READERS)
 WRITES = (".bvh",)
 
 
-def load(
-    path: str | Path,
-    unit: float | None = None,
-    root_offset: Literal["replace", "add"] = "replace",
-    up: Literal["y", "z"] = "y",
-    clip: str | int | None = None,
-) -> Motion:
-    """Read a motion file.
-
-    Args:
-        path: a ``.bvh``, ``.glb`` or ``.gltf`` file.
-        unit: BVH only: metres per unit of length in the file; guessed from the size of the body if not given.
-        root_offset: BVH only: whether the root's position channels replace its OFFSET or are added to it.
-        up: BVH only: the axis that points up in the file.
-        clip: glTF only: which of the file's animations, by name or number; the longest if not given.
-    """
+def load(path: str | Path, config: ReadConfig = ReadConfig()) -> Motion:
+    """Read a motion file: ``.bvh``, ``.glb`` or ``.gltf``."""
     suffix = Path(path).suffix.lower()
-    if suffix == ".bvh":
-        if clip is not None:
-            raise MotifError(f"{path}: a BVH file holds one clip, so clip {clip!r} cannot be chosen; leave it out")
-        from . import bvh
-
-        return bvh.read(path, unit=unit, root_offset=root_offset, up=up)
-    if suffix in READS:
-        if unit is not None or root_offset != "replace" or up != "y":
-            raise MotifError(f"{path}: glTF is in metres, Y-up and has no OFFSET; leave out unit, root offset and up")
-        from . import glb
-
-        return glb.read(path, clip=clip)
-    raise MotifError(
-        f"{path}: motif cannot read {_spell(suffix)}; it reads {', '.join(READS)}: convert the clip to one of them"
-    )
+    if suffix not in READS:
+        found, reads = _spell(suffix), ", ".join(READS)
+        raise MotifError(f"{path}: motif cannot read {found}; it reads {reads}: convert the clip to one of them")
+    if suffix == ".bvh" and config.clip is not None:
+        raise MotifError(f"{path}: a BVH file holds one clip, so clip {config.clip!r} cannot be chosen; leave it out")
+    if suffix != ".bvh" and (config.unit is not None or config.root_offset != "replace" or config.up != "y"):
+        raise MotifError(f"{path}: glTF is in metres, Y-up and has no OFFSET; leave out unit, root offset and up")
+    return _READERS[suffix](path, config)
 
 
 def save(
@@ -51,11 +34,8 @@ def save(
     """Write a motion file, see :func:`motif.io.bvh.write`; missing folders are made."""
     suffix = Path(path).suffix.lower()
     if suffix not in WRITES:
-        raise MotifError(
-            f"{path}: motif cannot write {_spell(suffix)}; it writes {', '.join(WRITES)}: change the file's ending"
-        )
-    from . import bvh
-
+        found, writes = _spell(suffix), ", ".join(WRITES)
+        raise MotifError(f"{path}: motif cannot write {found}; it writes {writes}: change the file's ending")
     return bvh.write(motion, path, unit=unit, channels=channels)
 
 

@@ -5,12 +5,12 @@ the OFFSET of their joint. (three.js adds them; so the root is written with ``OF
 have no unit in the file; :func:`guess_unit` tells one from the size of the body.
 """
 
+import itertools
 import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -18,93 +18,59 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .. import rotation
+from ..config import ReadConfig
 from ..errors import MotifError
 from ..files import replace_file
-from ..motion import FileStyle, Motion
-from ..skeleton import Skeleton, stands_along_z
+from ..motion import FileFormat, Motion
+from ..rig_guess import guess_body_root, guess_rig, looks_z_up
+from ..skeleton import Skeleton
 from .bvh_text import POSITIONS, ROTATIONS, BvhFile, parse, warn
-
-__all__ = ["CMU_UNIT", "BvhFile", "guess_unit", "parse", "read", "write"]
 
 CMU_UNIT = 0.056444
 """Metres per unit in the conversions of the CMU mocap library: an inch over its scale of 0.45."""
 
 
-# --- reading motion --------------------------------------------------------------------------------------------------
-def read(
-    path: str | Path | bytes,
-    unit: float | None = None,
-    root_offset: Literal["replace", "add"] = "replace",
-    up: Literal["y", "z"] = "y",
-) -> Motion:
-    """Read a BVH file as a motion in metres and quaternions.
-
-    Args:
-        path: the file, or its text (see :func:`parse`).
-        unit: metres per unit of length in the file; guessed from the size of the body if not given.
-        root_offset: whether the root's position channels replace its OFFSET, as in Blender and most files, or are
-            added to it, as in three.js and files that some of its tools write.
-        up: the axis that points up in the file; a Z-up clip is turned to stand along Y.
-    """
-    if root_offset not in ("replace", "add"):
-        raise MotifError(f"root offset {root_offset!r}; expected 'replace' (as Blender) or 'add' (as three.js)")
-    if unit is not None:
-        _check_unit(unit)
+def read(path: str | Path | bytes, config: ReadConfig = ReadConfig()) -> Motion:
+    """Read a BVH file, or its text (see :func:`parse`), as a motion in metres and quaternions."""
     file = parse(path)
-    rotations, positions = _quaternions(file), _positions(file, root_offset)
-    if up == "z":
+    rotations, positions = _quaternions(file), _positions(file, config.root_offset)
+    if config.up == "z":
         turn = rotation.about("x", torch.tensor(-math.pi / 2, dtype=rotations.dtype))
         rotations[:, 0], positions[:, 0] = rotation.mul(turn, rotations[:, 0]), rotation.rotate(turn, positions[:, 0])
     raw = Skeleton(file.names, file.parents, _triples(file.offsets), file.end)
     some = torch.linspace(0, len(positions) - 1, min(len(positions), 100)).long()
     world = raw.fk(rotations[some], positions[some])[1]
-    root = Motion(raw, rotations, positions, file.frame_time).rigged().skeleton.root
-    body = list(raw.subtree(root))  # a static node above the hips stays where the body left it
+    body = list(raw.subtree(guess_body_root(raw, rotations, positions)))  # without a static node above the hips
     size = float((world[:, body].amax(1) - world[:, body].amin(1)).amax(-1).median())
-    if root_offset == "replace" and _looks_relative(file, world, size):
+    if config.root_offset == "replace" and _root_offset_looks_added(file, world, size):
         offset = " ".join(f"{x:g}" for x in file.offsets[0])
-        warn(
-            f"{file.path}: the root's OFFSET is {offset} and its position channels look relative to it, so the body "
-            f"hangs below the floor; read it with --root-offset add"
-        )
-    if up == "y" and stands_along_z(raw, world[:, :].median(0).values):
+        found = f"{offset} and its position channels look relative to it, so the body hangs below the floor"
+        warn(f"{file.path}: the root's OFFSET is {found}; read it with --root-offset add")
+    if config.up == "y" and looks_z_up(raw, world.median(0).values):
         warn(f"{file.path}: the feet are at the bottom along Z, so this file looks Z-up; read it with --up z")
-    unit = guess_unit(size)[0] if unit is None else unit
-    motion = Motion(
-        replace(raw, offsets=_triples(file.offsets * unit)),
-        rotations.float(),
-        (positions * unit).float(),
-        file.frame_time,
-        name=Path(file.path).stem if not isinstance(path, bytes) and file.path != "<text>" else "motion",
-        style=FileStyle(file.channels, unit),
-    )
-    return motion.rigged()
+    unit = guess_unit(size)[0] if config.metres_per_unit is None else config.metres_per_unit
+    skeleton = replace(raw, offsets=_triples(file.offsets * unit))
+    rotations, positions = rotations.float(), (positions * unit).float()
+    name = "motion" if file.path == "<text>" else Path(file.path).stem
+    rig, spelling = guess_rig(skeleton, rotations, positions), FileFormat(file.channels, unit)
+    motion = Motion(rig, rotations, positions, file.frame_time, name, spelling)
+    return motion if config.fps is None else motion.resample(config.fps)
 
 
 def guess_unit(size: float) -> tuple[float, str]:
-    """Metres per unit, and its name, for a body whose largest extent (about its height) is ``size`` units."""
-    if size < 6:
-        return 1.0, "metres"
-    if size < 55:
-        return CMU_UNIT, "CMU units"
-    return (0.01, "centimetres") if size < 1000 else (0.001, "millimetres")
-
-
-def _check_unit(unit: float) -> None:
-    if not 1e-9 <= unit <= 1e9:
-        raise MotifError(f"unit {unit}; expected metres per unit of length, e.g. 0.01 for centimetres")
+    """Return metres per unit, and its name, for a body of ``size`` units at its largest extent (about its height)."""
+    ranges = ((6, 1.0, "metres"), (55, CMU_UNIT, "CMU units"), (1000, 0.01, "centimetres"))
+    return next(((unit, name) for most, unit, name in ranges if size < most), (0.001, "millimetres"))
 
 
 def _triples(rows: np.ndarray) -> tuple[tuple[float, float, float], ...]:
     return tuple((x, y, z) for x, y, z in rows.tolist())
 
 
-def _columns(channels: Sequence[Sequence[str]]) -> list[int]:
-    """Where each joint's channels start in a row."""
-    starts = [0]
-    for names in channels:
-        starts.append(starts[-1] + len(names))
-    return starts[:-1]
+def _columns(channels: Sequence[Sequence[str]]) -> list[dict[str, int]]:
+    """Where each joint's channels stand in a row."""
+    number = itertools.count()
+    return [{channel: next(number) for channel in row} for row in channels]
 
 
 def _axes(channels: Sequence[str]) -> str:
@@ -114,35 +80,30 @@ def _axes(channels: Sequence[str]) -> str:
 
 def _by_order(orders: Sequence[str]) -> dict[str, list[int]]:
     """The joints of each Euler order that is not empty."""
-    groups: dict[str, list[int]] = {}
-    for joint, order in enumerate(orders):
-        if order:
-            groups.setdefault(order, []).append(joint)
-    return groups
+    return {order: [j for j, o in enumerate(orders) if o == order] for order in dict.fromkeys(orders) if order}
 
 
 def _quaternions(file: BvhFile) -> Float[Tensor, "t j 4"]:
     angles = torch.from_numpy(np.deg2rad(file.values))
-    starts = _columns(file.channels)
+    columns = _columns(file.channels)
     q = rotation.identity(len(angles), len(file.names), like=angles)
     for order, joints in _by_order([_axes(c) for c in file.channels]).items():
-        where = [[starts[j] + i for i, c in enumerate(file.channels[j]) if c.endswith("rotation")] for j in joints]
+        where = [[column for channel, column in columns[j].items() if channel in ROTATIONS] for j in joints]
         q[:, joints] = rotation.from_euler(angles[:, where], order)
     return q
 
 
 def _positions(file: BvhFile, root_offset: str) -> Float[Tensor, "t j 3"]:
     p = np.repeat(file.offsets[None], len(file.values), 0)
-    for joint, (start, channels) in enumerate(zip(_columns(file.channels), file.channels, strict=True)):
-        for column, channel in enumerate(channels, start):
-            if channel.endswith("position"):
-                axis = "XYZ".index(channel[0])
+    for joint, columns in enumerate(_columns(file.channels)):
+        for axis, channel in enumerate(POSITIONS):
+            if channel in columns:
                 base = file.offsets[0, axis] if joint == 0 and root_offset == "add" else 0.0
-                p[:, joint, axis] = file.values[:, column] + base
+                p[:, joint, axis] = file.values[:, columns[channel]] + base
     return torch.from_numpy(p)
 
 
-def _looks_relative(file: BvhFile, world: Float[Tensor, "t j 3"], size: float) -> bool:
+def _root_offset_looks_added(file: BvhFile, world: Float[Tensor, "t j 3"], size: float) -> bool:
     """True if the body, its channels taken as absolute, hangs about one root OFFSET below zero."""
     axis = int(np.abs(file.offsets[0]).argmax())
     offset = float(file.offsets[0, axis])
@@ -153,78 +114,69 @@ def _looks_relative(file: BvhFile, world: Float[Tensor, "t j 3"], size: float) -
     return max(abs(root), abs(low + abs(offset))) < 0.4 * abs(offset)
 
 
-# --- writing ---------------------------------------------------------------------------------------------------------
 def write(
     motion: Motion, path: str | Path, unit: float | None = None, channels: Sequence[Sequence[str]] | None = None
 ) -> Path:
     """Write a motion as BVH: whole or not at all, spelled as the file it came from unless told otherwise.
 
-    Args:
-        motion: what to write.
-        path: the file; missing folders are made.
-        unit: metres per unit of length in the file; that of the file it came from if not given.
-        channels: per joint its channels in order. A joint that moves in ways they cannot hold gets what it needs.
+    ``unit`` is metres per unit of length in the file, ``channels`` each joint's channels in order; a joint that moves
+    in ways they cannot hold gets what it needs. Missing folders are made.
     """
-    unit = motion.style.unit if unit is None else unit
-    _check_unit(unit)
+    unit = motion.file_format.unit if unit is None else unit
+    ReadConfig(unit=unit)  # checks it
     for what, values in (("rotation", motion.rotations), ("position", motion.positions)):
         if not bool(values.isfinite().all()):
             frame, joint = (~values.isfinite()).any(-1).nonzero()[0].tolist()
-            raise MotifError(
-                f"{path}: {what} of {motion.skeleton.names[joint]!r} at frame {frame} is not finite; not written"
-            )
-    motion = _settled(motion)
-    plan, angles = _plan(motion, _wanted(motion, channels))
+            name = motion.skeleton.names[joint]
+            raise MotifError(f"{path}: {what} of {name!r} at frame {frame} is not finite; not written")
+    motion = _with_fixed_offsets(motion)
+    plan, angles = _channel_plan(motion, _requested_channels(motion, channels))
     positions = motion.positions.detach().cpu().double().numpy() / unit
-    order = _depth_first(motion.skeleton)
+    order = sorted(range(len(plan)), key=lambda j: motion.skeleton.ancestors(j)[::-1])  # depth first, as BVH nests
     columns = []
     for j in order:
-        turns = iter(range(3))
-        for c in plan[j]:
-            columns.append(angles[j][:, next(turns)] if c.endswith("rotation") else positions[:, j, "XYZ".index(c[0])])
-    values = np.stack(columns, 1) if columns else np.zeros((len(motion), 0))
+        turns = iter(angles[j].T)
+        columns += [next(turns) if c in ROTATIONS else positions[:, j, "XYZ".index(c[0])] for c in plan[j]]
+    values = np.stack(columns, 1)
     row = " ".join(["%.6f"] * values.shape[1]) + "\n"
     head = f"MOTION\nFrames: {len(motion)}\nFrame Time: {float(motion.frame_time)!r}\n"
     body = "".join([row % tuple(numbers) for numbers in (np.round(values, 6) + 0.0).tolist()])
     text = _hierarchy_text(motion.skeleton, plan, order, unit) + head + body
-    target = Path(path)
-    replace_file(target, lambda beside: beside.write_bytes(text.encode("utf-8", "surrogatepass")))
-    return target
+    replace_file(Path(path), lambda beside: beside.write_bytes(text.encode("utf-8", "surrogatepass")))
+    return Path(path)
 
 
-def _settled(motion: Motion) -> Motion:
+def _with_fixed_offsets(motion: Motion) -> Motion:
     """The same motion, the OFFSET of each joint that stays in one place (the roots apart) set to that place."""
     s = motion.skeleton
     still = (motion.positions - motion.positions[:1]).abs().amax((0, 2)) <= 1e-5 * s.height
     place = motion.positions[0].tolist()
-    fixed = [bool(still[j]) and j not in (0, s.root) for j in range(len(s))]
-    offsets = tuple((*place[j],) if fixed[j] else s.offsets[j] for j in range(len(s)))
+    offsets = tuple(s.offsets[j] if j in (0, s.root) or not still[j] else (*place[j],) for j in range(len(s)))
     return replace(motion, skeleton=replace(s, offsets=offsets))
 
 
-def _wanted(motion: Motion, channels: Sequence[Sequence[str]] | None) -> list[tuple[str, ...]] | None:
+def _requested_channels(motion: Motion, channels: Sequence[Sequence[str]] | None) -> list[tuple[str, ...]] | None:
     """The channels asked for, checked; None if motif is free to choose."""
     if channels is None:
-        fits = len(motion.style.channels) == len(motion.skeleton)
-        return list(motion.style.channels) if fits else None
+        fits = len(motion.file_format.channels) == len(motion.skeleton)
+        return list(motion.file_format.channels) if fits else None
     if len(channels) != len(motion.skeleton):
-        raise MotifError(
-            f"channels for {len(channels)} joints given, the rig has {len(motion.skeleton)}; give one list each"
-        )
+        rig = f"the rig has {len(motion.skeleton)}"
+        raise MotifError(f"channels for {len(channels)} joints given, {rig}; give one list each")
     for name, row in zip(motion.skeleton.names, channels, strict=True):
         if len(set(row)) < len(row) or not set(row) <= {*POSITIONS, *ROTATIONS}:
-            raise MotifError(
-                f"channels of {name!r} are {list(row)}; expected distinct ones such as Xposition, Zrotation"
-            )
+            wanted = "expected distinct ones such as Xposition, Zrotation"
+            raise MotifError(f"channels of {name!r} are {list(row)}; {wanted}")
     return [tuple(row) for row in channels]
 
 
-def _plan(motion: Motion, wanted: list[tuple[str, ...]] | None) -> tuple[list[tuple[str, ...]], list[np.ndarray]]:
+def _channel_plan(
+    motion: Motion, wanted: list[tuple[str, ...]] | None
+) -> tuple[list[tuple[str, ...]], list[np.ndarray]]:
     """Per joint the channels to write, enough to lose nothing, and its angles in degrees in that order."""
     s = motion.skeleton
     tips = [s.end[j] and not s.children[j] for j in range(len(s))]
-    plan = [() if tip else (POSITIONS if j == 0 else ()) + ROTATIONS for j, tip in enumerate(tips)]
-    plan = plan if wanted is None else list(wanted)
+    plan = list(wanted or [() if tip else (POSITIONS if j == 0 else ()) + ROTATIONS for j, tip in enumerate(tips)])
     plan[0] = plan[0] if any(plan) else POSITIONS  # a file needs a channel to have frames
     added: list[str] = []
     moved = (motion.positions - s.offset_tensor(motion.positions)).abs().amax(0) > 1e-5 * s.height
@@ -238,14 +190,14 @@ def _plan(motion: Motion, wanted: list[tuple[str, ...]] | None) -> tuple[list[tu
         axes = _axes(channels)
         if len(axes) == 3 or tips[j]:
             continue
-        angles[j] = some = _few_angles(q[:, j], axes)
+        angles[j] = some = _fit_angles(q[:, j], axes)
         held = rotation.from_euler(torch.from_numpy(some), axes) if axes else rotation.identity(len(some), like=q)
         if float(rotation.geodesic(held, q[:, j]).max()) > 1e-4:
             plan[j] = channels + tuple(r for r in ROTATIONS if r not in channels)
             added.append(f"{s.names[j]} (rotation)")
     full = [order if len(order := _axes(c)) == 3 else "" for c in plan]
     for order, joints in _by_order(full).items():
-        for j, a in zip(joints, _continuous(rotation.to_euler(q[:, joints], order)).unbind(1), strict=True):
+        for j, a in zip(joints, _nearest_triples(rotation.to_euler(q[:, joints], order)).unbind(1), strict=True):
             angles[j] = a.numpy()
     if added and wanted is not None:
         more = f" and {len(added) - 5} more" if len(added) > 5 else ""
@@ -253,21 +205,21 @@ def _plan(motion: Motion, wanted: list[tuple[str, ...]] | None) -> tuple[list[tu
     return plan, [np.rad2deg(np.unwrap(a, axis=0)) for a in angles]
 
 
-def _few_angles(q: Float[Tensor, "t 4"], axes: str) -> np.ndarray:
+def _fit_angles(q: Float[Tensor, "t 4"], axes: str) -> np.ndarray:
     """The angles about one or two axes that come nearest to ``q``; exact where two are enough."""
     if not axes:
         return np.zeros((len(q), 0))
     if len(axes) == 1:
         return rotation.twist(q, axes)[:, None].numpy()
     e = torch.eye(3, dtype=q.dtype)
-    a, b = e["xyz".index(axes[0])], e["xyz".index(axes[1])]
+    a, b = (e["xyz".index(axis)] for axis in axes)
     turned = rotation.rotate(q, b)
     first = torch.atan2(turned @ torch.linalg.cross(a, b), turned @ b)
     second = rotation.twist(rotation.mul(rotation.inv(rotation.about(axes[0], first)), q), axes[1])
     return torch.stack((first, second), -1).numpy()
 
 
-def _continuous(angles: Float[Tensor, "t j 3"]) -> Float[Tensor, "t j 3"]:
+def _nearest_triples(angles: Float[Tensor, "t j 3"]) -> Float[Tensor, "t j 3"]:
     """Of the two triples (a, b, c) and (a + pi, pi - b, c + pi) of each rotation the one nearer to the frame before."""
     pi = torch.pi
     other = torch.stack((angles[..., 0] + pi, pi - angles[..., 1], angles[..., 2] + pi), -1)
@@ -277,24 +229,12 @@ def _continuous(angles: Float[Tensor, "t j 3"]) -> Float[Tensor, "t j 3"]:
     return torch.where((swaps.cumsum(0) % 2 > 0)[..., None], other, angles)
 
 
-def _depth_first(s: Skeleton) -> list[int]:
-    """All joints in the order in which BVH nests them."""
-    order, waiting = [], [0]
-    while waiting:
-        joint = waiting.pop()
-        order.append(joint)
-        waiting.extend(reversed(s.children[joint]))
-    return order
-
-
 def _hierarchy_text(s: Skeleton, plan: Sequence[Sequence[str]], order: list[int], unit: float) -> str:
-    lines = ["HIERARCHY"]
-    names = _safe_names(s)
+    lines, names = ["HIERARCHY"], _safe_names(s)
     for j, following in zip(order, [*order[1:], None], strict=True):
         tab = "\t" * s.depth[j]
         tip = s.end[j] and not s.children[j] and not plan[j]
-        lines.append(tab + ("End Site" if tip else f"{'ROOT' if j == 0 else 'JOINT'} {names[j]}"))
-        lines.append(tab + "{")
+        lines += [tab + ("End Site" if tip else f"{'ROOT' if j == 0 else 'JOINT'} {names[j]}"), tab + "{"]
         # Channels hold the place of the roots: with OFFSET 0 readers that add agree with those that replace.
         held = plan[j] if j in (0, s.root) else ()
         offset = [0.0 if p in held else x / unit for p, x in zip(POSITIONS, s.offsets[j], strict=True)]

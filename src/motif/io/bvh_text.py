@@ -1,8 +1,6 @@
-"""The text of BVH files: any legal spelling in, every refusal with its line, what was expected and what to do.
+"""The text of BVH files: any legal spelling in, every refusal with its line, what was expected and what to do."""
 
-This floor knows files and no motions; :mod:`motif.io.bvh` makes motions of them.
-"""
-
+import contextlib
 import re
 import warnings
 from dataclasses import dataclass, field
@@ -12,6 +10,7 @@ from typing import NoReturn
 import numpy as np
 
 from ..errors import MotifError, MotifWarning
+from ..skeleton import free_name
 
 MAX_BYTES, MAX_JOINTS, MAX_VALUE = 2**30, 2000, 1e8
 POSITIONS = ("Xposition", "Yposition", "Zposition")
@@ -46,16 +45,8 @@ class BvhFile:
     """Line of the word MOTION, counted from 1."""
 
 
-# --- reading text ----------------------------------------------------------------------------------------------------
 def parse(source: str | Path | bytes) -> BvhFile:
-    """Read a BVH file without interpreting it.
-
-    Args:
-        source: a path; or the text itself, as bytes or as a string with line breaks.
-
-    Raises:
-        MotifError: with file and line, what was found, what was expected and what to do.
-    """
+    """Read a BVH file without interpreting it: from a path, or its text as bytes or a string with line breaks."""
     text, path = _text(source)
     motion = _MOTION.search(text)
     header = text[: motion.start(1)] if motion else text
@@ -66,24 +57,15 @@ def parse(source: str | Path | bytes) -> BvhFile:
         last = text.rstrip().count("\n") + 1
         _fail(path, last, "the file ends without a line MOTION", f"expected the frames below one; {_AGAIN}")
     joints = _Hierarchy(path).read(header)
-    motion_line = header.count("\n") + 1
     declared, line, frame_time, start = _motion_header(text, motion.end(), path)
     channels = tuple(tuple(j.channels or ()) for j in joints)
     lines = text[start:].split("\n")
     values = _rows(lines, text.count("\n", 0, start) + 1, sum(map(len, channels)), path)
     if len(values) != declared:
         warn(f"{path}:{line}: declares {declared} frames but holds {len(values)}; all {len(values)} are read")
-    return BvhFile(
-        _names(joints),
-        tuple(j.parent for j in joints),
-        np.array([j.offset for j in joints], dtype=np.float64),
-        tuple(j.end for j in joints),
-        channels,
-        values,
-        frame_time,
-        path,
-        motion_line,
-    )
+    parents, end = tuple(j.parent for j in joints), tuple(j.end for j in joints)
+    offsets = np.array([j.offset for j in joints], dtype=np.float64)
+    return BvhFile(_names(joints), parents, offsets, end, channels, values, frame_time, path, header.count("\n") + 1)
 
 
 def _fail(path: str, line: int, found: str, expected: str) -> NoReturn:
@@ -107,17 +89,17 @@ def _text(source: str | Path | bytes) -> tuple[str, str]:
     if isinstance(source, bytes):
         raw, path = source, "<text>"
     else:
-        path = str(source)
+        file, path = Path(source), str(source)
         try:
-            if not Path(source).is_file():
-                there = "is not a regular file" if Path(source).exists() else "does not exist"
+            if not file.is_file():
+                there = "is not a regular file" if file.exists() else "does not exist"
                 raise MotifError(f"{path}: {there}; give the path of a .bvh file")
-            if Path(source).stat().st_size > MAX_BYTES:
+            if file.stat().st_size > MAX_BYTES:
                 raise MotifError(f"{path}: is larger than 1 GiB; cut the take into shorter files first")
-            raw = Path(source).read_bytes()
+            raw = file.read_bytes()
+        except MotifError:
+            raise
         except (OSError, ValueError) as error:
-            if isinstance(error, MotifError):
-                raise
             raise MotifError(f"{path}: cannot be read ({error}); check the path and its permissions") from error
     if not raw.strip():
         raise MotifError(f"{path}: is empty; expected a BVH file that starts with HIERARCHY; {_AGAIN}")
@@ -138,9 +120,7 @@ def _refuse_foreign(text: str, path: str) -> NoReturn:
     if start.startswith("version https://git-lfs"):
         _fail(path, line, "is a git-LFS pointer, not the clip", "run 'git lfs pull' in its repository")
     if start[:1] == "<":
-        _fail(
-            path, line, "is a web page (HTML or XML), not a clip", "download the raw file, not the page that shows it"
-        )
+        _fail(path, line, "is a web page (HTML or XML), not a clip", "download the raw file, not the page showing it")
     found = _quote(start.split("\n", 1)[0].strip())
     _fail(path, line, f"found {found}, expected HIERARCHY", f"a BVH file starts with that word; {_AGAIN}")
 
@@ -153,7 +133,6 @@ class _Joint:
     end: bool = False
     offset: list[float] | None = None
     channels: list[str] | None = None
-    children: int = 0
 
 
 @dataclass(eq=False)
@@ -166,36 +145,33 @@ class _Hierarchy:
     """The joints whose braces are open, outermost first."""
     awaiting: bool = False
     """True between a joint's name and its brace."""
-    seen: dict[str, int] = field(default_factory=dict)
-    """The line of each name."""
+    line: int = 0
+    """The line that is read, counted from 1."""
 
     def read(self, header: str) -> list[_Joint]:
-        line = 0
-        for line, content in enumerate(header.split("\n"), 1):
+        for self.line, content in enumerate(header.split("\n"), 1):
             for piece in re.split(r"([{}])", content):
                 statement = piece.strip()
                 while statement:
-                    statement = self._take(statement, line)
+                    statement = self._take(statement)
         if self.awaiting or self.open:
             joint = self.joints[-1 if self.awaiting else self.open[-1]]
             found = f"the hierarchy ends inside {_quote(joint.name)}, opened on line {joint.line}"
-            _fail(self.path, line, found, "expected one '}' for every '{'; close its brace or export the file again")
+            self._refuse(found, "expected one '}' for every '{'; close its brace or export the file again")
         if not self.joints:
-            _fail(self.path, line, "the hierarchy has no ROOT", f"expected a joint tree above MOTION; {_AGAIN}")
+            self._refuse("the hierarchy has no ROOT", f"expected a joint tree above MOTION; {_AGAIN}")
         return self.joints
 
-    def _take(self, statement: str, line: int) -> str:
-        """Digest the first statement and return what is left of the text."""
+    def _take(self, statement: str) -> str:
+        """Read the first statement and return what is left of the text."""
         words = statement.split(None, 1)
         word, rest = words[0].upper(), words[1] if len(words) > 1 else ""
         if self.awaiting and word != "{":
-            self._refuse(
-                line, f"found {_quote(statement)} after {_quote(self.joints[-1].name)}", "expected '{'; add it"
-            )
+            self._refuse(f"found {_quote(statement)} after {_quote(self.joints[-1].name)}", "expected '{'; add it")
         if word == "HIERARCHY" and not self.joints:
             return rest
         if word in ("ROOT", "JOINT", "END", "ENDSITE"):
-            self._joint(word, rest, line)
+            self._joint(word, rest)
         elif word == "{" and self.awaiting:
             self.awaiting = False
             self.open.append(len(self.joints) - 1)
@@ -203,88 +179,72 @@ class _Hierarchy:
             joint = self.joints[self.open.pop()]
             if joint.offset is None:
                 found = f"{_quote(joint.name)} (line {joint.line}) closes without an OFFSET"
-                self._refuse(line, found, "expected 'OFFSET x y z' inside its braces; add it, 0 0 0 if unknown")
+                self._refuse(found, "expected 'OFFSET x y z' inside its braces; add it, 0 0 0 if unknown")
         elif word == "}":
-            self._refuse(line, "found a '}' that closes nothing", "remove it or export the file again")
+            self._refuse("found a '}' that closes nothing", "remove it or export the file again")
         elif word == "OFFSET" and self.open:
-            return self._offset(rest, line)
+            return self._offset(rest)
         elif word == "CHANNELS" and self.open:
-            return self._channels(rest, line)
+            return self._channels(rest)
         else:
             expected = "OFFSET, CHANNELS, JOINT, End Site or '}'" if self.open else "MOTION" if self.joints else "ROOT"
-            self._refuse(line, f"found {_quote(statement)}, expected {expected}", "remove it or export the file again")
+            self._refuse(f"found {_quote(statement)}, expected {expected}", "remove it or export the file again")
         return ""
 
-    def _refuse(self, line: int, found: str, expected: str) -> NoReturn:
-        _fail(self.path, line, found, expected)
+    def _refuse(self, found: str, expected: str) -> NoReturn:
+        _fail(self.path, self.line, found, expected)
 
-    def _joint(self, word: str, name: str, line: int) -> None:
+    def _joint(self, word: str, name: str) -> None:
         end = word.startswith("END")
         if word == "ROOT" and self.joints:
-            self._refuse(
-                line, f"found a second ROOT {_quote(name)}", "motif reads one body per file; save each to its own"
-            )
+            self._refuse(f"found a second ROOT {_quote(name)}", "motif reads one body per file; save each to its own")
         if word != "ROOT" and not self.open:
             where = "above ROOT" if not self.joints else "after the root has closed, a '}' too early"
-            self._refuse(
-                line, f"found {word} {_quote(name)} {where}", "expected it inside the root's braces; move it there"
-            )
+            self._refuse(f"found {word} {_quote(name)} {where}", "expected it inside the root's braces; move it there")
         if not name and not end:
-            self._refuse(line, f"found {word} without a name", "every joint needs one; add it")
-        if name in self.seen and not end:
-            self._refuse(
-                line, f"joint {_quote(name)} is already on line {self.seen[name]}", "names must differ; rename one"
-            )
+            self._refuse(f"found {word} without a name", "every joint needs one; add it")
+        if twin := next((j for j in self.joints if j.name == name and not (end or j.end)), None):
+            self._refuse(f"joint {_quote(name)} is already on line {twin.line}", "names must differ; rename one")
         if self.open and self.joints[self.open[-1]].end:
-            self._refuse(
-                line, "found a joint inside an End Site", "an End Site is a tip; make it a JOINT or close its brace"
-            )
+            self._refuse("found a joint inside an End Site", "an End Site is a tip; make it a JOINT or close its brace")
         if len(self.joints) == MAX_JOINTS:
-            self._refuse(line, f"more than {MAX_JOINTS} joints", "that is no body; export the skeleton only")
+            self._refuse(f"more than {MAX_JOINTS} joints", "that is no body; export the skeleton only")
         parent = self.open[-1] if self.open else -1
-        if self.open:
-            self.joints[parent].children += 1
-        if not end:
-            self.seen[name] = line
-        self.joints.append(_Joint(f"{self.joints[parent].name}/end" if end else name, parent, line, end))
+        self.joints.append(_Joint(f"{self.joints[parent].name}/end" if end else name, parent, self.line, end))
         self.awaiting = True
 
-    def _offset(self, rest: str, line: int) -> str:
+    def _offset(self, rest: str) -> str:
         joint = self.joints[self.open[-1]]
         if joint.offset is not None:
-            self._refuse(line, f"{_quote(joint.name)} has a second OFFSET", "expected one per joint; remove one")
+            self._refuse(f"{_quote(joint.name)} has a second OFFSET", "expected one per joint; remove one")
         words = rest.split(None, 3)
         if len(words) < 3:
-            self._refuse(line, f"OFFSET has {len(words)} numbers", "expected 3, 'OFFSET x y z'; add the missing ones")
-        joint.offset = [_number(w, "OFFSET", self.path, line) for w in words[:3]]
+            self._refuse(f"OFFSET has {len(words)} numbers", "expected 3, 'OFFSET x y z'; add the missing ones")
+        joint.offset = [_number(w, "OFFSET", self.path, self.line) for w in words[:3]]
         return words[3] if len(words) > 3 else ""
 
-    def _channels(self, rest: str, line: int) -> str:
+    def _channels(self, rest: str) -> str:
         joint = self.joints[self.open[-1]]
         name = _quote(joint.name)
         if joint.channels is not None:
-            self._refuse(line, f"{name} has a second CHANNELS line", "expected one per joint; remove one")
-        if joint.children:
-            self._refuse(line, f"CHANNELS of {name} stands below its children", "move it above them, below its OFFSET")
+            self._refuse(f"{name} has a second CHANNELS line", "expected one per joint; remove one")
+        if joint is not self.joints[-1]:
+            self._refuse(f"CHANNELS of {name} stands below its children", "move it above them, below its OFFSET")
         count, *words = rest.split() or [""]
         given = next((i for i, w in enumerate(words) if not _LIKE_CHANNEL.fullmatch(w)), len(words))
         if not (count.isascii() and count.isdigit()) or len(count) > 9:
-            self._refuse(
-                line, f"CHANNELS says {_quote(count)}", "expected how many channels follow; put their number there"
-            )
+            self._refuse(f"CHANNELS says {_quote(count)}", "expected how many channels follow; put their number there")
         wanted = int(count)
         if given < wanted < len(words) + 1:
             known = f"found channel {_quote(words[given])}"
-            self._refuse(line, known, "expected Xposition ... Zposition or Xrotation ... Zrotation; rename or drop it")
+            self._refuse(known, "expected Xposition ... Zposition or Xrotation ... Zrotation; rename or drop it")
         if given != wanted:
-            self._refuse(
-                line, f"CHANNELS says {wanted} but {given} follow", "expected equal numbers; correct the count"
-            )
+            self._refuse(f"CHANNELS says {wanted} but {given} follow", "expected equal numbers; correct the count")
         if joint.end and wanted:
-            self._refuse(line, f"End Site {name} has channels", "only joints have; make it a JOINT or remove the line")
-        joint.channels = [_channel(w, self.path, line) for w in words[:wanted]]
+            self._refuse(f"End Site {name} has channels", "only joints have; make it a JOINT or remove the line")
+        joint.channels = [_channel(w, self.path, self.line) for w in words[:wanted]]
         if len(set(joint.channels)) < wanted:
-            self._refuse(line, f"{name} lists a channel twice", "expected each at most once; correct the names")
+            self._refuse(f"{name} lists a channel twice", "expected each at most once; correct the names")
         return " ".join(words[wanted:])
 
 
@@ -299,10 +259,8 @@ def _channel(word: str, path: str, line: int) -> str:
 def _number(word: str, what: str, path: str, line: int) -> float:
     """A finite number of sane size."""
     try:
-        value = float(word) if "_" not in word else None
+        value = float(word.replace("_", "?"))  # only Python reads 1_000
     except ValueError:
-        value = None
-    if value is None:
         comma = re.fullmatch(r"[-+]?\d*,\d+", word)
         hint = "write decimals with a point, not a comma" if comma else "correct it or export the file again"
         _fail(path, line, f"{what} holds {_quote(word)}, expected a number", hint)
@@ -314,15 +272,10 @@ def _number(word: str, what: str, path: str, line: int) -> float:
 
 def _names(joints: list[_Joint]) -> tuple[str, ...]:
     """One name per joint; those of end sites, which files do not name, made different from all others."""
-    taken = {j.name for j in joints if not j.end}
-    names = []
+    taken, names = {j.name for j in joints if not j.end}, []
     for joint in joints:
-        name, n = joint.name, 1
-        while joint.end and name in taken:
-            n += 1
-            name = f"{joint.name}{n}"
-        taken.add(name)
-        names.append(name)
+        names.append(free_name(joint.name, taken, "") if joint.end else joint.name)
+        taken.add(names[-1])
     return tuple(names)
 
 
@@ -360,32 +313,22 @@ def _rows(lines: list[str], first: int, width: int, path: str) -> np.ndarray:
         _fail(path, first, "no frames follow", f"expected one row of {width} numbers per frame; {_AGAIN}")
     if width == 0:
         _fail(path, first + line, "found frames though no joint has CHANNELS", "add CHANNELS to the joints that move")
-    try:
+    with contextlib.suppress(ValueError):
         values = np.loadtxt(lines, dtype=np.float64, comments=None, ndmin=2)
-    except ValueError:
-        return _rows_slowly(lines, first, width, path)
-    # Written so that NaN fails as well.
-    if values.shape[1] != width or not (values.max() <= MAX_VALUE and values.min() >= -MAX_VALUE):
-        return _rows_slowly(lines, first, width, path)
-    return values
+        if values.shape[1] == width and values.max() <= MAX_VALUE and values.min() >= -MAX_VALUE:  # False for NaN
+            return values
+    return _rows_slowly(lines, first, width, path)
 
 
 def _rows_slowly(lines: list[str], first: int, width: int, path: str) -> np.ndarray:
     """The same line by line, to say which one is wrong."""
     rows = []
     for line, content in enumerate(lines, first):
-        words = content.split()
-        if not words:
-            continue
-        row = [_number(w, f"frame {len(rows) + 1}", path, line) for w in words]
-        if len(row) != width:
+        row = [_number(w, f"frame {len(rows) + 1}", path, line) for w in content.split()]
+        if row and len(row) != width:
             found = f"frame {len(rows) + 1} has {len(row)} numbers, the channels above need {width}"
-            cut = "the row is cut off: remove it, or export the file again"
-            _fail(
-                path,
-                line,
-                found,
-                cut if len(row) < width else "put each frame on a line of its own or correct CHANNELS",
-            )
-        rows.append(row)
+            cut = "the row is cut off: remove it, or export it again"
+            _fail(path, line, found, cut if len(row) < width else "give each frame a line or correct CHANNELS")
+        if row:
+            rows.append(row)
     return np.array(rows, dtype=np.float64)

@@ -1,10 +1,9 @@
-"""glTF 2.0 in: the skeleton and one animation clip of a .glb or .gltf file.
+"""glTF 2.0 in: the skeleton and one animation clip of a .glb or .gltf file, whatever its meshes are compressed by.
 
 glTF is in metres, seconds, right-handed and Y up, with quaternions (x, y, z, w). Its joints carry rest rotations; here
 every joint is re-expressed in axes parallel to the world's, so that the file's rest pose has all local rotations zero:
 with W the rest world rotation of a joint, its world rotation becomes ``R(t) W^-1``. World positions stay exactly as
-the file has them under its static node scales, even uneven or mirroring ones. Meshes are never touched, so a file
-whose meshes are Draco-compressed reads like any other.
+the file has them under its static node scales, even uneven or mirroring ones.
 """
 
 import base64
@@ -24,9 +23,11 @@ import torch
 from torch import Tensor
 
 from .. import rotation
+from ..config import ReadConfig
 from ..errors import MotifError, MotifWarning
-from ..motion import FileStyle, Motion
-from ..skeleton import Skeleton
+from ..motion import FileFormat, Motion
+from ..rig_guess import guess_rig
+from ..skeleton import Skeleton, free_name
 
 _JSON, _BIN = 0x4E4F534A, 0x004E4942
 _COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
@@ -73,60 +74,55 @@ class _File(NamedTuple):
         return np.maximum(values / np.iinfo(dtype).max, -1.0) if it.get("normalized") else values
 
 
-# --- the public two --------------------------------------------------------------------------------------------------
-def clips(path: str | Path) -> dict[str, float]:
-    """The names of the animation clips in a file, each with its length in seconds (0 for a single pose)."""
+def clip_lengths(path: str | Path) -> dict[str, float]:
+    """Return the names of the animation clips in a file with their lengths in seconds (0 for a single pose)."""
     with _checked(path):
         file = _open(Path(path))
         return {name: last - first for name, (first, last) in _clips(file).items()}
 
 
-def read(path: str | Path, clip: str | int | None = None, fps: float = 30.0) -> Motion:
-    """One clip of a glTF file.
+def read(path: str | Path, config: ReadConfig = ReadConfig()) -> Motion:
+    """Read one clip of a ``.glb``, or of a ``.gltf`` with its buffers embedded or beside it.
 
     The rig is the first skin's joints with whatever nodes join them to one tree; without a skin, the nodes the clip
-    moves. What stands above the first joint is folded into it.
-
-    Args:
-        path: a ``.glb``, or a ``.gltf`` with its buffers embedded or beside it.
-        clip: the clip's name or number; the longest one if not given. See :func:`clips`.
-        fps: frames per second to sample the clip at; frame 0 is its earliest key.
+    moves. What stands above the first joint is folded into it. Frame 0 is the clip's earliest key.
     """
-    if not (math.isfinite(fps) and fps > 0):
-        raise MotifError(f"{path}: cannot sample at {fps} frames a second; give a positive number")
+    fps = 30.0 if config.fps is None else config.fps
     with _checked(path):
         file = _open(Path(path))
-        number, name, first, last = _choose(file, clip)
+        number, name, first, last = _choose(file, config.clip)
         channels = _channels(file, file.json["animations"][number])
         skins = file.json.get("skins")
-        wanted = skins[0]["joints"] if skins else [c.node for c in channels]
-        joints, above, parents = _tree(file, wanted)
+        joints, above, parents = _tree(file, skins[0]["joints"] if skins else [c.node for c in channels])
         rest = {j: _transform(file, j) for j in (*above, *joints)}
         names = _unique("root" if j < 0 else file.json["nodes"][j].get("name") or f"node{j}" for j in joints)
-    channels = [c for c in channels if c.node in rest]
+        channels = [c for c in channels if c.node in rest]
     if not channels:
         raise file.fail(f"clip {name!r} moves none of the skeleton's {len(joints)} joints; choose another clip")
     if (last - first) * fps * len(joints) > _LARGEST:
         raise file.fail(f"clip {name!r} lasts {last - first:g} s, too long to read at {fps:g} fps; lower fps")
-    when = first + np.arange(int((last - first) * fps + 1e-6) + 1) / fps
-    posed = _pose(file, rest, channels, when)
-    (still, there), (axes, positions) = _world(rest, parents, joints), _world(posed, parents, joints)
-    turned = rotation.from_matrix(axes @ still.mT)  # rest axes parallel to the world's
-    above_q, above_p, above_rest = (torch.zeros_like(x[:, :1]) for x in (turned, positions, there))
-    above_q[..., 0] = 1
+    posed = _pose(file, rest, channels, first + np.arange(int((last - first) * fps + 1e-6) + 1) / fps)
     up = [0, *(1 + joints.index(parents[j]) for j in joints[1:])]
-    back = rotation.inv(torch.cat((above_q, turned), 1)[:, up])
-    local_q = rotation.unroll(rotation.mul(back, turned).transpose(0, 1)).transpose(0, 1)
-    local_p = rotation.rotate(back, positions - torch.cat((above_p, positions), 1)[:, up])
-    offsets = (there - torch.cat((above_rest, there), 1)[:, up])[0]
-    skeleton = Skeleton(names, tuple(p - 1 for p in up), tuple(tuple(row) for row in offsets.tolist()))
+    q, p, offsets = _in_rest_axes(_world(rest, parents, joints), _world(posed, parents, joints), up)
+    skeleton = Skeleton(names, tuple(j - 1 for j in up), tuple(tuple(row) for row in offsets.tolist()))
     title = f"{file.path.stem}-{name}" if len(file.json["animations"]) > 1 else name
-    return Motion(skeleton, local_q.float(), local_p.float(), 1 / fps, title, FileStyle(unit=0.01)).rigged(
-        rest_known=True
-    )
+    return Motion(guess_rig(skeleton, q, p, rest_known=True), q, p, 1 / fps, title, FileFormat(unit=0.01))
 
 
-# --- the file --------------------------------------------------------------------------------------------------------
+def _in_rest_axes(
+    rest: tuple[Tensor, Tensor], posed: tuple[Tensor, Tensor], up: list[int]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Local rotations and positions, and offsets, in axes that are the world's at rest.
+
+    ``up`` is each joint's parent with the world as number 0; ``rest`` and ``posed`` are axes and places in the world.
+    """
+    turned = rotation.from_matrix(posed[0] @ rest[0].mT)
+    back = rotation.inv(torch.cat((rotation.identity(len(turned), 1, like=turned), turned), 1)[:, up])
+    arms = [p - torch.cat((torch.zeros_like(p[:, :1]), p), 1)[:, up] for p in (posed[1], rest[1])]
+    local = rotation.unroll(rotation.mul(back, turned).transpose(0, 1)).transpose(0, 1)
+    return local.float(), rotation.rotate(back, arms[0]).float(), arms[1][0]
+
+
 @contextlib.contextmanager
 def _checked(path: str | Path):
     """Whatever is missing, of the wrong type or undecodable in the file as one plain message."""
@@ -182,15 +178,10 @@ def _unique(names: Iterable[str]) -> tuple[str, ...]:
     """The names, repeated ones numbered: ``Bone``, ``Bone_2``."""
     taken: dict[str, None] = {}
     for name in names:
-        fresh, n = str(name), 1
-        while fresh in taken:
-            n += 1
-            fresh = f"{name}_{n}"
-        taken[fresh] = None
+        taken[free_name(str(name), taken)] = None
     return tuple(taken)
 
 
-# --- the clip --------------------------------------------------------------------------------------------------------
 def _targets(animation: dict[str, Any]) -> list[tuple[int, str, dict[str, Any]]]:
     """Node, property and sampler of the channels that place a node; morph weights and extensions are left out."""
     channels = [c for c in animation["channels"] if c["target"].get("path") in _REST and "node" in c["target"]]
@@ -253,7 +244,6 @@ def _sample(c: _Channel, when: np.ndarray) -> Tensor:
     return torch.lerp(a, b, t)
 
 
-# --- the scene -------------------------------------------------------------------------------------------------------
 def _tree(file: _File, wanted: list[int]) -> tuple[list[int], list[int], dict[int, int]]:
     """The smallest tree that holds the wanted nodes, parents first; the chain above its root; everyone's parent.
 
@@ -271,12 +261,10 @@ def _tree(file: _File, wanted: list[int]) -> tuple[list[int], list[int], dict[in
         stack.extend((child, node) for child in reversed(below[node]))
     if not wanted:
         raise file.fail("has no skeleton: no skin, and no node that the clip moves; export it with its armature")
-    chains = []
-    for node in wanted:
-        chain = [node]
-        while chain[-1] != -1:
-            chain.append(parents[chain[-1]])
-        chains.append(chain[::-1])
+    chains = [[node] for node in wanted]
+    for chain in chains:
+        while chain[0] != -1:
+            chain.insert(0, parents[chain[0]])
     shared = 1
     while all(c[shared : shared + 1] == chains[0][shared : shared + 1] != [] for c in chains):
         shared += 1
@@ -301,9 +289,8 @@ def _transform(file: _File, index: int) -> dict[str, Tensor]:
 
 def _pose(file: _File, rest: dict, channels: list[_Channel], when: np.ndarray) -> dict[int, dict[str, Tensor]]:
     """Transforms of all nodes at the given seconds; scales stay fixed, the node's own or a constant track's value."""
-    posed, ignored = {}, []
-    for j, parts in rest.items():
-        posed[j] = parts | {"translation": parts["translation"].expand(len(when), 3)}
+    posed = {j: at | {"translation": at["translation"].expand(len(when), 3)} for j, at in rest.items()}
+    ignored = []
     for c in channels:
         sampled, own = _sample(c, when), rest[c.node]["scale"]
         if c.path != "scale":

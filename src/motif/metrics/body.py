@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from jaxtyping import Float
 from torch import Tensor
 
-from .. import contact, parallel
+from .. import contact, parallel, windows
 from ..errors import MotifError
 from ..motion import Motion, heading
 from ..skeleton import Skeleton
 
-LEAST = 4
+MIN_FRAMES = 4
 """Frames that a motion must have: the third derivative needs them."""
 
 
@@ -24,59 +24,42 @@ class Body:
     """Joint positions in metres."""
     heading: Float[Tensor, "t"]
     """Direction of the body, radians."""
+    poses: Float[Tensor, "n k 3"]
+    """See :func:`motif.windows.poses`."""
     level: Float[Tensor, "c"]
     """Height at which each contact joint rests, metres, in the exemplar."""
-    floor: float
-    """Height of the ground, metres, in the exemplar."""
 
     @property
     def skeleton(self) -> Skeleton:
         """The rig."""
         return self.motion.skeleton
 
-    @property
-    def name(self) -> str:
-        """What messages call it."""
-        return self.motion.name
-
-    @property
-    def frame_time(self) -> float:
-        """Seconds a frame."""
-        return self.motion.frame_time
-
 
 def bodies(takes: Sequence[Motion], against: Sequence[Motion]) -> tuple[list[Body], list[Body]]:
-    """Takes and exemplar clips, ready to be measured.
-
-    Raises:
-        MotifError: for none at all, another rig or rate, numbers that are not finite, fewer than ``LEAST`` frames.
-    """
+    """Return takes and exemplar clips, ready to be measured; raise a MotifError for what cannot be compared."""
     if not takes or not against:
         raise MotifError(
             f"nothing to score: {len(takes)} takes against {len(against)} exemplar clips; give at least one of each"
         )
-    first = against[0]
-    for other in [*takes, *against]:
-        difference = other.skeleton.same_rig(first.skeleton)
-        if difference:
+    first, motions = against[0], [*takes, *against]
+    for other in motions:
+        if difference := other.skeleton.rig_difference(first.skeleton):
             raise MotifError(f"{other.name!r} cannot be scored against {first.name!r}: {difference}")
         if abs(other.frame_time / first.frame_time - 1) > 1e-3:
             raise MotifError(
                 f"{other.name!r} runs at {other.fps:.3f} fps and {first.name!r} at {first.fps:.3f}; resample one "
                 f"(on the command line: --fps {round(min(other.fps, first.fps))})"
             )
-        if len(other) < LEAST:
-            raise MotifError(f"{other.name!r} has {len(other)} frames; a score needs at least {LEAST}")
-        good = other.rotations.isfinite().all((1, 2)) & other.positions.isfinite().all((1, 2))
-        if not bool(good.all()):
-            raise MotifError(f"{other.name!r} cannot be scored: frame {int((~good).int().argmax())} is not finite")
-    skeleton = first.skeleton
-    level, floor = contact.floors(first.world()[1], skeleton), first.floor()
+        if len(other) < MIN_FRAMES:
+            raise MotifError(f"{other.name!r} has {len(other)} frames; a score needs at least {MIN_FRAMES}")
+        windows.check_finite(other)
+    skeleton, floor, level = first.skeleton, first.floor(), contact.floors(first.world()[1], first.skeleton)
 
     def body(motion: Motion) -> Body:
-        motion = replace(motion, skeleton=skeleton)  # whatever each file suggests
-        world_q, world_p = motion.world()
-        return Body(motion, world_p, heading(world_q[:, skeleton.root], skeleton, motion.frame_time), level, floor)
+        motion = replace(motion, skeleton=skeleton)  # each file may suggest its own contacts and root
+        world_q, world = motion.world()
+        facing = heading(world_q[:, skeleton.root], skeleton, motion.frame_time)
+        return Body(motion, world, facing, windows.poses(motion, world, facing, floor), level)
 
-    seen = parallel.parallel_map(body, [*takes, *against])
-    return seen[: len(takes)], seen[len(takes) :]
+    found = parallel.parallel_map(body, motions)
+    return found[: len(takes)], found[len(takes) :]

@@ -1,1 +1,1 @@
-"""Networks, one file a family, pure ``nn.Module``s: B batch, C channels, T frames."""
+"""Networks, one file per family. They know tensors and rigs, never motions."""

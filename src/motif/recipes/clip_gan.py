@@ -1,165 +1,154 @@
-"""clip-gan: a small adversarial net invents the course of a take, and matching makes it real. motif's own.
+"""clip-gan: a small GAN makes a coarse motion, and matching refines it. motif's own.
 
-One generator at a coarse rate (a few frames a second), in the principal axes of the clips' heading-free features, with
-a relativistic pairing loss and zero-centred gradient penalties on both sides (R3GAN, Huang et al. 2024). What it makes
-is new but soft; generative matching from that rate up then replaces every stretch with the likest one of the clip.
+One generator at a coarse rate (a few frames a second), in the principal components of the clips' heading-free features,
+with a relativistic pairing loss and zero-centred gradient penalties on both sides (R3GAN, Huang et al. 2024). Its
+motion is new but blurred; matching from that rate up replaces every patch with the most similar one of the clip.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from .. import parallel, resample
-from ..edit import Edit
-from ..matching import Exemplar
+from .. import matching, parallel
+from ..config import SampleConfig
+from ..data.crops import Crops
+from ..data.domain import Domain
+from ..matching import StreamState
 from ..motion import Motion
-from ..nets.clip_gan import ClipGanNet, reach
-from ..seeds import take_rng
-from ..train import Optim, Stage, Update
-from . import coarse
+from ..nets.clip_gan import ClipGanNet
+from ..nn.layers import receptive_field
+from ..request import Request
+from ..train import Ema, Optim, Stage, Update
+from . import base
 
 
 @dataclass(frozen=True)
-class ClipGan(coarse.Coarse):
+class ClipGan:
     """Hyper-parameters."""
 
+    unsupported: ClassVar[Mapping[str, str]] = base.COARSE_UNSUPPORTED
+    defaults: ClassVar[SampleConfig] = base.COARSE_DEFAULTS
+
+    levels: int = 6
+    """Steps of 3/4 from the finest rate down to the generator's: 30 Hz to 5.3."""
     steps: int = 1200
     batch: int = 16
     crop: int = 40
     """Frames of a training window, at the generator's rate."""
     width: int = 128
-    noise: int = 16
+    noise_channels: int = 16
     dilations: tuple[int, ...] = (1, 2, 1, 2)
-    rate: float = 1e-3
-    """Learning rate."""
-    rebuild: float = 3.0
-    """Weight of the mean error of the clip rebuilt from fixed noise: what keeps all of it in reach."""
-    penalty: float = 1.0
-    """Weight of the gradient penalties, taken in a quarter of the steps, four times as strong."""
-    speeds: float = 0.1
-    """Training windows are up to this much faster or slower than the clip."""
+    lr: float = 1e-3
+    ema: float = 0.999
+    """Decay of the generator's weight average."""
+    reconstruction: float = 3.0
+    """Weight of the L1 error of the clip reconstructed from fixed noise, which keeps all of it in reach."""
+    gradient_penalty: float = 1.0
+    """Weight of R1 and R2, computed in a quarter of the steps, four times as strong."""
+    speed_jitter: float = 0.1
+    """Training windows are up to this fraction faster or slower than the clip."""
 
-    def net(self, exemplar: Exemplar) -> ClipGanNet:
-        """The net, with the axes of these clips; its weights and anchors are set when its stage begins."""
-        width, axes = self.matcher.space(exemplar, Edit(), 1, 1.0).basis.shape
-        frames = sum(coarse.lengths(exemplar, coarse.share(exemplar, self.levels)))
-        net = ClipGanNet(width, axes, self.noise, frames, self.width, self.dilations)
-        coarse.settle(net, self.matcher, exemplar)
-        return net
+    match_config = staticmethod(base.coarse_match_config)
+    step = staticmethod(base.step_stream)
 
-    def plan(self, exemplar: Exemplar) -> list[tuple[str, int]]:
-        """One stage."""
-        return [("course", self.steps)]
+    def __post_init__(self):
+        base.check_counts(self)
 
-    def stages(self, net: nn.Module, exemplar: Exemplar, seed: int) -> Iterator[Stage]:
-        """One stage: critic and generator in turn."""
+    def prepare(self, domain: Domain) -> base.CoarseClips:
+        """Encode the clips. All must be of one rig and one rate."""
+        return base.prepare_coarse(domain, "clip-gan", self.levels)
+
+    def net(self, prepared: base.CoarseClips) -> ClipGanNet:
+        """Return the network; its reconstruction noise is set when training begins."""
+        pca, frames = base.fit_pca(prepared.exemplar), sum(prepared.lengths)
+        return ClipGanNet(pca, self.noise_channels, frames, self.width, self.dilations)
+
+    def plan(self, prepared: base.CoarseClips) -> list[tuple[str, int]]:
+        """Return one stage."""
+        return [("gan", self.steps)]
+
+    def stages(self, net: nn.Module, prepared: base.CoarseClips, seed: int) -> Iterator[Stage]:
+        """Yield one stage: critic and generator in turn."""
         assert isinstance(net, ClipGanNet)
-        net.reconstruction_noise.copy_(
-            torch.randn(net.reconstruction_noise.shape, generator=torch.Generator().manual_seed(seed))
-        )
-        share = coarse.share(exemplar, self.levels)
-        game = _Game(self, net, exemplar, coarse.lengths(exemplar, share), share)
-        adam = Optim(self.rate)
+        shape = net.reconstruction_noise.shape
+        net.reconstruction_noise.copy_(torch.randn(shape, generator=torch.Generator().manual_seed(seed)))
+        losses = Losses(self, net, prepared)
         updates = (
-            Update("critic", net.critic, game.critic, adam),
-            Update("generator", net.generator, game.generator, adam),
+            Update("critic", net.critic, losses.critic, Optim(self.lr)),
+            Update("generator", net.generator, losses.generator, Optim(self.lr)),
         )
-        yield Stage("course", self.steps, updates, net.generator)
+        frames = prepared.crop(self.crop)
+        crops = Crops(prepared.exemplar.fine, self.batch, frames, prepared.rate_ratio, self.speed_jitter)
+        yield Stage("gan", self.steps, updates, crops, Ema(net.generator, self.ema))
 
-    def sample(
-        self,
-        net: nn.Module,
-        exemplar: Exemplar,
-        edit: Edit,
-        n: int = 1,
-        seed: int = 0,
-        lock: bool = True,
-        progress: Callable[[float], None] = lambda done: None,
-    ) -> list[Motion]:
-        """``n`` new takes in one pass; ``progress`` hears the share done."""
+    def sample(self, net: nn.Module, prepared: base.CoarseClips, request: Request) -> list[Motion]:
+        """Sample takes, all in one pass."""
         assert isinstance(net, ClipGanNet)
-        _, length = self.matcher.size(exemplar, edit)
-        count = max(round(length * coarse.share(exemplar, self.levels)), 2)
-        begin = []
-        for k in range(n):
-            random = take_rng(seed, k)
-            begin.append(torch.randn(net.reconstruction_noise.shape[0], count, generator=random))
+        _, frames = prepared.take_lengths(request.edit)
+        noise = base.take_noise(request, (self.noise_channels, frames))
+        context = receptive_field(self.dilations) // 2 if request.edit.loop else 0  # a loop sees its other end
         with parallel.single_thread(), torch.no_grad():
-            x = _unrolled(net, torch.stack(begin), edit.loop, reach(self.dilations))
-        return self.matcher.takes(exemplar, edit, n, seed, lock, progress, x)
+            noise = noise[..., torch.arange(-context, frames + context) % frames]
+            init = net.generate(noise)[:, context : context + frames]
+        return matching.synthesize(prepared.exemplar, request, self.match_config(request.config), init)
 
-    def stream(self, net: nn.Module, exemplar: Exemplar, seed: int = 0, lock: bool = True) -> Iterator[Motion]:
-        """Blocks of one endless take."""
+    def start(self, net: nn.Module, prepared: base.CoarseClips, seed: int, config: SampleConfig) -> StreamState:
+        """Begin an endless take, made 16 coarse frames at a time."""
         assert isinstance(net, ClipGanNet)
-        return self.matcher.blocks(exemplar, self._course(net, seed), coarse.share(exemplar, self.levels), seed, lock)
+        context = receptive_field(self.dilations) // 2
 
-    def _course(self, net: ClipGanNet, seed: int) -> Iterator[Float[Tensor, "c d"]]:
-        """Endless features at the generator's rate, sixteen frames at a time."""
-        random, around, count = torch.Generator().manual_seed(seed), reach(self.dilations), 16
-        noise = torch.randn(1, self.noise, 2 * around, generator=random)
-        while True:
-            noise = torch.cat((noise[..., -2 * around :], torch.randn(1, self.noise, count, generator=random)), -1)
-            with torch.no_grad():
-                yield net.made(noise)[0, around : around + count]
+        def decode(noise: Tensor) -> Tensor:
+            return net.generate(noise)[0, context:-context]
 
-
-def _unrolled(net: ClipGanNet, noise: Float[Tensor, "n z t"], loop: bool, around: int) -> Float[Tensor, "n t d"]:
-    """Features of noise; of a loop's noise with its neighbouring rounds around it."""
-    if not loop:
-        return net.made(noise)
-    frames = noise.shape[-1]
-    return net.made(noise[..., torch.arange(-around, frames + around) % frames])[:, around : around + frames]
+        return base.start_stream(prepared, config, seed, (1, self.noise_channels, 2 * context), 2, 16, decode)
 
 
 @dataclass(frozen=True, eq=False)
-class _Game:
-    """The two losses, and where their windows come from."""
+class Losses:
+    """The losses of critic and generator, of windows [B, T, D] of motion features."""
 
     recipe: ClipGan
     net: ClipGanNet
-    exemplar: Exemplar
-    lengths: list[int]
-    """Frames of each clip at the generator's rate."""
-    share: float
-    """That rate as a share of the finest."""
+    clips: base.CoarseClips
 
-    def windows(self, random: torch.Generator) -> Float[Tensor, "b k c"]:
-        """Real windows at the generator's rate, each a little faster or slower than the clip."""
-        r = self.recipe
-        return coarse.windows(self.net, self.exemplar, self.share, r.crop, r.batch, r.speeds, random).transpose(1, 2)
+    def real(self, batch: Float[Tensor, "b t d"]) -> Float[Tensor, "b k t"]:
+        """Return the components of real windows."""
+        return self.net.pca(batch).transpose(1, 2)
 
-    def made(self, random: torch.Generator, frames: int) -> Float[Tensor, "b k c"]:
-        """Windows of the generator."""
-        noise = torch.randn(self.recipe.batch, self.recipe.noise, frames, generator=random)
-        return self.net.generator(noise.to(self.net.size.device)).float()
+    def fake(self, count: int, frames: int, random: torch.Generator) -> Float[Tensor, "b k t"]:
+        """Sample windows of the generator."""
+        noise = torch.randn(count, self.recipe.noise_channels, frames, generator=random)
+        return self.net.generator(noise.to(self.net.pca.std.device)).float()
 
-    def critic(self, random: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        """Relativistic pairing, and in a quarter of the steps R1 and R2."""
-        real = self.windows(random)
+    def critic(self, batch: Float[Tensor, "b t d"], random: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """Compute the relativistic pairing loss, in a quarter of the steps with R1 and R2."""
+        real = self.real(batch)
         with torch.no_grad():
-            fake = self.made(random, real.shape[-1])
-        steep = float(torch.rand(1, generator=random)) < 0.25
-        real, fake = real.requires_grad_(steep), fake.clone().requires_grad_(steep)
-        high, low = self.net.critic(real).float(), self.net.critic(fake).float()
-        loss = nn.functional.softplus(low - high).mean()
-        if steep:
-            slopes = torch.autograd.grad((high.sum() + low.sum()), (real, fake), create_graph=True)
-            loss = loss + 2 * self.recipe.penalty * sum((s**2).sum(1).mean() for s in slopes)
+            fake = self.fake(len(real), real.shape[-1], random)
+        penalised = float(torch.rand(1, generator=random)) < 0.25
+        real, fake = real.requires_grad_(penalised), fake.clone().requires_grad_(penalised)
+        real_score, fake_score = self.net.critic(real).float(), self.net.critic(fake).float()
+        loss = nn.functional.softplus(fake_score - real_score).mean()
+        if penalised:
+            gradients = torch.autograd.grad((real_score.sum() + fake_score.sum()), (real, fake), create_graph=True)
+            loss = loss + 2 * self.recipe.gradient_penalty * sum((g**2).sum(1).mean() for g in gradients)
         return loss, {}
 
-    def generator(self, random: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        """Relativistic pairing the other way round, and the clip rebuilt from its anchors."""
-        real = self.windows(random)
-        fake = self.made(random, real.shape[-1])
+    def generator(self, batch: Float[Tensor, "b t d"], random: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """Compute the pairing loss the other way round, and the reconstruction error of a random window."""
+        real = self.real(batch)
+        frames, lengths = real.shape[-1], self.clips.lengths
+        fake = self.fake(len(real), frames, random)
         loss = nn.functional.softplus(self.net.critic(real).float().detach() - self.net.critic(fake).float()).mean()
-        clip = int(torch.multinomial(torch.tensor(self.lengths).float(), 1, generator=random))
-        first, frames = sum(self.lengths[:clip]), real.shape[-1]
-        start = int(torch.randint(self.lengths[clip] - frames + 1, (1,), generator=random))
-        target = resample.resize(self.exemplar.fine[clip], self.lengths[clip])[start : start + frames]
-        target = self.net.axes(target.to(self.net.size.device)).T
-        noise = self.net.reconstruction_noise[None, :, first + start : first + start + frames]
-        missed = (self.net.generator(noise).float()[0] - target).abs().mean()
-        return loss + self.recipe.rebuild * missed, {"rebuild": missed.detach()}
+        clip = int(torch.multinomial(torch.tensor(lengths).float(), 1, generator=random))
+        first = int(torch.randint(lengths[clip] - frames + 1, (1,), generator=random))
+        target = self.clips.coarse[clip][first : first + frames].to(real.device)
+        target = self.net.pca(target).T
+        first += sum(lengths[:clip])
+        noise = self.net.reconstruction_noise[None, :, first : first + frames]
+        error = (self.net.generator(noise).float()[0] - target).abs().mean()
+        return loss + self.recipe.reconstruction * error, {"reconstruction": error.detach()}

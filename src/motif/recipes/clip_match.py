@@ -1,54 +1,75 @@
-"""clip-match: new takes by generative motion matching, without training. All of it is in :mod:`motif.matching`."""
+"""clip-match: new takes by generative motion matching (:mod:`motif.matching`), without training."""
 
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
-from ..edit import Edit
-from ..matching import SHORTEST, Exemplar, Matcher
+from .. import matching
+from ..config import SampleConfig
+from ..data.domain import Domain
+from ..matching import Exemplar, MatchConfig, Stream, StreamState
 from ..motion import Motion
+from ..request import Request
+from ..seeds import take_rng
 from ..train import Stage
+from . import base
 
 
 @dataclass(frozen=True)
-class ClipMatch(Matcher):
+class ClipMatch:
     """Hyper-parameters of the matcher; a model of it is the clips themselves."""
 
-    def net(self, exemplar: Exemplar) -> nn.Module:
-        """Nothing is learned."""
+    unsupported: ClassVar[Mapping[str, str]] = {}
+    defaults: ClassVar[SampleConfig] = SampleConfig(variety=0.2, tempo=0.18, completeness=0.75)
+
+    patch: int = 15
+    """Frames of a patch, at every level."""
+    coarsest: float = 5.0
+    """Patches that the exemplar holds at the coarsest level."""
+    rounds: int = 3
+    """Match-and-average rounds per level."""
+    rate: float = 30.0
+    """The finest level runs at the largest whole fraction of the clip's rate that is near this or below, Hz."""
+    variance: float = 0.995
+    """Fraction of the features' variance that the levels keep."""
+
+    step = staticmethod(base.step_stream)
+
+    def __post_init__(self):
+        self.match_config(SampleConfig())
+
+    def match_config(self, config: SampleConfig) -> MatchConfig:
+        """Translate a SampleConfig: variety is both the reordering of the first guess and the diversity noise."""
+        variety, tempo, completeness = config.resolve(self.defaults)
+        return MatchConfig(completeness, variety, variety, tempo, **vars(self))
+
+    def prepare(self, domain: Domain) -> Exemplar:
+        """Encode the clips. All must be of one rig and one rate."""
+        return matching.prepare(domain.reference("clip-match"), self.rate)
+
+    def net(self, prepared: Exemplar) -> nn.Module:
+        """Return an empty module."""
         return nn.Module()
 
-    def plan(self, exemplar: Exemplar) -> list[tuple[str, int]]:
-        """No stages."""
+    def plan(self, prepared: Exemplar) -> list[tuple[str, int]]:
+        """Return no stages."""
         return []
 
-    def stages(self, net: nn.Module, exemplar: Exemplar, seed: int) -> Iterator[Stage]:
-        """None."""
+    def stages(self, net: nn.Module, prepared: Exemplar, seed: int) -> Iterator[Stage]:
+        """Yield nothing."""
         return iter(())
 
-    def sample(
-        self,
-        net: nn.Module,
-        exemplar: Exemplar,
-        edit: Edit,
-        n: int = 1,
-        seed: int = 0,
-        lock: bool = True,
-        progress: Callable[[float], None] = lambda done: None,
-    ) -> list[Motion]:
-        """``n`` new takes in one pass; ``progress`` hears the share done."""
-        return self.takes(exemplar, edit, n, seed, lock, progress)
+    def sample(self, net: nn.Module, prepared: Exemplar, request: Request) -> list[Motion]:
+        """Sample takes, all in one pass."""
+        return matching.synthesize(prepared, request, self.match_config(request.config))
 
-    def stream(self, net: nn.Module, exemplar: Exemplar, seed: int = 0, lock: bool = True) -> Iterator[Motion]:
-        """Blocks of one endless take: the clips' pieces in ever new orders."""
+    def start(self, net: nn.Module, prepared: Exemplar, seed: int, config: SampleConfig) -> StreamState:
+        """Begin an endless take: the clips' pieces in one new order after the other."""
+        matched = self.match_config(config)
 
-        def course() -> Iterator[Tensor]:
-            fine = torch.cat(exemplar.fine)
-            for turn in itertools.count():
-                least, size = round(SHORTEST * exemplar.rate), self._patch(exemplar)
-                yield self._shuffled(fine, len(fine), size, least, seed, turn)
+        def advance(turn: int) -> tuple[Tensor, int]:
+            return matching.reordered(prepared, matched, take_rng(seed, turn)), turn + 1
 
-        return self.blocks(exemplar, course(), 1.0, seed, lock)
+        return matching.start(Stream(prepared, matched, 1.0, config.foot_lock, advance), 0, seed)

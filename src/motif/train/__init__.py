@@ -1,9 +1,10 @@
 """Training: one loop for every family, on one process or on many. It knows nets, losses and data, and no motion."""
 
+from ..config import TrainConfig
 from .batches import Batch, Batches, IterableBatches, Shard
 from .checkpoint import forget
 from .log import Progress
-from .loop import Ema, Loss, Plan, Stage, TrainConfig, Update, run
+from .loop import Ema, Loss, Plan, Stage, Update, run
 from .optim import Optim, ParamGroup
 
 __all__ = [

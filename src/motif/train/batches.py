@@ -42,11 +42,10 @@ class Batches(Protocol):
 
         Empty where batches depend on the generator alone. It must be the same in every process.
         """
-        ...
+        return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where the state was saved, also in another number of processes."""
-        ...
 
 
 class IterableBatches:

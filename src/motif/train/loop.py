@@ -11,11 +11,12 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ..config import TrainConfig
 from ..errors import MotifError, Stopped
 from ..seeds import position_seed
 from .batches import Batches, Shard, draw_ahead, map_tensors
@@ -70,33 +71,6 @@ class Plan:
     stages: Callable[[], Iterable[Stage]]
     """Asked for the next stage only when the one before is done, and, when a run goes on, for the finished ones again:
     what it makes from the net of earlier stages must not depend on anything else."""
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """How a run is run. No field changes what is learned but ``precision``, in its last digits; a batch in parts
-    (several processes, ``accumulate``) draws other noise for its losses.
-    """
-
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """bf16 keeps parameters in fp32; auto takes it where the hardware computes in it (CUDA, or a CPU with AMX)."""
-    device: str = "auto"
-    """As torch spells it; auto is an NVIDIA GPU if there is one. On the CPU a run that was stopped ends bit for bit as
-    the whole one."""
-    parallel: Literal["auto", "none", "ddp", "fsdp"] = "auto"
-    """How the processes of torchrun share the work; auto is ddp."""
-    accumulate: int = 1
-    """Parts that each process draws and computes its share of a batch in, one after the other."""
-    prefetch: int | None = None
-    """Batches drawn ahead in a thread; None: 2 on a GPU, 0 on the CPU."""
-    compile: bool = False
-    """Whether modules are compiled (torch.compile); not for losses with gradient penalties."""
-    save_every: float = 20.0
-    """Seconds between checkpoints at least; more where they are slow."""
-
-    def __post_init__(self):
-        if self.accumulate < 1 or (self.prefetch or 0) < 0:
-            raise MotifError(f"accumulate is {self.accumulate}, prefetch {self.prefetch}; give at least 1 and 0")
 
 
 def run(

@@ -1,24 +1,25 @@
-"""The measures that single-clip papers publish, exactly as their code has them. Read them with the honest ones.
+"""The measures of single-clip papers, exactly as their code has them, for comparison with published numbers only.
 
 Coverage and the diversities are won by noise and, on calm clips, by a frozen pose: the threshold of 2.0 is near the
-median distance of two frames of a clip. They are here so that numbers can be put beside the papers'; what motif is
-steered by is in :mod:`motif.metrics.realism` and :mod:`motif.metrics.physical`.
+median distance of two frames of a clip. Motif is developed by :mod:`~motif.metrics.realism` and ``physical``.
 
 The papers compare raw 6D rotations and contact labels, at 30 fps, without the root's path, with the Euclidean distance:
 168 channels on the 24-joint Mixamo rig. Rigs that the papers do not name get the same parts of motif's own features.
 """
 
+import collections
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from .. import parallel
 from ..errors import MotifError
-from ..features import Features, PaperFeatures
+from ..features import Features
 from ..motion import Motion
+from ..paper_features import PaperFeatures
 
 COVERAGE_WINDOW, GLOBAL_WINDOW, LOCAL_WINDOW = 30, 30, 15
 """Frames; GANimator (Li et al. 2022)."""
@@ -29,64 +30,52 @@ Frames = Float[np.ndarray, "_t d"]
 
 
 def channels(motions: Sequence[Motion], against: Sequence[Motion]) -> tuple[list[Frames], list[Frames], str]:
-    """What the published measures compare, for takes and exemplar clips, and the name of that layout.
+    """Return the compared channels of takes and of exemplar clips, and the name of their layout.
 
     ``paper``: the papers' channels without the root's path and padding, where the rig is one of theirs.
     ``own``: root tilt, rotations and contacts of :class:`~motif.features.Features`; heading-free, which theirs are not.
     """
-    moved = [m.resample(30.0) if abs(m.fps - 30) > 0.05 else m for m in (*motions, *against)]
+    resampled = [m.resample(30.0) if abs(m.fps - 30) > 0.05 else m for m in (*motions, *against)]
     try:
-        paper = PaperFeatures.of(against[0].skeleton)
-        found = parallel.parallel_map(lambda m: paper.encode(m)[:, :-6].double().numpy(), moved)
-        name = "paper"
+        features, columns, name = PaperFeatures.of(against[0].skeleton), slice(-6), "paper"
     except MotifError:
-        own = Features.of(moved)
-        kept = np.r_[own.slices["root_tilt"], own.slices["rotations"], own.slices["contacts"]]
-        found = parallel.parallel_map(lambda m: own.encode(m)[:, kept].double().numpy(), moved)
-        name = "own"
+        features, name = Features.of(resampled), "own"
+        columns = np.r_[tuple(features.slices[part] for part in ("root_tilt", "rotations", "contacts"))]
+    found = parallel.parallel_map(lambda m: features.encode(m)[:, columns].double().numpy(), resampled)
     return found[: len(motions)], found[len(motions) :], name
 
 
 def distances(a: Frames, b: Frames) -> Float[np.ndarray, "_n _m"]:
-    """Euclidean distance between every two frames."""
+    """Return the Euclidean distance between every two frames."""
     square = (a * a).sum(1)[:, None] + (b * b).sum(1) - 2 * (a @ b.T)
     return np.sqrt(np.maximum(square, 0, out=square), out=square)
 
 
-@dataclass(frozen=True)
-class Published:
+class Published(NamedTuple):
     """Coverage, global and local diversity of one sample."""
 
     coverage: float
-    """GANimator, section 5: share of the exemplar's windows of 30 frames within 2.0 of a window of the sample. As in
-    their code the exemplar's last window is skipped. The code published with the 2024 paper swaps the roles, which
-    makes it a precision."""
+    """GANimator, section 5: share of the exemplar's windows of 30 frames (but the last, as in their code) within 2.0
+    of a window of the sample. The code published with the 2024 paper swaps the roles: that is a precision."""
     global_diversity: float
     """GANimator's "patched nearest neighbour": the sample is cut into pieces of at least 30 frames, each matched to
     the exemplar, so that the mean distance a frame is least. Higher is called better; noise is best."""
     local_diversity: float
-    """Mean distance of the sample's windows of 15 frames to the nearest of the exemplar; GANimator. Their code skips
-    the last window."""
+    """GANimator: mean distance of the sample's windows of 15 frames (but the last) to the nearest of the exemplar."""
 
 
-def published(sample: Frames, exemplar: Frames) -> Published:
-    """All three in one pass over the sample's frames: time O(L T D), memory O(T) beside a block of distances.
+def compare(sample: Frames, exemplar: Frames) -> Published:
+    """Return all three, in one pass over the L frames of the sample for the T of the exemplar; NaN where one is short.
 
     The definition of global diversity minimises over all pieces at once; along a diagonal of the distance matrix the
-    best beginning of a piece is a running minimum, so one value a diagonal is enough. NaN where a sequence is too
-    short.
-
-    Args:
-        sample: L frames.
-        exemplar: T frames.
+    best beginning of a piece is a running minimum, so one value a diagonal is enough: time O(L T D), memory O(T)
+    beside a block of distances.
     """
-    length, frames = len(sample), len(exemplar)
-    span, small = GLOBAL_WINDOW, LOCAL_WINDOW
-    ring: list[Float[np.ndarray, "t"]] = [np.zeros(frames + 1)]
+    length, frames, span, small = len(sample), len(exemplar), GLOBAL_WINDOW, LOCAL_WINDOW
     sums = np.zeros(frames + 1)
     """``sums[k]``: distances along the diagonal that ends before frame k of the exemplar and frame i of the sample."""
-    best = np.full(length + 1, np.inf)
-    best[0] = 0.0
+    ring = collections.deque([sums], span + 1)
+    best = np.array([0.0] + [np.inf] * length)
     begin = np.full(length + frames + 1, np.inf)
     """Per diagonal (k - i + L) the least ``best[l] - sums`` where a piece may have begun."""
     covered = np.full(max(frames - COVERAGE_WINDOW + 1, 0), np.inf)
@@ -95,12 +84,8 @@ def published(sample: Frames, exemplar: Frames) -> Published:
     for i in range(1, length + 1):
         if (i - 1) % 256 == 0:
             block = distances(sample[i - 1 : i + 255], exemplar)
-        new = np.zeros(frames + 1)
-        np.add(sums[:-1], block[(i - 1) % 256], out=new[1:])
-        sums = new
+        sums = np.concatenate(([0.0], sums[:-1] + block[(i - 1) % 256]))
         ring.append(sums)
-        if len(ring) > span + 1:
-            ring.pop(0)
         if i >= small and frames >= small:
             local[i - small] = (sums[small:] - ring[-small - 1][:-small]).min() / small
         if i >= span and frames >= span:
@@ -116,44 +101,39 @@ def published(sample: Frames, exemplar: Frames) -> Published:
     )
 
 
-def apart(a: Frames, b: Frames) -> float:
-    """SinMDM's distance of two sequences: the Frobenius norm of their difference over the *number* of frames.
-
-    So it shrinks as one over the root of the length: compare only sequences of one length.
-    """
+def sequence_distance(a: Frames, b: Frames) -> float:
+    """Return SinMDM's distance: the Frobenius norm over the *number* of frames, comparable at one length only."""
     n = min(len(a), len(b))
     return float(np.linalg.norm(a[:n] - b[:n]) / max(n, 1))
 
 
 def inter_diversity(samples: Sequence[Frames]) -> float:
-    """SinMDM: mean :func:`apart` of each sample and the one before it (the first's is the last); NaN for one sample.
+    """Return SinMDM's mean distance of each sample and the one before it (the first's is the last); NaN for one sample.
 
     The 2024 paper's code has another measure by that name: the distance of a sample's embedding to the exemplar's.
     """
-    if len(samples) < 2:
-        return math.nan
-    return float(np.mean([apart(samples[i], samples[i - 1]) for i in range(len(samples))]))
+    found = [sequence_distance(sample, samples[i - 1]) for i, sample in enumerate(samples)]
+    return float(np.mean(found)) if len(samples) > 1 else math.nan
 
 
-def intra_diversity(sequence: Frames, random: np.random.Generator, window: int = 15) -> float:
-    """SinMDM: :func:`apart` of two random windows of one sequence. NaN if it is shorter than a window."""
-    if len(sequence) < window:
-        return math.nan
-    a, b = random.integers(0, len(sequence) - window + 1, 2)
-    return apart(sequence[a : a + window], sequence[b : b + window])
+def intra_difference(samples: Sequence[Frames], exemplar: Frames, seed: int = 0, window: int = 15) -> float:
+    """Return SinMDM's mean difference of the distances of two random windows of a sample and of the exemplar.
 
-
-def intra_difference(samples: Sequence[Frames], exemplar: Frames, seed: int = 0) -> float:
-    """SinMDM: mean difference of :func:`intra_diversity` of a sample and of the exemplar, in random pairs.
-
-    One pair a sample is very noisy: with twenty samples it changes by a tenth from seed to seed.
+    One pair a sample is very noisy: with twenty samples it changes by a tenth from seed to seed. NaN for short ones.
     """
-    random = np.random.default_rng(seed)
-    return float(np.mean([abs(intra_diversity(s, random) - intra_diversity(exemplar, random)) for s in samples]))
+    if min(map(len, (exemplar, *samples))) < window:
+        return math.nan
+    rng = np.random.default_rng(seed)
+
+    def diversity(x: Frames) -> float:
+        a, b = rng.integers(0, len(x) - window + 1, 2)
+        return sequence_distance(x[a : a + window], x[b : b + window])
+
+    return float(np.mean([abs(diversity(s) - diversity(exemplar)) for s in samples]))
 
 
 def frechet(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "m d"]) -> float:
-    """Squared Frechet distance of two sets seen as Gaussians: |mean difference|^2 + tr(A + B - 2 (A B)^1/2)."""
+    """Return the squared Frechet distance of two Gaussian sets: |mean difference|^2 + tr(A + B - 2 (A B)^1/2)."""
     gap = a.mean(0) - b.mean(0)
     first, second = np.atleast_2d(np.cov(a.T)), np.atleast_2d(np.cov(b.T))
     values, vectors = np.linalg.eigh(first)
@@ -163,7 +143,7 @@ def frechet(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "m d"]) -> float:
 
 
 def sifid(samples: Sequence[Frames], exemplar: Frames, window: int = 20, hop: int = 10, axes: int = 8) -> float:
-    """Single-image Frechet distance over windows of 20 frames, mean over samples (SinGAN; SinMDM for motion).
+    """Return the single-image Frechet distance over windows of 20 frames, mean over samples (SinGAN, SinMDM).
 
     The papers embed windows with a text-to-motion encoder that is no longer published; here they are projected on the
     exemplar's first principal axes, so the values cannot be compared with theirs. The 2024 paper's library has another
@@ -183,37 +163,31 @@ def sifid(samples: Sequence[Frames], exemplar: Frames, window: int = 20, hop: in
     return float(np.mean([frechet((windows(s) - middle) @ basis, truth) for s in samples]))
 
 
-HIGHER = ("coverage", "global_diversity", "local_diversity", "inter_diversity")
+HIGHER_IS_BETTER = ("coverage", "global_diversity", "local_diversity", "inter_diversity")
 """Published measures of which more is called better; of ``sifid`` and ``intra_difference`` less is."""
 
 
 def harmonic_mean(values: Mapping[str, float], normalisers: Mapping[str, float]) -> float:
-    """SinMDM's harmonic mean: each score over its normaliser, or for lower-is-better (n - x) / n, then m / sum(1 / x).
+    """Return SinMDM's harmonic mean of scores over their normaliser n, or for lower-is-better (n - x) / n.
 
-    The authors' normaliser is the 90th percentile "over various architectures", published for HumanML3D only, and the
-    papers' Mixamo rows cannot be had from it: quote which normalisers were used (:func:`normalisers` makes them from a
-    table). NaN where one score is not positive after that.
+    The authors' normaliser, the 90th percentile "over various architectures", is published for HumanML3D only: quote
+    which were used (:func:`normalisers` makes them from a table). NaN where one score is not positive after that.
     """
-    scaled = [x / normalisers[k] if k in HIGHER else (normalisers[k] - x) / normalisers[k] for k, x in values.items()]
+    scaled = [(x if k in HIGHER_IS_BETTER else normalisers[k] - x) / normalisers[k] for k, x in values.items()]
     if not scaled or any(math.isnan(x) or x <= 0 for x in scaled):
         return math.nan
     return len(scaled) / sum(1 / x for x in scaled)
 
 
 def normalisers(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The 90th percentile of every score over the rows of a table, without NaN."""
+    """Return the 90th percentile of every score over the rows of a table, without NaN."""
     return {k: float(np.nanpercentile([row[k] for row in rows], 90)) for k in rows[0]}
 
 
 def measures(takes: Sequence[Motion], against: Sequence[Motion]) -> dict[str, float]:
-    """The published measures of takes against the first exemplar clip: the papers know one clip only."""
-    samples, exemplars, _ = channels(takes, against[:1])
-    each = parallel.parallel_map(lambda s: published(s, exemplars[0]), samples)
-    return {
-        "coverage": float(np.mean([p.coverage for p in each])),
-        "global_diversity": float(np.mean([p.global_diversity for p in each])),
-        "local_diversity": float(np.mean([p.local_diversity for p in each])),
-        "inter_diversity": inter_diversity(samples),
-        "intra_difference": intra_difference(samples, exemplars[0]),
-        "sifid": sifid(samples, exemplars[0]),
-    }
+    """Return the published measures of takes against the first exemplar clip: the papers have one clip only."""
+    samples, (exemplar,), _ = channels(takes, against[:1])
+    each = parallel.parallel_map(lambda s: compare(s, exemplar), samples)
+    found = {k: float(np.mean([getattr(p, k) for p in each])) for k in Published._fields}
+    found |= {"inter_diversity": inter_diversity(samples), "intra_difference": intra_difference(samples, exemplar)}
+    return found | {"sifid": sifid(samples, exemplar)}

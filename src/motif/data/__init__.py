@@ -1,0 +1,1 @@
+"""What recipes learn from: domains, and batches of motion."""

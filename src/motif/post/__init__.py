@@ -1,0 +1,41 @@
+"""From matched features to a take: feet are steadied, constraints met, the trajectory followed, feet locked."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from ..edit import Edit
+from ..features import Features, Start
+from ..motion import Motion
+from . import constraints, feet, trajectory
+
+
+def finalize_take(
+    features: Features, edit: Edit, x: Float[Tensor, "1 t e"], dt: float, start: Start, foot_lock: bool, name: str
+) -> Motion:
+    """Return the take that matched features stand for, with the exact constraints and the trajectory of an edit.
+
+    ``x`` are features of one take, its :func:`feet.foot_drift` and :func:`feet.contact_velocity`; ``start`` is where it
+    begins if the edit does not say; ``dt`` seconds a frame.
+    """
+    s = features.skeleton
+    x, drift, velocity = x.split((features.width, 2, 3 * len(s.contacts)), -1)
+    foot_lock = foot_lock and bool(s.contacts)
+    if foot_lock:
+        x = x.clone()
+        x[..., features.slices["root_velocity"]] += drift - feet.foot_drift(features, x, dt)
+    edited = constraints.impose(features, edit, x, dt) if edit.exact_constraints else x
+    if edit.trajectory is not None:
+        edited, start = trajectory.warp_to_trajectory(features, edit.trajectory, edited, dt)
+    elif edit.exact_constraints:
+        edited, start = constraints.meet_in_world(features, edit, edited, dt, start)
+    rotations, positions = features.decode(edited, dt, start)
+    if foot_lock:
+        rotations = feet.lock_take(features, edit, x, edited, velocity, dt, (rotations, positions))
+    take = Motion(s, rotations[0], positions[0], dt, name, features.file_format)
+    if not edit.exact_constraints:
+        return take
+    heading, path = features.trajectory(edited, dt, start)
+    for c in edit.exact_constraints:
+        room = constraints.blend_room(edit, s, c, len(take))
+        take = constraints.copy_exactly(take, c, room, float(heading[0, c.start]), path[0, c.start])
+    return take

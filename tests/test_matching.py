@@ -1,0 +1,207 @@
+"""The parts of matching against their definitions, its settings one by one, and endless takes step by step."""
+
+import threading
+from dataclasses import replace
+
+import pytest
+import torch
+
+from motif import api, contact, matching
+from motif.edit import Constraint, Edit, Trajectory
+from motif.errors import MotifError
+from motif.matching import search
+from motif.matching.synthesize import TakePlan, match
+from motif.post import constraints, trajectory
+from motif.request import Request
+from motif.seeds import take_rng
+from rigs import RIGS, walk
+
+
+# --- search ----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("block", [1 << 18, 300])
+@pytest.mark.parametrize("stored", [1 << 26, 0])
+@pytest.mark.parametrize("loop", [False, True])
+def test_nearest_is_the_definition(monkeypatch, block, stored, loop):
+    monkeypatch.setattr(search, "BLOCK", block)
+    monkeypatch.setattr(search, "STORED", stored)
+    random = torch.Generator().manual_seed(1)
+    x, frames = torch.randn(40, 5, generator=random), torch.randn(30, 5, generator=random)
+    database = matching.Database(frames, (18, 12), 4)
+    found = matching.nearest(x, database, 0.1, loop)
+    rows = [[(i + s) % 40 for s in range(4)] for i in range(40 if loop else 37)]
+    columns = [j for j in range(27) if not 15 <= j < 18]
+    assert database.barrier is not None
+    assert (database.barrier == 0).nonzero().flatten().tolist() == columns
+    d = torch.tensor([[float(((x[r] - frames[j : j + 4]) ** 2).sum() / 4) for j in columns] for r in rows])
+    slow = (d / (0.1 + d.amin(0))).argmin(1)
+    assert found.tolist() == [columns[k] for k in slow]
+
+
+@pytest.mark.parametrize("loop", [False, True])
+def test_average_and_vote_of_an_unbroken_run_are_the_exemplar(loop):
+    random = torch.Generator().manual_seed(0)
+    table = torch.randn(60, 3, generator=random)
+    indices = torch.arange(20) if not loop else torch.cat((torch.arange(10), torch.arange(10)))
+    voted = matching.overlap_add(table, indices, 5, loop, 2, hann=True)
+    if not loop:
+        assert torch.allclose(voted, table[:48], atol=1e-5)
+        frames = table[::2]
+        assert torch.allclose(matching.overlap_add(frames, indices[None], 5, False)[0], frames[:24], atol=1e-5)
+    else:
+        assert voted.shape == (40, 3)
+        assert torch.allclose(voted[8:20], table[8:20], atol=1e-5)
+
+
+def test_maths_stays_on_the_device_of_its_input():
+    """The meta device computes nothing, but refuses to mix with another one as a GPU does."""
+    x, flags = torch.empty(60, 3, device="meta"), torch.zeros(60, 2, dtype=torch.bool, device="meta")
+    with pytest.raises(RuntimeError, match="device"):
+        _ = x + torch.empty(60, 3)
+    indices, database = torch.zeros(2, 20, dtype=torch.long, device="meta"), matching.Database(x, (30, 30), 5)
+    path = Trajectory(((0, 0), (1, 0)), facing=(0, 1))
+    guide = matching.Guide(x[:, :1], x, x[:3])
+    found = [
+        matching.overlap_add(x, indices, 5, loop=False, stride=2, hann=True),
+        matching.overlap_add(x, indices, 5, loop=True),
+        matching.nearest(x[:20], database, 0.1, False, x[:56, 0], x[:16, :2]),
+        guide.impose(x[None, :30]),
+        contact.smooth(x, 2.0),
+        contact.without_short(flags, 3),
+        contact.drift(x[:, None].expand(-1, 2, -1), flags, 1 / 30),
+        constraints.bump_window(3, 9, x),
+        trajectory.smoothed_path(x, 0.5, 1 / 30),
+        *trajectory.sample_trajectory(path, x[:, 0], 60, 1 / 30),
+    ]
+    assert {one.device.type for one in found if one is not None} == {"meta"}
+
+
+# --- settings --------------------------------------------------------------------------------------------------------
+def breaks(reorder):
+    """How often a start leaves one piece of a clip of 55 coarse frames for another."""
+    frames = matching.shuffled(torch.arange(55.0)[:, None], 110, 11, 2, reorder, take_rng(1, 0))[:, 0]
+    assert len(frames) == 110
+    assert set(frames.tolist()) == set(range(55))
+    return int((frames.diff() != 1).sum())
+
+
+def test_pieces_are_the_shorter_the_more_is_reordered():
+    counts = [breaks(v) for v in (0.0, 0.4, 1.0)]
+    assert counts == sorted(counts)
+    assert counts[0] <= 4 < counts[2]
+
+
+def test_reorder_and_diversity_are_apart():
+    clip = api.demo_clip().crop(0, 200)
+    exemplar = matching.prepare([clip])
+
+    def takes(edit, **settings):
+        return matching.synthesize(exemplar, Request(edit, 2, 1), matching.MatchConfig(tempo=0.0, **settings))
+
+    def same(a, b):
+        return all(torch.equal(x.rotations, y.rotations) for x, y in zip(a, b))
+
+    free, kept = Edit(6.0), Edit(6.0, constraints=(Constraint(clip.crop(0, 120), ("lower",)),))
+    assert same(takes(free, diversity=0.0), takes(free, diversity=1.0))
+    assert not same(takes(free, reorder=0.0), takes(free, reorder=1.0))
+    assert not same(takes(kept, diversity=0.0), takes(kept, diversity=1.0))
+    alike, apart = (takes(kept, reorder=0.0, diversity=d) for d in (0.0, 1.0))
+    difference = [float((a.rotations - b.rotations).abs().mean()) for a, b in (alike, apart)]
+    assert difference[1] > 1.3 * difference[0]
+    for name in ("reorder", "diversity", "completeness", "tempo"):
+        with pytest.raises(MotifError, match=f"{name} is 1.5; give a number from 0 to 1"):
+            matching.MatchConfig(**{name: 1.5})
+    with pytest.raises(MotifError, match="patch 2, rounds 3; expected at least 3 and 1"):
+        matching.MatchConfig(patch=2)
+
+
+# --- streams ---------------------------------------------------------------------------------------------------------
+PLAIN = matching.MatchConfig()
+
+
+def stream(clip, config=PLAIN, seed=3):
+    exemplar = matching.prepare([clip])
+
+    def advance(turn):
+        return matching.reordered(exemplar, config, take_rng(seed, turn)), turn + 1
+
+    return matching.start(matching.Stream(exemplar, config, 1.0, True, advance), 0, seed)
+
+
+def poses(state, count):
+    found = []
+    for _ in range(count):
+        pose, state = matching.step(state)
+        found.append(torch.cat((pose.rotations.flatten(), pose.positions.flatten())))
+    return torch.stack(found), state
+
+
+@pytest.fixture(scope="module")
+def quadruped():
+    return walk(RIGS["quadruped"](), frames=240, fps=30, seed=0)
+
+
+def test_a_state_can_be_stepped_again_and_gives_the_same(quadruped):
+    first = stream(quadruped)
+    whole, _ = poses(first, 300)
+    again, _ = poses(first, 300)
+    assert torch.equal(whole, again)
+    _, middle = poses(first, 100)  # not at the edge of a block
+    for _ in range(2):
+        assert torch.equal(poses(middle, 200)[0], whole[100:])
+    other, _ = poses(stream(quadruped), 300)
+    assert torch.equal(whole, other)
+    assert not torch.equal(whole, poses(stream(quadruped, seed=4), 300)[0])
+
+
+def test_the_next_block_is_made_while_one_is_played_and_no_more(quadruped):
+    exemplar, calls, playing = matching.prepare([quadruped]), [], threading.current_thread()
+
+    def advance(turn):
+        calls.append(threading.current_thread())
+        return exemplar.fine[0][:30], turn + 1
+
+    state = matching.start(matching.Stream(exemplar, matching.MatchConfig(), 1.0, True, advance), 0)
+    _, state = matching.step(state)
+    state.following.result()
+    made = len(calls)
+    assert playing not in calls
+    for _ in range(len(state.block) - 1):
+        _, state = matching.step(state)
+    assert len(calls) == made  # one block ahead, not two
+    _, state = matching.step(state)
+    state.following.result()
+    assert len(calls) > made
+
+
+def test_memory_of_a_stream_does_not_grow(quadruped):
+    state, sizes = stream(quadruped), []
+    for _ in range(6):
+        _, state = poses(state, 90)
+        block, cursor = state.following.result()
+        sizes.append(len(state.block) + len(block) + len(cursor.window) + len(cursor.tail))
+    assert max(sizes[2:]) <= 4 * 90 + len(quadruped)
+
+
+def test_what_goes_wrong_in_the_background_is_raised_by_step(quadruped):
+    def advance(turn):
+        raise MotifError("no more")
+
+    exemplar = matching.prepare([quadruped])
+    with pytest.raises(MotifError, match="no more"):
+        matching.step(matching.start(matching.Stream(exemplar, matching.MatchConfig(), 1.0, True, advance), 0))
+
+
+def test_streams_have_no_use_for_completeness(quadruped):
+    a, b = (poses(stream(quadruped, matching.MatchConfig(completeness=c)), 120)[0] for c in (0.0, 1.0))
+    assert torch.equal(a, b)
+    c, _ = poses(stream(quadruped, matching.MatchConfig(reorder=1.0)), 120)
+    assert not torch.equal(a, c)
+
+
+def test_plans_are_what_one_take_is_made_from(quadruped):
+    exemplar, request = matching.prepare([quadruped]), Request(Edit(3.0), 2, 1)
+    plan = TakePlan(exemplar, request, matching.MatchConfig(), 90, 90)
+    both = match(plan)
+    one = match(replace(plan, request=replace(request, n=1)))
+    assert both.shape == (2, 76)
+    assert torch.equal(both[0], one[0])
