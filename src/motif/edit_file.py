@@ -1,6 +1,6 @@
 """An :class:`Edit` as a JSON file: seconds, degrees and file names instead of frames, radians and motions.
 
-``docs/edits.md`` shows one. Every field may be left out but ``motion``, ``points`` and what ``clip_weights`` holds. Names
+docs/edits.md shows one. Every field may be left out but ``motion``, ``points`` and what ``clip_weights`` holds. Names
 of files are relative to the JSON file. Equal ``from`` and ``to`` give one frame: a key frame.
 """
 
