@@ -22,28 +22,8 @@ from .request import Request
 from .train import Progress, forget
 from .view import page, show
 
-__all__ = [
-    "CrowdConfig",
-    "Domain",
-    "Edit",
-    "Model",
-    "Pose",
-    "ReadConfig",
-    "SampleConfig",
-    "ShowConfig",
-    "TrainConfig",
-    "check_request",
-    "demo_clip",
-    "fit",
-    "forget",
-    "info",
-    "load",
-    "report",
-    "save",
-    "score",
-    "show",
-    "vary",
-]
+__all__ = ["CrowdConfig", "Domain", "Edit", "Model", "Pose", "ReadConfig", "SampleConfig", "ShowConfig", "TrainConfig"]
+__all__ += ["check_request", "demo_clip", "fit", "forget", "info", "load", "report", "save", "score", "show", "vary"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,16 +222,12 @@ def report(
     takes: Sequence[Motion] | Motion,
     against: Sequence[Motion] | Motion,
     path: str | Path | None = None,
-    progress: Callable[[float], None] = lambda done: None,
+    progress: Callable[[float], None] = lambda fraction: None,
 ) -> metrics.Report:
-    """All measures of takes against their exemplar clips, with worst moments and a verdict in words.
+    """Measure takes against their exemplar clips: all measures, worst moments and a verdict in words.
 
-    Args:
-        takes: what to judge.
-        against: the exemplar clips.
-        path: an ``.html`` file to write it to, with curves over time, pictures of the worst moments, and beside it
-            the numbers of five worthless "generators" (see :mod:`motif.metrics.fakes`).
-        progress: hears the share of the work done.
+    ``path`` is an ``.html`` file to write it to, with curves over time, pictures of the worst moments, and the numbers
+    of five worthless "generators" (:mod:`motif.metrics.fakes`) beside it.
     """
     takes, against = _several(takes), _several(against)
     if path is not None:
