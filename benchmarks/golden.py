@@ -21,7 +21,7 @@ from motif import api, registry
 from motif.recipes.clip_flow import ClipFlow
 from motif.recipes.clip_gan import ClipGan
 
-FEW = {"steps": 2, "batch": 2, "num_train_steps": 20, "num_inference_steps": 5}
+FEW = {"steps": 2, "batch": 2, "num_train_timesteps": 20, "num_inference_steps": 5}
 RECIPES = {
     "clip-match": "clip-match",
     "clip-gan": ClipGan(steps=40),

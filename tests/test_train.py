@@ -164,7 +164,7 @@ def test_a_checkpoint_that_is_not_whole_is_not_read(tmp_path):
     assert json.loads((later / "run.json").read_text())["step"] == 6
     assert len(list(tmp_path.glob("checkpoint-*"))) == 1
     assert same(trained(tmp_path), trained())
-    train.forget(tmp_path)
+    train.delete_run(tmp_path)
     assert not tmp_path.exists()
 
 
@@ -398,7 +398,7 @@ def test_schedules_fall_and_warm_up():
     assert [lr_factor(warm, step, 100) for step in (0, 9, 19)] == [1 / 20, 10 / 20, 1]
     assert [lr_factor(warm, 20 + k, 100) for k in range(80)] == [lr_factor(Optim(), k, 80) for k in range(80)]
     a, b = toy(), toy()
-    only(a, Update("fit", a, a.loss, Optim(1e-2, warmup_steps=5, end_fraction=0)))
+    only(a, Update("fit", a, a.loss, Optim(1e-2, warmup_steps=5, min_lr_ratio=0)))
     theirs = torch.optim.Adam(b.parameters(), 1e-2, (0.0, 0.99))
     warmup = torch.optim.lr_scheduler.LinearLR(theirs, 0.2, 1.0, 4)
     fall = torch.optim.lr_scheduler.CosineAnnealingLR(theirs, 15)
@@ -423,7 +423,7 @@ def test_a_batch_in_parts_is_the_whole_batch(parts):
     whole, cut = toy(), toy()
     optim = Optim(1e-2, clip_norm=0.5)
     only(whole, Update("fit", whole, whole.loss, optim), 50, batches=Rows())
-    config = TrainConfig("fp32", "cpu", accumulate=parts)
+    config = TrainConfig("fp32", "cpu", gradient_accumulation_steps=parts)
     only(cut, Update("fit", cut, cut.loss, optim), 50, config, batches=Rows())
     for p, q in zip(whole.parameters(), cut.parameters(), strict=True):
         torch.testing.assert_close(p, q, rtol=0, atol=1e-5)
@@ -436,7 +436,7 @@ def test_parts_draw_other_noise():
         seen.append(float(torch.randn(1, generator=generator)))
         return net.loss(batch, generator)
 
-    only(net, Update("fit", net, loss), 3, TrainConfig("fp32", "cpu", accumulate=2))
+    only(net, Update("fit", net, loss), 3, TrainConfig("fp32", "cpu", gradient_accumulation_steps=2))
     assert len(set(seen)) == 6
 
 
@@ -580,8 +580,8 @@ def test_what_is_not_there_is_refused_before_training(monkeypatch):
     for parallel in ("ddp", "fsdp"):
         with pytest.raises(MotifError, match="start it with torchrun"):
             run(net, Plan(PLAN, lambda: pytest.fail("too late")), config=TrainConfig(parallel=parallel))
-    with pytest.raises(MotifError, match="accumulate is 0"):
-        TrainConfig(accumulate=0)
+    with pytest.raises(MotifError, match="gradient_accumulation_steps is 0"):
+        TrainConfig(gradient_accumulation_steps=0)
 
 
 def test_modules_are_compiled_while_they_are_trained(monkeypatch):

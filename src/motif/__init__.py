@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import Model, demo_clip, fit, info, report, score, show, vary
+    from .api import Model, check_request, demo_clip, fit, info, report, score, show, vary
     from .config import CrowdConfig, ReadConfig, SampleConfig, ShowConfig, TrainConfig
     from .edit import Constraint, Edit, Trajectory
     from .errors import MotifError, MotifWarning
@@ -21,11 +21,21 @@ if TYPE_CHECKING:
     from .skeleton import Skeleton
 
 __all__ = ["Constraint", "CrowdConfig", "Edit", "Model", "MotifError", "MotifWarning", "Motion", "Pose", "ReadConfig"]
-__all__ += ["SampleConfig", "ShowConfig", "Skeleton", "TrainConfig", "Trajectory", "demo_clip", "fit", "info", "load"]
-__all__ += ["report", "save", "score", "show", "vary"]
+__all__ += [
+    "SampleConfig",
+    "ShowConfig",
+    "Skeleton",
+    "TrainConfig",
+    "Trajectory",
+    "check_request",
+    "demo_clip",
+    "fit",
+    "info",
+]
+__all__ += ["load", "report", "save", "score", "show", "vary"]
 __version__ = "0.1.0"
 _HOMES = {
-    "api": ("Model", "demo_clip", "fit", "info", "report", "score", "show", "vary"),
+    "api": ("Model", "check_request", "demo_clip", "fit", "info", "report", "score", "show", "vary"),
     "config": ("CrowdConfig", "ReadConfig", "SampleConfig", "ShowConfig", "TrainConfig"),
     "edit": ("Constraint", "Edit", "Trajectory"),
     "errors": ("MotifError", "MotifWarning"),

@@ -19,11 +19,11 @@ from .metrics import fakes
 from .motion import Motion, Pose
 from .recipes.base import Recipe, Streaming
 from .request import Request
-from .train import Progress, forget
+from .train import Progress
 from .view import page, show
 
 __all__ = ["CrowdConfig", "Domain", "Edit", "Model", "Pose", "ReadConfig", "SampleConfig", "ShowConfig", "TrainConfig"]
-__all__ += ["check_request", "demo_clip", "fit", "forget", "info", "load", "report", "save", "score", "show", "vary"]
+__all__ += ["check_request", "demo_clip", "fit", "info", "load", "report", "save", "score", "show", "vary"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -81,8 +81,8 @@ class SampleConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How a run is run. No field changes what is learned but ``precision``, in its last digits; a batch in parts
-    (several processes, ``accumulate``) draws other noise for its losses.
+    """Settings of a training run. No field changes what is learned but ``precision``, in its last digits; a batch in
+    parts (several processes, ``gradient_accumulation_steps``) draws other noise for its losses.
     """
 
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -92,8 +92,8 @@ class TrainConfig:
     the whole one."""
     parallel: Literal["auto", "none", "ddp", "fsdp"] = "auto"
     """How the processes of torchrun share the work; auto is ddp."""
-    accumulate: int = 1
-    """Parts that each process draws and computes its share of a batch in, one after the other."""
+    gradient_accumulation_steps: int = 1
+    """Micro-batches per optimizer step of each process."""
     prefetch: int | None = None
     """Batches drawn ahead in a thread; None: 2 on a GPU, 0 on the CPU."""
     compile: bool = False
@@ -102,8 +102,9 @@ class TrainConfig:
     """Seconds between checkpoints at least; more where they are slow."""
 
     def __post_init__(self):
-        if self.accumulate < 1 or (self.prefetch or 0) < 0:
-            raise MotifError(f"accumulate is {self.accumulate}, prefetch {self.prefetch}; give at least 1 and 0")
+        if self.gradient_accumulation_steps < 1 or (self.prefetch or 0) < 0:
+            given = f"gradient_accumulation_steps is {self.gradient_accumulation_steps}, prefetch {self.prefetch}"
+            raise MotifError(f"{given}; give at least 1 and 0")
 
 
 @dataclass(frozen=True)

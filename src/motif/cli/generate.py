@@ -9,7 +9,7 @@ import motif
 from ..config import CrowdConfig, ReadConfig, SampleConfig
 from ..errors import MotifError
 from . import options
-from .options import Change, Clips, Crowd, Fit, Learn, Number, Out, Read, Request, Seed, Source, Takes, Vary
+from .options import Change, Clips, Crowd, EditArgs, Fit, Learn, Number, Out, Read, Seed, Source, Takes, Vary
 from .output import FIRST, make_folder, note, print_scores, print_takes, progress_bar, write_takes
 
 
@@ -27,7 +27,7 @@ def vary(
 
 def fit(clips: Clips, /, *, out: Out, run: Fit = Fit(), read: Read = None) -> None:
     """Teach a recipe clips of one rig: a .safetensors file. Ctrl-C stops it; the same command goes on from there."""
-    from .. import api, bundle, registry
+    from .. import api, bundle, registry, train
 
     target, recipe = bundle.check(out), registry.recipe(run.recipe)
     if run.steps is not None and not hasattr(recipe, "steps"):
@@ -43,7 +43,7 @@ def fit(clips: Clips, /, *, out: Out, run: Fit = Fit(), read: Read = None) -> No
     if FIRST:
         print(model.save(target))
     if FIRST and run.run is None:
-        api.forget(folder)
+        train.delete_run(folder)
 
 
 def sample(model: Path, /, *, n: Number = 4, takes: Takes = Takes(), asked: Vary = Vary()) -> None:
@@ -57,7 +57,7 @@ def sample(model: Path, /, *, n: Number = 4, takes: Takes = Takes(), asked: Vary
 
 
 def edit(
-    source: Source, /, *, n: Number = 4, takes: Takes = Takes(), request: Request = Request(), learn: Learn = Learn()
+    source: Source, /, *, n: Number = 4, takes: Takes = Takes(), request: EditArgs = EditArgs(), learn: Learn = Learn()
 ) -> None:
     """Keep what you like of a clip and change the rest, go along a path, restyle.
 

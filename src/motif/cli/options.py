@@ -98,7 +98,7 @@ class Fit:
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class Request:
+class EditArgs:
     """One edit; a file can hold several."""
 
     file: Annotated[Path | None, Parameter(name=["-e", "--edit"])] = None

@@ -119,17 +119,17 @@ class Losses:
         """Return the components of real windows."""
         return self.net.pca(batch).transpose(1, 2)
 
-    def fake(self, count: int, frames: int, random: torch.Generator) -> Float[Tensor, "b k t"]:
+    def fake(self, count: int, frames: int, rng: torch.Generator) -> Float[Tensor, "b k t"]:
         """Sample windows of the generator."""
-        noise = torch.randn(count, self.recipe.noise_channels, frames, generator=random)
+        noise = torch.randn(count, self.recipe.noise_channels, frames, generator=rng)
         return self.net.generator(noise.to(self.net.pca.std.device)).float()
 
-    def critic(self, batch: Float[Tensor, "b t d"], random: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+    def critic(self, batch: Float[Tensor, "b t d"], rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the relativistic pairing loss, in a quarter of the steps with R1 and R2."""
         real = self.real(batch)
         with torch.no_grad():
-            fake = self.fake(len(real), real.shape[-1], random)
-        penalised = float(torch.rand(1, generator=random)) < 0.25
+            fake = self.fake(len(real), real.shape[-1], rng)
+        penalised = float(torch.rand(1, generator=rng)) < 0.25
         real, fake = real.requires_grad_(penalised), fake.clone().requires_grad_(penalised)
         real_score, fake_score = self.net.critic(real).float(), self.net.critic(fake).float()
         loss = nn.functional.softplus(fake_score - real_score).mean()
@@ -138,14 +138,14 @@ class Losses:
             loss = loss + 2 * self.recipe.gradient_penalty * sum((g**2).sum(1).mean() for g in gradients)
         return loss, {}
 
-    def generator(self, batch: Float[Tensor, "b t d"], random: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+    def generator(self, batch: Float[Tensor, "b t d"], rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the pairing loss the other way round, and the reconstruction error of a random window."""
         real = self.real(batch)
         frames, lengths = real.shape[-1], self.clips.lengths
-        fake = self.fake(len(real), frames, random)
+        fake = self.fake(len(real), frames, rng)
         loss = nn.functional.softplus(self.net.critic(real).float().detach() - self.net.critic(fake).float()).mean()
-        clip = int(torch.multinomial(torch.tensor(lengths).float(), 1, generator=random))
-        first = int(torch.randint(lengths[clip] - frames + 1, (1,), generator=random))
+        clip = int(torch.multinomial(torch.tensor(lengths).float(), 1, generator=rng))
+        first = int(torch.randint(lengths[clip] - frames + 1, (1,), generator=rng))
         target = self.clips.coarse[clip][first : first + frames].to(real.device)
         target = self.net.pca(target).T
         first += sum(lengths[:clip])

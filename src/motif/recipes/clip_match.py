@@ -22,7 +22,9 @@ class ClipMatch:
     """Hyper-parameters of the matcher; a model of it is the clips themselves."""
 
     unsupported: ClassVar[Mapping[str, str]] = {}
-    defaults: ClassVar[SampleConfig] = SampleConfig(variety=0.2, tempo=0.18, completeness=0.75)
+    defaults: ClassVar[SampleConfig] = SampleConfig(
+        variety=MatchConfig.reorder, tempo=MatchConfig.tempo, completeness=MatchConfig.completeness
+    )
 
     patch: int = MatchConfig.patch
     coarsest: float = MatchConfig.coarsest

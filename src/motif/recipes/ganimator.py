@@ -173,49 +173,49 @@ class Losses:
         """The clip at this level, where the networks are."""
         return self.pyramid.levels[self.level].real.to(self.net.reconstruction_noise.device)
 
-    def below(self, random: torch.Generator) -> Float[Tensor, "b c t"]:
+    def below(self, rng: torch.Generator) -> Float[Tensor, "b c t"]:
         """Sample the levels below and upsample them to this one; without gradients."""
         levels = self.pyramid.levels
         x = self.net.reconstruction_noise.new_zeros(self.recipe.batch, *levels[0].real.shape)
         with torch.no_grad():
             for k, level in enumerate(levels[: self.level]):
-                x = step(self.net, k, _resize(x, level.real.shape[1]), self.noise(k, random))
+                x = step(self.net, k, _resize(x, level.real.shape[1]), self.noise(k, rng))
         return _resize(x, self.real.shape[1])
 
-    def noise(self, level: int, random: torch.Generator) -> Float[Tensor, "b 1 t"]:
+    def noise(self, level: int, rng: torch.Generator) -> Float[Tensor, "b 1 t"]:
         """Sample one channel of noise, which is added to all, with the level's amplitude."""
         at = self.pyramid.levels[level]
-        noise = torch.randn(self.recipe.batch, 1, at.real.shape[1], generator=random)
+        noise = torch.randn(self.recipe.batch, 1, at.real.shape[1], generator=rng)
         return noise.to(self.net.reconstruction_noise.device) * at.amplitude
 
-    def fake(self, random: torch.Generator) -> Float[Tensor, "b c t"]:
+    def fake(self, rng: torch.Generator) -> Float[Tensor, "b c t"]:
         """Sample this level's generator."""
-        return step(self.net, self.level, self.below(random), self.noise(self.level, random))
+        return step(self.net, self.level, self.below(rng), self.noise(self.level, rng))
 
-    def critic(self, batch: None, random: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+    def critic(self, batch: None, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the Wasserstein loss with gradient penalty, whose norm is over channels, frame by frame."""
         with torch.no_grad():
-            fake = self.fake(random)
+            fake = self.fake(rng)
         real = self.real.expand_as(fake)
-        shown = self.pooled(fake, random)
+        shown = self.pooled(fake, rng)
         critic = self.net.critics[self.level]
         score = 0.5 * (critic(shown).float().mean() - critic(real).float().mean())
-        alpha = torch.rand(len(fake), 1, 1, generator=random).to(fake.device)
+        alpha = torch.rand(len(fake), 1, 1, generator=rng).to(fake.device)
         between = (alpha * real + (1 - alpha) * fake).requires_grad_()
         (gradient,) = torch.autograd.grad(critic(between).float().sum(), between, create_graph=True)
         penalty = ((gradient.norm(dim=1) - 1) ** 2).mean()
         loss = _at(self.recipe.adversarial, self.group) * score + penalty
         return loss, {f"gradient_penalty {self.level + 1}": penalty.detach()}
 
-    def adversarial(self, batch: None, random: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+    def adversarial(self, batch: None, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the generator's Wasserstein loss and the contact loss."""
-        fake = self.fake(random)
+        fake = self.fake(rng)
         score = -self.net.critics[self.level](fake).float().mean()
         contact = contact_loss(self.pyramid.clip.features, fake)
         loss = _at(self.recipe.adversarial, self.group) * score + self.recipe.contact * contact
         return loss, {f"contact {self.level + 1}": contact.detach()}
 
-    def reconstruction(self, batch: None, random: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+    def reconstruction(self, batch: None, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the L1 error of the clip from its own noise, which enters at the coarsest level alone, not scaled."""
         x = torch.zeros_like(self.net.reconstruction_noise)
         for k in range(self.level + 1):
@@ -225,7 +225,7 @@ class Losses:
                 x = step(self.net, k, _resize(x, length), noise)
         return _at(self.recipe.reconstruction, self.group) * (x - self.real).abs().mean(), {}
 
-    def pooled(self, fake: Float[Tensor, "b c t"], random: torch.Generator) -> Float[Tensor, "b c t"]:
+    def pooled(self, fake: Float[Tensor, "b c t"], rng: torch.Generator) -> Float[Tensor, "b c t"]:
         """Replace half of the fakes by earlier ones, once the pool is full, which then keeps the new ones instead."""
         pool, filled = getattr(self.net, f"pool_{self.level}"), getattr(self.net, f"filled_{self.level}")
         shown = []
@@ -234,8 +234,8 @@ class Losses:
             if count < len(pool):
                 pool[count] = one
                 filled += 1
-            elif float(torch.rand(1, generator=random)) > 0.5:
-                k = int(torch.randint(len(pool), (1,), generator=random))
+            elif float(torch.rand(1, generator=rng)) > 0.5:
+                k = int(torch.randint(len(pool), (1,), generator=rng))
                 one, pool[k] = pool[k].clone(), one
             shown.append(one)
         return torch.stack(shown)

@@ -42,7 +42,7 @@ class SinMdm:
     lr: float = 1e-4
     lr_end_fraction: float = 0.3012
     """What the learning rate falls to, exponentially: 0.99998 to the power of 60,000."""
-    num_train_steps: int = 1000
+    num_train_timesteps: int = 1000
     """Diffusion steps."""
     num_inference_steps: int = 1000
     """Evaluations of the network for a take, evenly spaced over the diffusion steps."""
@@ -70,16 +70,16 @@ class SinMdm:
 
     def stages(self, net: nn.Module, prepared: PaperClip, seed: int) -> Iterator[Stage]:
         """Yield one stage."""
-        alphas_cumprod = cosine_alphas_cumprod(self.num_train_steps)
+        alphas_cumprod = cosine_alphas_cumprod(self.num_train_timesteps)
 
         def loss(batch: tuple[Tensor, int], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
             real, dropout_seed = batch
             torch.manual_seed(dropout_seed)
-            t = torch.randint(self.num_train_steps, (len(real),), generator=generator)
+            t = torch.randint(self.num_train_timesteps, (len(real),), generator=generator)
             noise = torch.randn(real.shape, generator=generator).to(real.device)
             return denoising_loss(net, alphas_cumprod, real, t, noise), {}
 
-        optim = Optim(self.lr, (0.9, 0.999), schedule="exponential", end_fraction=self.lr_end_fraction)
+        optim = Optim(self.lr, (0.9, 0.999), schedule="exponential", min_lr_ratio=self.lr_end_fraction)
         clips = StretchedClip(prepared.channels.contiguous(), self.batch, self.stretch)
         yield Stage("denoise", self.steps, (Update("denoise", net, loss, optim),), clips)
 
@@ -87,7 +87,7 @@ class SinMdm:
         """Sample takes, one after the other, at the clip's rate."""
         wanted, takes, training = prepared.take_frames(request.edit), [], net.training
         frames = math.ceil(wanted * prepared.motion.frame_time * prepared.features.RATE) + 1
-        alphas_cumprod, shape = cosine_alphas_cumprod(self.num_train_steps), (1, prepared.features.width, frames)
+        alphas_cumprod, shape = cosine_alphas_cumprod(self.num_train_timesteps), (1, prepared.features.width, frames)
         net.eval()
         with parallel.single_thread(), torch.no_grad():
             for k in range(request.n):
@@ -99,13 +99,13 @@ class SinMdm:
         return takes
 
 
-def cosine_alphas_cumprod(num_train_steps: int) -> Float[Tensor, "n"]:
+def cosine_alphas_cumprod(num_train_timesteps: int) -> Float[Tensor, "n"]:
     """Return the cosine schedule's cumulative products (Nichol and Dhariwal 2021, eq. 17; betas at most .999)."""
 
     def curve(t: Tensor) -> Tensor:
         return torch.cos((t + 0.008) / 1.008 * math.pi / 2).square()
 
-    t = torch.arange(num_train_steps + 1, dtype=torch.float64) / num_train_steps
+    t = torch.arange(num_train_timesteps + 1, dtype=torch.float64) / num_train_timesteps
     betas = (1 - curve(t[1:]) / curve(t[:-1])).clamp(max=0.999)
     return (1 - betas).cumprod(0)
 

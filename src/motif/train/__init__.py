@@ -2,7 +2,7 @@
 
 from ..config import TrainConfig
 from .batches import Batch, Batches, IterableBatches, Shard
-from .checkpoint import forget
+from .checkpoint import delete_run
 from .log import Progress
 from .loop import Ema, Loss, Plan, Stage, Update, run
 from .optim import Optim, ParamGroup
@@ -21,6 +21,6 @@ __all__ = [
     "Stage",
     "TrainConfig",
     "Update",
-    "forget",
+    "delete_run",
     "run",
 ]

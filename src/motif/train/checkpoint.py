@@ -117,7 +117,7 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("checkpoint-*"))
 
 
-def forget(folder: Path) -> None:
+def delete_run(folder: Path) -> None:
     """Delete what a finished run left there, and the folder if nothing else is in it."""
     for path in checkpoints(folder):
         shutil.rmtree(path, ignore_errors=True)

@@ -73,7 +73,7 @@ def join(parallel: str, device: torch.device) -> Processes:
     return Processes("fsdp" if parallel == "fsdp" else "ddp", device, dist.get_rank(), dist.get_world_size())
 
 
-class _Held(nn.Module):
+class _LossModule(nn.Module):
     """Modules, and a loss of them as one call of forward, in which they may be called in any way.
 
     FSDP2 with a group for every layer fails where a gradient penalty needs layers again that were resharded.
@@ -101,7 +101,7 @@ class Replicas:
         self.homes = [(module, name, p) for top in modules for module, name, p in homes(top)]
         self.hooks: list[tuple[dict, dict]] = []
         if processes.parallel == "ddp":
-            self.held = {id(m): nn.parallel.DistributedDataParallel(_Held([m])) for m in modules}
+            self.held = {id(m): nn.parallel.DistributedDataParallel(_LossModule([m])) for m in modules}
         elif processes.parallel == "fsdp":
             hooks = ("_state_dict_pre_hooks", "_load_state_dict_pre_hooks")  # FSDP2 adds some and leaves them there
             self.hooks = [(h, dict(h)) for module, *_ in self.homes for h in (getattr(module, k) for k in hooks)]
@@ -114,16 +114,16 @@ class Replicas:
         self, module: nn.Module, loss: Loss, draws: Iterable[tuple[Batch, torch.Generator]], count: int
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Add the gradients of the mean of a loss over ``count`` draws and all processes; return the loss."""
-        held, total, beside = self.held.get(id(module)), None, {}
+        held, total, metrics = self.held.get(id(module)), None, {}
         for k, (batch, generator) in enumerate(draws):
             with self._reducing(held, k + 1 == count):
                 with self._autocast():
-                    value, beside = loss(batch, generator) if held is None else held(loss, batch, generator)
+                    value, metrics = loss(batch, generator) if held is None else held(loss, batch, generator)
                 value = value if count == 1 else value / count
                 value.backward()
             total = value.detach() if total is None else total + value.detach()
         assert total is not None
-        return total, beside
+        return total, metrics
 
     def close(self, whole: bool) -> None:
         """Give the modules their own parameters back; ``whole``: with what was learned, in every process."""
@@ -184,7 +184,7 @@ def _sharded(modules: Sequence[nn.Module], processes: Processes, precision: str)
     if precision == "bf16":
         policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False)
     mesh = init_device_mesh(processes.device.type, (processes.count,))
-    return fully_shard(_Held(modules), mesh=mesh, mp_policy=policy)
+    return fully_shard(_LossModule(modules), mesh=mesh, mp_policy=policy)
 
 
 def _plain(value: Tensor) -> Tensor:

@@ -45,7 +45,7 @@ class LossLog:
         self.path = folder / LOG if folder is not None and processes.rank == 0 else None
         self.processes, self.total = processes, total
         self.unread: list[tuple[int, str, Tensor]] = []
-        self.beside: dict[str, Tensor] = {}
+        self.metrics: dict[str, Tensor] = {}
         self.begin("")
         self.ticked, self.began, self.first = -math.inf, time.monotonic(), 0
 
@@ -54,10 +54,10 @@ class LossLog:
         self.stage = stage
         self.losses: dict[str, float] = {}
 
-    def add(self, step: int, name: str, loss: Tensor, beside: dict[str, Tensor]) -> None:
+    def add(self, step: int, name: str, loss: Tensor, metrics: dict[str, Tensor]) -> None:
         """Keep a loss and what belongs to it; nothing waits for the device."""
         self.unread.append((step, name, loss))
-        self.beside.update(beside)
+        self.metrics.update(metrics)
 
     def due(self) -> bool:
         """Return whether it is time to read losses."""
@@ -80,9 +80,9 @@ class LossLog:
                     f"training broke off: the loss {name!r} is {value} at step {step} of stage {self.stage!r}; "
                     f"try another seed, a smaller learning rate, or --precision fp32"
                 )
-        self.losses.update({name: float(value) for name, value in self.beside.items()})
+        self.losses.update({name: float(value) for name, value in self.metrics.items()})
         self.unread.clear()
-        self.beside.clear()
+        self.metrics.clear()
 
     def report(self, read: bool, step: int, done: int, ema: Callable[[], Any]) -> Progress:
         """Return where the run is after ``step`` steps of the stage, ``done`` of all; read and log losses, or not."""

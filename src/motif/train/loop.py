@@ -23,7 +23,7 @@ from .batches import Batches, Shard, draw_ahead, map_tensors
 from .checkpoint import RunFolder
 from .distributed import Loss, Processes, Replicas, exchanged, join
 from .log import LossLog, Progress
-from .optim import Optim, lr_factor, make_optimizer, move, parameters_of
+from .optim import Optim, lr_factor, make_optimizer, optimizer_step, parameters_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,13 +203,13 @@ class _StageRunner:
             for k, update in enumerate(self.stage.updates):
                 if step % update.every == 0:
                     for repeat in range(update.repeats):
-                        for part in range(self.run.config.accumulate):
+                        for part in range(self.run.config.gradient_accumulation_steps):
                             yield step, k, repeat, part
 
     def _draw(self, place: tuple[int, int, int, int]) -> tuple[Any, torch.Generator, dict[str, Any]]:
         """Return a batch, the generator for its loss, and the state of the batches after it."""
         *position, part = place
-        processes, parts, batches = self.run.processes, self.run.config.accumulate, self.stage.batches
+        processes, parts, batches = self.run.processes, self.run.config.gradient_accumulation_steps, self.stage.batches
         shard = Shard(processes.rank * parts + part, processes.count * parts)
         generator = torch.Generator().manual_seed(position_seed(self.run.seed, self.index, *position))
         batch, state = None, {}
@@ -224,7 +224,7 @@ class _StageRunner:
     def _draws(self, ahead: Iterator[Any]) -> Iterator[tuple[Any, torch.Generator]]:
         """Yield the batches of one gradient step, on the device, with their generators."""
         device = self.run.processes.device
-        for _ in range(self.run.config.accumulate):
+        for _ in range(self.run.config.gradient_accumulation_steps):
             batch, generator, self.drawn = next(ahead)
             yield map_tensors(lambda x: x.to(device, non_blocking=True), batch), generator
 
@@ -237,15 +237,15 @@ class _StageRunner:
             for p in frozen:
                 p.requires_grad_(False)
             for _ in range(update.repeats):
-                draws, parts = self._draws(ahead), self.run.config.accumulate
+                draws, parts = self._draws(ahead), self.run.config.gradient_accumulation_steps
                 try:
-                    loss, beside = self.replicas.backward(update.module, update.loss, draws, parts)
+                    loss, metrics = self.replicas.backward(update.module, update.loss, draws, parts)
                 except RuntimeError as error:
                     if not self.run.config.compile or "double backward" not in str(error):
                         raise
                     raise MotifError(f"the loss {update.name!r} cannot be compiled ({error}); train without") from None
-                move(optimizer, update.optim, factor)
-                self.run.log.add(step, update.name, loss, beside)
+                optimizer_step(optimizer, update.optim, factor)
+                self.run.log.add(step, update.name, loss, metrics)
             for p in frozen:
                 p.requires_grad_(True)
         if self.stage.ema is not None:

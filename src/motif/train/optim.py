@@ -32,7 +32,7 @@ class Optim:
     weight_decay: float = 0.0
     schedule: Literal["constant", "cosine", "exponential"] = "cosine"
     """How the learning rate falls over the stage, after the warm-up."""
-    end_fraction: float = 0.05
+    min_lr_ratio: float = 0.05
     """What is left of it at the end."""
     warmup_steps: int = 0
     """Steps in which it rises linearly from 0 first."""
@@ -49,8 +49,8 @@ def lr_factor(optim: Optim, step: int, steps: int) -> float:
         return 1.0
     fraction = (step - optim.warmup_steps) / max(steps - optim.warmup_steps, 1)
     if optim.schedule == "exponential":
-        return optim.end_fraction**fraction
-    return optim.end_fraction + (1 - optim.end_fraction) * 0.5 * (1 + math.cos(math.pi * fraction))
+        return optim.min_lr_ratio**fraction
+    return optim.min_lr_ratio + (1 - optim.min_lr_ratio) * 0.5 * (1 + math.cos(math.pi * fraction))
 
 
 def make_optimizer(module: nn.Module, optim: Optim) -> torch.optim.Optimizer:
@@ -82,7 +82,7 @@ def parameters_of(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
     return [p for group in optimizer.param_groups for p in group["params"]]
 
 
-def move(optimizer: torch.optim.Optimizer, optim: Optim, factor: float) -> None:
+def optimizer_step(optimizer: torch.optim.Optimizer, optim: Optim, factor: float) -> None:
     """Clip gradients, take one step at ``factor`` times the learning rate, and drop the gradients."""
     for group in optimizer.param_groups:
         group["lr"] = optim.lr * factor * group["lr_scale"]
