@@ -38,11 +38,7 @@ class Domain:
         return Domain(tuple(rigs), clips[0].frame_time, 2 * sum(c.seconds for c in clips), clips=tuple(clips))
 
     def reference(self, recipe: str) -> tuple[Motion, ...]:
-        """Return the clips, for a recipe that cannot do without.
-
-        Raises:
-            MotifError: if there are none.
-        """
+        """Return the clips, or raise an error if there are none, for a recipe that cannot do without."""
         if not self.clips:
             raise MotifError(f"{recipe} learns from clips and the domain holds none; make it with Domain.of(clips)")
         return self.clips

@@ -128,13 +128,9 @@ def sample_euler(
     num_inference_steps: int,
     constrain: Callable[[Tensor], Tensor] = lambda motion: motion,
 ) -> Float[Tensor, "n t k"]:
-    """Integrate a velocity field from noise to motion in equal Euler steps.
+    """Integrate a network's velocities from noise (time 0) to motion (1) in equal Euler steps.
 
-    Args:
-        net: velocities from state and time.
-        noise: states at time 0.
-        num_inference_steps: evaluations of the network.
-        constrain: applied to the predicted motion at every step.
+    ``constrain`` is applied to the predicted motion at every step.
     """
     x = noise
     for step in range(num_inference_steps):

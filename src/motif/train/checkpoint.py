@@ -43,9 +43,6 @@ class RunFolder:
 
     def latest(self) -> dict[str, Any] | None:
         """Return the position of the newest checkpoint: "stage", "step" and what else was saved with it.
-
-        Raises:
-            MotifError: for a folder that cannot be read or holds another run.
         """
         if self.folder is None:
             return None

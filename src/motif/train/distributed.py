@@ -48,11 +48,7 @@ class Processes:
 
 
 def join(parallel: str, device: torch.device) -> Processes:
-    """Return the processes that torchrun started, connected; or this one alone.
-
-    Raises:
-        MotifError: where ``parallel`` and the number of processes do not go together.
-    """
+    """Return the processes that torchrun started, connected; or this one alone."""
     launched = {"RANK", "WORLD_SIZE"} <= os.environ.keys()
     if parallel in ("ddp", "fsdp") and not launched:
         raise MotifError(f"parallel is {parallel!r}, but this is one process; start it with torchrun, or choose none")

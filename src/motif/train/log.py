@@ -64,11 +64,7 @@ class LossLog:
         return time.monotonic() - self.ticked >= TICK
 
     def read(self) -> None:
-        """Read all losses.
-
-        Raises:
-            MotifError: for the first that is not finite, in every process.
-        """
+        """Read all losses; raise an error, in every process, for the first that is not finite."""
         self.ticked = time.monotonic()
         if not self.unread:
             return

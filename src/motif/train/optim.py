@@ -54,11 +54,7 @@ def lr_factor(optim: Optim, step: int, steps: int) -> float:
 
 
 def make_optimizer(module: nn.Module, optim: Optim) -> torch.optim.Optimizer:
-    """Return an optimiser of a module's parameters that require gradients, its state already there (all zeros).
-
-    Raises:
-        MotifError: for a group without parameters.
-    """
+    """Return an optimiser of a module's parameters that require gradients, its state already there (all zeros)."""
     chosen: dict[ParamGroup, list[nn.Parameter]] = {group: [] for group in (*optim.groups, ParamGroup(""))}
     names = {name: p for name, p in module.named_parameters() if p.requires_grad}
     for name, p in names.items():
