@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed.checkpoint
+import torch.distributed.fsdp  # both here, so that forked processes have them
 from torch import nn
 
 from motif.errors import MotifError, Stopped

@@ -1,19 +1,7 @@
 """An :class:`Edit` as a JSON file: seconds, degrees and file names instead of frames, radians and motions.
 
-::
-
-    {
-      "seconds": 12,
-      "loop": false,
-      "constraints": [{"motion": "dance.bvh", "from": 2, "to": 4.5, "at": 0, "joints": ["lower"],
-                       "blend": 0.4, "world_space": true, "cutoff": null}],
-      "joint_weights": {"upper": 2},
-      "trajectory": {"points": [[0, 0], [2, 0]], "times": [0, 3], "facing": [90, 90]},
-      "clip_weights": [{"at": 0, "weights": [1, 0]}, {"at": 12, "weights": [0, 1]}]
-    }
-
-Every field may be left out but ``motion``, ``points`` and what ``clip_weights`` holds. Names of files are relative to
-the JSON file. Equal ``from`` and ``to`` give one frame: a key frame.
+docs/edits.md shows one. Every field may be left out but ``motion``, ``points`` and what ``clip_weights`` holds. Names
+of files are relative to the JSON file. Equal ``from`` and ``to`` give one frame: a key frame.
 """
 
 import json

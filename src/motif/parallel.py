@@ -27,9 +27,8 @@ _users, _default = 0, 1
 def single_thread() -> Iterator[None]:
     """Run torch on one thread a call: where another program has a core, two threads wait for each other far too long.
 
-    Torch keeps a number of threads for each thread and one for threads to come. The first thread that enters sets the
-    latter to 1 and the last one puts it back; each gets its own back when it leaves. Uses may be nested and overlap,
-    but must end in the thread that they began in: no ``yield`` inside.
+    Torch keeps a number for each thread and one for threads to come. The first thread that enters sets the latter to 1,
+    the last one puts it back. Uses may nest and overlap, but must end in the thread they began in: no ``yield`` inside.
     """
     global _users, _default
     with _lock:

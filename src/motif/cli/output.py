@@ -52,8 +52,9 @@ def make_folder(folder: Path) -> Path:
 def write_takes(takes: "Sequence[motif.Motion]", folder: Path, inputs: Sequence[Path]) -> list[str]:
     """Write takes into a folder, never over a clip that they were made from, and return the files' names."""
     files = [folder / f"{take.name}.bvh" for take in takes]
+    taken = {path.resolve() for path in inputs}
     for file in files:
-        if file.resolve() in (path.resolve() for path in inputs):
+        if file.resolve() in taken:
             raise MotifError(f"{file} is one of the clips given; choose another folder with --out")
     return [str(motif.save(take, file)) for take, file in zip(takes, files)]
 

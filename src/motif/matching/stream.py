@@ -60,12 +60,11 @@ class _Cursor:
 
 @dataclass(frozen=True, eq=False)
 class StreamState:
-    """A moment of a stream. It may be stepped any number of times, always to the same pose and state."""
+    """A moment of a stream: before a frame of a block. It may be stepped again, always to the same pose and state."""
 
     stream: Stream
     block: Motion | None
     frame: int
-    """Of the block, the one that comes next."""
     following: "Future[tuple[Motion, _Cursor]]"
     worker: ThreadPoolExecutor
 

@@ -24,16 +24,12 @@ class ClipMatch:
     unsupported: ClassVar[Mapping[str, str]] = {}
     defaults: ClassVar[SampleConfig] = SampleConfig(variety=0.2, tempo=0.18, completeness=0.75)
 
-    patch: int = 15
-    """Frames of a patch, at every level."""
-    coarsest: float = 5.0
-    """Patches that the exemplar holds at the coarsest level."""
-    rounds: int = 3
-    """Match-and-average rounds per level."""
-    rate: float = 30.0
-    """The finest level runs at the largest whole fraction of the clip's rate that is near this or below, Hz."""
-    variance: float = 0.995
-    """Fraction of the features' variance that the levels keep."""
+    patch: int = MatchConfig.patch
+    coarsest: float = MatchConfig.coarsest
+    rounds: int = MatchConfig.rounds
+    rate: float = MatchConfig.rate
+    variance: float = MatchConfig.variance
+    """These five as in :class:`motif.matching.MatchConfig`."""
 
     step = staticmethod(base.step_stream)
 

@@ -88,9 +88,8 @@ class Ganimator:
         frames = clip.channels.shape[1]
         lengths = resample.level_lengths(frames, self.ratio)
         if lengths[0] < 3:
-            raise MotifError(
-                f"a clip of {frames} frames at 30 fps is too short; give at least {math.ceil(3 / self.ratio)}"
-            )
+            least = math.ceil(3 / self.ratio)
+            raise MotifError(f"a clip of {frames} frames at 30 fps is too short; give at least {least}")
         for length in lengths:
             real = _resize(clip.channels, length)
             residual = real - _resize(levels[-1].real, length) if levels else real
