@@ -122,8 +122,7 @@ class Model:
 
     def save(self, path: str | Path) -> Path:
         """Write the model as one ``.safetensors`` file: weights, domain, and what is needed to go on from them."""
-        params = asdict(self.recipe)  # type: ignore[arg-type]
-        weights = self.net.state_dict()
+        params, weights = asdict(self.recipe), self.net.state_dict()  # type: ignore[arg-type]
         return bundle.write(path, bundle.Bundle(self.name, params, self.domain, weights, self.seed, self.precision))
 
     @staticmethod
@@ -150,11 +149,7 @@ def check_request(
     edit: Edit | None = None,
     config: SampleConfig = SampleConfig(),
 ) -> None:
-    """Raise the error that :meth:`Model.sample` would, if any, before anything is trained.
-
-    Raises:
-        MotifError: for a number of takes, an edit, a length or a parameter that the recipe cannot meet for these clips.
-    """
+    """Raise the MotifError that :meth:`Model.sample` would, if any, before anything is trained."""
     name, recipe = registry.resolve(recipe)
     domain, edit = Domain.of(_several(clips)), Request(_edit(edit, seconds), n).edit
     registry.check_supported(name, recipe, edit, config)
@@ -194,8 +189,7 @@ def fit(
         if plan.steps:
             params = asdict(recipe)  # type: ignore[arg-type]
             fingerprint = {"recipe": name, "params": params, "domain": bundle.fingerprint(domain)}
-            home = None if folder is None else Path(folder)
-            precision = train.run(net, plan, seed, config, home, fingerprint, progress)
+            precision = train.run(net, plan, seed, config, Path(folder) if folder else None, fingerprint, progress)
     return Model(name, recipe, domain, prepared, net, seed, precision)
 
 
@@ -214,7 +208,7 @@ def vary(
 
 
 def score(takes: Sequence[Motion] | Motion, against: Sequence[Motion] | Motion) -> dict[str, float]:
-    """Headline numbers of takes against their exemplar clips, see :func:`motif.metrics.score`."""
+    """Return headline numbers of takes against their exemplar clips (:func:`motif.metrics.score`)."""
     return metrics.score(_several(takes), _several(against))
 
 
@@ -224,45 +218,41 @@ def report(
     path: str | Path | None = None,
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> metrics.Report:
-    """Measure takes against their exemplar clips: all measures, worst moments and a verdict in words.
+    """Measure takes against their exemplar clips, find the worst moments and put a verdict into words.
 
     ``path`` is an ``.html`` file to write it to, with curves over time, pictures of the worst moments, and the numbers
-    of five worthless "generators" (:mod:`motif.metrics.fakes`) beside it.
+    of five worthless "generators" (:mod:`motif.metrics.fakes`).
     """
     takes, against = _several(takes), _several(against)
-    if path is not None:
-        page.check(path)
-    share = 1.0 if path is None else 0.5
-    found = metrics.report(takes, against, progress=lambda done: progress(share * done))
-    if path is not None:
-        beside = {}
-        for name in fakes.FAKES:
-            made = fakes.takes(name, against, 2, len(takes[0]))
-            beside[name] = metrics.score(made, against)
-            progress(0.5 + 0.5 * len(beside) / (len(fakes.FAKES) + 1))
-        page.write(found, takes, path, beside)
-        progress(1.0)
+    if path is None:
+        return metrics.report(takes, against, progress=progress)
+    page.check(path)
+    found, beside = metrics.report(takes, against, progress=lambda fraction: progress(0.5 * fraction)), {}
+    for name in fakes.FAKES:
+        beside[name] = metrics.score(fakes.takes(name, against, 2, len(takes[0])), against)
+        progress(0.5 + 0.5 * len(beside) / (len(fakes.FAKES) + 1))
+    page.write(found, takes, path, beside)
+    progress(1.0)
     return found
 
 
 def _several(motions: Sequence[Motion] | Motion) -> Sequence[Motion]:
-    several = [motions] if isinstance(motions, Motion) else motions
-    for one in several if not isinstance(several, str | Path) else [several]:
+    several = [motions] if isinstance(motions, Motion | str | Path) else motions
+    for one in several:
         if not isinstance(one, Motion):
-            raise MotifError(
-                f"expected motions, found {type(one).__name__} {str(one)[:40]!r}; read files with motif.load"
-            )
+            kind, text = type(one).__name__, str(one)[:40]
+            raise MotifError(f"expected motions, found {kind} {text!r}; read files with motif.load")
     return several
 
 
 def demo_clip() -> Motion:
-    """The clip that ships with motif: CMU 01_01, jumps and turns, 22.9 s at 30 fps, metres (see assets/NOTICE.txt)."""
+    """Return the clip that ships with motif: CMU 01_01, jumps and turns, 22.9 s at 30 fps (assets/NOTICE.txt)."""
     with resources.as_file(resources.files("motif") / "assets" / "cmu_01_01.bvh") as path:
         return load(path)
 
 
 def info(motion: Motion) -> dict[str, Any]:
-    """What motif sees in a clip, as plain values: rig, rate, length, unit, contacts, parts, problems."""
+    """Return what motif sees in a clip, as plain values: rig, rate, length, unit, contacts, parts, problems."""
     s = motion.skeleton
     world = motion.world()[1]
     stands = contact.labels(world, s, motion.frame_time).float().mean(0).tolist() if s.contacts else []

@@ -61,12 +61,9 @@ def source_frames(frames: int, speed: float) -> int:
 def capsules(
     flat: Float[Tensor, "t j 2"], frame_time: float, height: float
 ) -> tuple[Float[Tensor, "b 2"], Float[Tensor, "b"]]:
-    """Return centres and radii of upright capsules, each of which holds all joints for ``BLOCK_SECONDS``.
+    """Return centres and radii of upright capsules that hold all joints (world x and z) for ``BLOCK_SECONDS`` each.
 
-    Args:
-        flat: joints on the ground (world x and z), metres.
-        frame_time: seconds a frame.
-        height: of the body, metres; ``FLESH`` of it is added to the radii.
+    ``FLESH`` of the body's height is added to the radii. All in metres.
     """
     blocks = flat.split(max(round(BLOCK_SECONDS / frame_time), 1))
     low, high = (torch.stack([f(f(b, 0), 0) for b in blocks]) for f in (torch.amin, torch.amax))
@@ -81,16 +78,10 @@ def arrange(
     gap: float = 0.1,
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> list[Motion]:
-    """Turn each take at random and shift it so that no two capsules come nearer than ``gap`` metres.
+    """Turn takes of one length at random and shift them so that no two capsules come nearer than ``gap`` metres.
 
     They fill the ground from the origin outwards: each goes to the first place of a spiral where it is clear of all
     others at all times.
-
-    Args:
-        takes: of one length.
-        seed: same seed, same crowd.
-        gap: metres left between any two bodies at least.
-        progress: called with the fraction done.
     """
     if len({len(t) for t in takes}) > 1:
         raise MotifError(f"takes of {sorted({len(t) for t in takes})} frames; a crowd needs takes of one length")

@@ -152,14 +152,7 @@ def start_stream(
 ) -> StreamState:
     """Begin an endless take that a network makes from overlapping windows of the same noise.
 
-    Args:
-        clips: what the network has learned.
-        config: how the take is made.
-        seed: same seed, same poses.
-        shape: of the noise that a window sees besides its new frames, half of it before and half of it after them.
-        dim: time among its dimensions.
-        frames: new frames of a window.
-        decode: from a window to the features of its new frames.
+    A window is noise of ``shape`` and ``frames`` more along ``dim``; ``decode`` makes features of those in its middle.
     """
     new = [frames if k == dim else n for k, n in enumerate(shape)]
 
