@@ -42,8 +42,7 @@ class RunFolder:
                 raise MotifError(f"{folder} cannot be made a folder for the run ({error.strerror})") from None
 
     def latest(self) -> dict[str, Any] | None:
-        """Return the position of the newest checkpoint: "stage", "step" and what else was saved with it.
-        """
+        """Return the position of the newest checkpoint: "stage", "step" and what else was saved with it."""
         if self.folder is None:
             return None
         whole = [path for path in checkpoints(self.folder) if (path / WHOLE).exists()]
