@@ -17,8 +17,7 @@ from .files import replace_file
 from .motion import FileFormat, Motion
 from .skeleton import Skeleton
 
-VERSION = 2
-"""Of the file's layout. Layout 1 had clips in place of a domain, and its digest left out the header."""
+VERSION = 2  # of the file's layout. Layout 1 had clips in place of a domain, and its digest left out the header
 
 
 @dataclass(frozen=True, eq=False)

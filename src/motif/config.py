@@ -9,8 +9,7 @@ from typing import Literal
 
 from .errors import MotifError
 
-UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "in": 0.0254, "cmu": 0.056444}
-"""Metres per unit of length, by name."""
+UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "in": 0.0254, "cmu": 0.056444}  # metres per unit of length, by name
 
 
 @dataclass(frozen=True)

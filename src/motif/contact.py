@@ -14,10 +14,8 @@ from .skeleton import Skeleton
 
 SPEED, HEIGHT = 0.25, 0.04
 """A contact joint stands below this many body heights a second, at most this many above its own resting level."""
-SHORTEST = 0.1
-"""Seconds; a shorter contact or gap is noise."""
-SMOOTH = 0.04
-"""Seconds (sigma) over which corrections are smoothed, so that they add no jerk."""
+SHORTEST = 0.1  # seconds; a shorter contact or gap is noise
+SMOOTH = 0.04  # seconds (sigma) over which corrections are smoothed, so that they add no jerk
 
 
 def floors(world: Float[Tensor, "*b t j 3"], skeleton: Skeleton) -> Float[Tensor, "c"]:

@@ -15,14 +15,10 @@ from .motion import Motion
 from .request import Request
 from .seeds import take_rng
 
-BLOCK_SECONDS = 0.25
-"""That one capsule stands for."""
-FLESH = 0.08
-"""Fraction of the body height that a body reaches beyond its joints."""
-CANDIDATES = 64
-"""Places tried at a time."""
-HEADING, SPEED = 1, 2
-"""Streams of :func:`motif.seeds.take_rng` that a member's heading and speed are drawn from."""
+BLOCK_SECONDS = 0.25  # that one capsule stands for
+FLESH = 0.08  # fraction of the body height that a body reaches beyond its joints
+CANDIDATES = 64  # places tried at a time
+HEADING, SPEED = 1, 2  # streams of :func:`motif.seeds.take_rng` that a member's heading and speed are drawn from
 
 
 def crowd(

@@ -17,12 +17,9 @@ from .errors import MotifError
 from .motion import Motion
 from .skeleton import Skeleton
 
-MAX_SECONDS = 3600.0
-"""Seconds of a take at most: it is made in memory, whole."""
-MAX_WEIGHT = 1000.0
-"""Weight of a joint at most: more of it leaves no room for the rest in the numbers."""
-MIN_SPEED = 0.05
-"""Body heights a second: takes go no slower along a trajectory without times."""
+MAX_SECONDS = 3600.0  # seconds of a take at most: it is made in memory, whole
+MAX_WEIGHT = 1000.0  # weight of a joint at most: more of it leaves no room for the rest in the numbers
+MIN_SPEED = 0.05  # body heights a second: takes go no slower along a trajectory without times
 EDIT_FEATURES = ("a loop", "exact constraints", "soft constraints", "joint weights", "a trajectory", "clip weights")
 """What an edit can ask beyond new takes of some length."""
 

@@ -16,16 +16,11 @@ from . import resample, windows
 from .features import Features
 from .motion import Motion, heading
 
-KNOT_SECONDS = 2.0
-"""Time between two draws of the speed."""
-EASE_SECONDS = 0.5
-"""Seconds at both ends of a take in which the speed comes from and goes back to the clip's own."""
-RATE = 10.0
-"""Hz at which a clip is compared with itself."""
-LOG_STEP, STEPS = 0.06, 5
-"""Tempi compared: this much apart in logarithm, so many to each side."""
-MIN_FRAMES = 4
-"""Clips shorter than this are taken to be steady."""
+KNOT_SECONDS = 2.0  # time between two draws of the speed
+EASE_SECONDS = 0.5  # seconds at both ends of a take in which the speed comes from and goes back to the clip's own
+RATE = 10.0  # Hz at which a clip is compared with itself
+LOG_STEP, STEPS = 0.06, 5  # tempi compared: this much apart in logarithm, so many to each side
+MIN_FRAMES = 4  # clips shorter than this are taken to be steady
 
 
 @dataclass(frozen=True, eq=False)

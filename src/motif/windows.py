@@ -14,10 +14,8 @@ from .errors import MotifError
 from .motion import Motion
 from .skeleton import Skeleton
 
-TOLERANCE = 0.05
-"""Share of the body height within which two windows count as the same motion."""
-RATE = 30.0
-"""Hz at which windows are compared."""
+TOLERANCE = 0.05  # share of the body height within which two windows count as the same motion
+RATE = 30.0  # Hz at which windows are compared
 
 
 def check_finite(motion: Motion) -> None:

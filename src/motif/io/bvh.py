@@ -26,8 +26,7 @@ from ..rig_guess import guess_body_root, guess_rig, looks_z_up
 from ..skeleton import Skeleton
 from .bvh_text import POSITIONS, ROTATIONS, BvhFile, parse, warn
 
-CMU_UNIT = 0.056444
-"""Metres per unit in the conversions of the CMU mocap library: an inch over its scale of 0.45."""
+CMU_UNIT = 0.056444  # metres per unit in the conversions of the CMU mocap library: an inch over its scale of 0.45
 
 
 def read(path: str | Path | bytes, config: ReadConfig = ReadConfig()) -> Motion:

@@ -11,8 +11,7 @@ from ..edit import Edit
 from .exemplar import Exemplar
 from .search import Database
 
-TRAJECTORY_WEIGHT = 2.0
-"""Factor on the root's velocities where there is a trajectory."""
+TRAJECTORY_WEIGHT = 2.0  # factor on the root's velocities where there is a trajectory
 MAX_AXES = 64
 
 

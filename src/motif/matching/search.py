@@ -12,8 +12,7 @@ from torch import Tensor
 
 from ..windows import diagonal_sums
 
-BLOCK = 1 << 18
-"""Entries of a distance matrix computed at a time, so that they stay in the processor's cache."""
+BLOCK = 1 << 18  # entries of a distance matrix computed at a time, so that they stay in the processor's cache
 STORED = 1 << 26
 """Entries of a distance matrix stored between the two passes over it; larger ones are computed twice."""
 

@@ -20,15 +20,13 @@ from .guides import guides
 from .pca import Pca, pca
 from .search import Database, mean_distance, nearest, overlap_add
 
-MIN_PIECE = 2.0
-"""Seconds that a piece of the first guess lasts at least."""
+MIN_PIECE = 2.0  # seconds that a piece of the first guess lasts at least
 KEPT_JOINT_WEIGHT = 0.3
 """Weight of joints that are kept throughout a take when patches are compared. With full weight the best match of kept
 legs is where they came from, and nothing is new; without any, arms and legs do not fit each other."""
 DIVERSITY_NOISE = 1.5, 4.0
 """Deviation of the log of a patch's weight at full diversity, and how much of it is added where all joints are kept."""
-INIT_SCALE = 0.3
-"""Factor on the first guess where there is a trajectory: it must not hold takes to other speeds."""
+INIT_SCALE = 0.3  # factor on the first guess where there is a trajectory: it must not hold takes to other speeds
 
 
 @dataclass(frozen=True, eq=False)

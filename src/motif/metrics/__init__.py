@@ -21,8 +21,7 @@ MEANING = {
     "two_sample": "how surely takes are told from the clip, 0.5 = not at all",
     "variety": "of a take's 2 s stretches are good and not in the next take",
 }
-HEADLINE = tuple(MEANING)
-"""The numbers shown first. Their names and meaning do not change."""
+HEADLINE = tuple(MEANING)  # the numbers shown first. Their names and meaning do not change
 
 
 @dataclass(frozen=True, eq=False)

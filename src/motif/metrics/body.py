@@ -11,8 +11,7 @@ from ..errors import MotifError
 from ..motion import Motion, heading
 from ..skeleton import Skeleton
 
-MIN_FRAMES = 4
-"""Frames that a motion must have: the third derivative needs them."""
+MIN_FRAMES = 4  # frames that a motion must have: the third derivative needs them
 
 
 @dataclass(frozen=True, eq=False)

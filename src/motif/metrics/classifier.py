@@ -20,12 +20,9 @@ from .. import parallel, rotation, windows
 from .body import Body
 from .realism import Match
 
-BLOCKS = 5
-"""Parts of the exemplar's time that are held out in turn."""
-KERNELS, TAPS, DILATIONS = 192, 7, (1, 2, 4)
-"""Random convolutions for each dilation, and their length in frames."""
-WINDOWS = 3000
-"""Windows of takes used at most."""
+BLOCKS = 5  # parts of the exemplar's time that are held out in turn
+KERNELS, TAPS, DILATIONS = 192, 7, (1, 2, 4)  # random convolutions for each dilation, and their length in frames
+WINDOWS = 3000  # windows of takes used at most
 
 
 def channels(body: Body) -> Float[Tensor, "t d"]:

@@ -21,10 +21,8 @@ from ..features import Features
 from ..motion import Motion
 from ..paper_features import PaperFeatures
 
-COVERAGE_WINDOW, GLOBAL_WINDOW, LOCAL_WINDOW = 30, 30, 15
-"""Frames; GANimator (Li et al. 2022)."""
-THRESHOLD = 2.0
-"""Mean distance a frame below which a window counts as covered; GANimator."""
+COVERAGE_WINDOW, GLOBAL_WINDOW, LOCAL_WINDOW = 30, 30, 15  # frames; GANimator (Li et al. 2022)
+THRESHOLD = 2.0  # mean distance a frame below which a window counts as covered; GANimator
 
 Frames = Float[np.ndarray, "_t d"]
 

@@ -17,10 +17,8 @@ Curves = dict[str, Tensor]
 """Values per frame of one motion, [T], by name."""
 OFFSETS = {"slip": 0.005, "jerk": 1.0, "sink": 0.002, "float": 0.005, "still": 0.02}
 """Added to both sides of a ratio: what no eye sees, in body heights (a second, a second cubed) or a share."""
-SEAM = 1.25
-"""A pose that changes its speed this many times faster than the exemplar's ever does is a seam."""
-BEND = math.radians(10)
-"""A joint may turn this far beyond all that it does in the exemplar."""
+SEAM = 1.25  # a pose that changes its speed this many times faster than the exemplar's ever does is a seam
+BEND = math.radians(10)  # a joint may turn this far beyond all that it does in the exemplar
 
 
 def grounded(body: Body) -> Bool[Tensor, "t c"]:

@@ -16,10 +16,8 @@ from torch import Tensor
 from .. import parallel
 from ..windows import TOLERANCE, frame_errors, window_errors
 
-TOLERANCES = (0.025, 0.05, 0.1)
-"""Those at which precision, coverage and novelty are given."""
-BLOCK = 4_000_000
-"""Entries of the frame-to-frame matrix held at a time."""
+TOLERANCES = (0.025, 0.05, 0.1)  # those at which precision, coverage and novelty are given
+BLOCK = 4_000_000  # entries of the frame-to-frame matrix held at a time
 
 
 @dataclass(frozen=True, eq=False)

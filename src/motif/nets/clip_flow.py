@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 from ..nn.layers import PcaProjection, TapConv, timestep_embedding, zero_init
 
-TIME_WIDTH = 64
-"""Channels of the time embedding."""
+TIME_WIDTH = 64  # channels of the time embedding
 
 
 class FlowBlock(nn.Module):

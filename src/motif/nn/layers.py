@@ -7,8 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-LEAKY_SLOPE = 0.2
-"""Negative slope of LeakyReLU."""
+LEAKY_SLOPE = 0.2  # negative slope of LeakyReLU
 
 
 class ResidualConvBlock(nn.Module):

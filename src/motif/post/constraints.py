@@ -17,8 +17,7 @@ from ..features import Features, Start
 from ..motion import Motion, decay_weights
 from ..skeleton import Skeleton
 
-ACCELERATION_SPAN = 1 / 30
-"""Seconds over which accelerations beside a constraint are measured."""
+ACCELERATION_SPAN = 1 / 30  # seconds over which accelerations beside a constraint are measured
 
 
 def blend_room(edit: Edit, skeleton: Skeleton, constraint: Constraint, frames: int) -> tuple[int, int]:

@@ -18,12 +18,9 @@ Encoded = Float[Tensor, "n t d"]
 Pose = tuple[Float[Tensor, "*b t j 4"], Float[Tensor, "*b t j 3"]]
 Points = Float[Tensor, "b t c 3"]
 Parts = dict[int, rotation.Components]
-EASE = 0.15
-"""Seconds over which a correction comes and goes."""
-MAX_PULL = 0.15
-"""A foot is pulled at most about this fraction of its limb's length."""
-DAMPING = 0.08
-"""Damping of the inverse kinematics as a fraction of the limb's length."""
+EASE = 0.15  # seconds over which a correction comes and goes
+MAX_PULL = 0.15  # a foot is pulled at most about this fraction of its limb's length
+DAMPING = 0.08  # damping of the inverse kinematics as a fraction of the limb's length
 
 
 # --- features of feet ------------------------------------------------------------------------------------------------

@@ -13,12 +13,9 @@ from ..errors import MotifWarning
 from ..features import Features, Start
 from ..motion import unwrap
 
-MAX_SPEED_RATIO = 1.4
-"""Takes are shown at most this much faster or slower than the clips to be somewhere in time."""
-WARN_SPEED_RATIO = 2.0
-"""Trajectories that ask for this much more or less speed than the clips have give a warning."""
-SWAY = 0.5
-"""Seconds: root motion within them is how the body sways, over longer where it travels."""
+MAX_SPEED_RATIO = 1.4  # takes are shown at most this much faster or slower than the clips to be somewhere in time
+WARN_SPEED_RATIO = 2.0  # trajectories that ask for this much more or less speed than the clips have give a warning
+SWAY = 0.5  # seconds: root motion within them is how the body sways, over longer where it travels
 
 
 def sample_trajectory(

@@ -18,10 +18,8 @@ from .distributed import Processes
 from .log import LOG
 
 STATE = "run.json"
-WHOLE = ".metadata"
-"""What DCP writes last: a checkpoint that has it is whole."""
-COST_RATIO = 30
-"""Least time between two checkpoints, in times what the last one took."""
+WHOLE = ".metadata"  # what DCP writes last: a checkpoint that has it is whole
+COST_RATIO = 30  # least time between two checkpoints, in times what the last one took
 
 
 class RunFolder:

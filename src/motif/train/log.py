@@ -16,8 +16,7 @@ from ..errors import MotifError
 from .distributed import Processes
 
 LOG = "log.jsonl"
-TICK = 1.0
-"""Seconds between two looks at the losses."""
+TICK = 1.0  # seconds between two looks at the losses
 
 
 @dataclass(frozen=True)

@@ -96,10 +96,8 @@ def run(
         fingerprint: what the run is for, as JSON can hold it; a folder that holds a run of something else is refused.
         progress: called after every step.
 
-    Raises:
-        MotifError: for a loss that is not finite, for a folder with another run or one in another precision, and for
-            what is not there: a device, a compiler, other processes.
-        Stopped: on Ctrl-C or SIGTERM, after the step, saved.
+    A loss that is not finite, a folder with another run or one in another precision, and a device, compiler or
+    processes that are not there raise a MotifError; Ctrl-C and SIGTERM raise Stopped after the step, saved.
     """
     with _interrupts() as interrupted, _placed(net, config) as processes:
         about = {"seed": seed, "fingerprint": fingerprint, "stages": [list(stage) for stage in plan.steps]}
