@@ -177,7 +177,7 @@ def check_refusals():
         run(net, stages(bad), config=config("fsdp"))
     with pytest.raises(MotifError, match="but there are several processes"):
         run(net, stages(net.fool), config=config("none"))
-    with pytest.raises(MotifError, match="batches of 8 samples cannot be shared by 6"):
+    with pytest.raises(MotifError, match="batches of 8 cannot be shared by 6"):
         run(net, stages(net.fool), config=config("ddp", 3))
 
     def interrupt(told):

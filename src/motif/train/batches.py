@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import torch
-from torch import Tensor
+from torch.utils.data import default_collate
 
 from ..errors import MotifError
 
 Batch = Any
 """A tensor, or tuples, lists and dicts of batches; the loop moves them to the device."""
+Collate = Callable[[list[Any]], Batch]
 Place = TypeVar("Place")
 
 
@@ -51,40 +52,28 @@ class Batches(Protocol):
 class IterableBatches:
     """Batches of a stream of samples: the n-th global batch is the n-th run of ``batch_size`` samples.
 
-    Args:
-        samples: from a position to the samples from there on.
-        batch_size: of all processes together.
-        collate: from a list of samples to a batch; torch's default if not given.
+    ``samples`` leads from a position to the samples from there on, ``collate`` from a list of samples to a batch.
     """
 
-    def __init__(
-        self,
-        samples: Callable[[int], Iterable[Any]],
-        batch_size: int,
-        collate: Callable[[list[Any]], Batch] | None = None,
-    ):
+    def __init__(self, samples: Callable[[int], Iterable[Any]], batch_size: int, collate: Collate = default_collate):
         self.samples, self.batch_size, self.collate = samples, batch_size, collate
         self.load_state_dict({"position": 0})
 
     def draw(self, generator: torch.Generator, shard: Shard) -> Batch:
         """Return a shard of the next batch, or another shard of the same one while their indices increase."""
         if self.batch_size % shard.count:
-            raise MotifError(
-                f"batches of {self.batch_size} samples cannot be shared by {shard.count}; choose a multiple"
-            )
+            raise MotifError(f"batches of {self.batch_size} cannot be shared by {shard.count}; choose a multiple")
         if self._stream is None:
             self._stream = iter(self.samples(self._position))
         if shard.index <= self._last:
             self._batch = list(itertools.islice(self._stream, self.batch_size))
             self._position += len(self._batch)
             if len(self._batch) < self.batch_size:
-                raise MotifError(
-                    f"the stream of samples ended after {self._position}; give more, or train for fewer steps"
-                )
+                raise MotifError(f"the stream of samples ended after {self._position}; give more, or take fewer steps")
         self._last = shard.index
         size = self.batch_size // shard.count
         part = self._batch[shard.index * size : (shard.index + 1) * size]
-        return (self.collate or torch.utils.data.default_collate)(part)
+        return self.collate(part)
 
     def state_dict(self) -> dict[str, Any]:
         """Return how many samples were used."""
@@ -119,16 +108,3 @@ def draw_ahead(draw: Callable[[Place], Any], places: Iterator[Place], depth: int
         yield results()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def map_tensors(function: Callable[[Tensor], Tensor], batch: Batch) -> Batch:
-    """Return a batch with a function applied to its tensors; whatever else is in it stays as it is."""
-    if isinstance(batch, Tensor):
-        return function(batch)
-    if isinstance(batch, dict):
-        return {key: map_tensors(function, value) for key, value in batch.items()}
-    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
-        return type(batch)(*(map_tensors(function, value) for value in batch))
-    if isinstance(batch, list | tuple):
-        return type(batch)(map_tensors(function, value) for value in batch)
-    return batch

@@ -15,11 +15,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 
 from ..config import TrainConfig
 from ..errors import MotifError, Stopped
 from ..seeds import position_seed
-from .batches import Batches, Shard, draw_ahead, map_tensors
+from .batches import Batches, Shard, draw_ahead
 from .checkpoint import RunFolder
 from .distributed import Loss, Processes, Replicas, exchanged, join
 from .log import LossLog, Progress
@@ -58,7 +59,7 @@ class Stage:
     steps: int
     updates: tuple[Update, ...]
     batches: Batches | None = None
-    """What losses are given; None where they draw all they need."""
+    """What losses are given; None where they draw all they need, each process as much as one alone."""
     ema: Ema | None = None
 
 
@@ -216,7 +217,7 @@ class _StageRunner:
         if batches is not None:
             batch, state = batches.draw(generator, shard), batches.state_dict()
             if processes.device.type == "cuda":
-                batch = map_tensors(lambda x: x if x.is_cuda else x.pin_memory(), batch)
+                batch = tree_map_only(Tensor, lambda x: x if x.is_cuda else x.pin_memory(), batch)
         if shard.count > 1:
             generator.manual_seed(position_seed(self.run.seed, self.index, *position, shard.index))
         return batch, generator, state
@@ -226,7 +227,7 @@ class _StageRunner:
         device = self.run.processes.device
         for _ in range(self.run.config.accumulate):
             batch, generator, self.drawn = next(ahead)
-            yield map_tensors(lambda x: x.to(device, non_blocking=True), batch), generator
+            yield tree_map_only(Tensor, lambda x: x.to(device, non_blocking=True), batch), generator
 
     def _step(self, step: int, ahead: Iterator[Any]) -> None:
         for update, frozen in zip(self.stage.updates, self.frozen, strict=True):
