@@ -412,6 +412,7 @@ def test_turning_back_takes_a_moment(clips):
         (lambda m: Edit.expand(m, 0.001), "Edit.expand: 0.001 s before"),
         (lambda m: Edit.keyframes([]), "Edit.keyframes: at"),
         (lambda m: Edit.keyframes({math.nan: m}), "Edit.keyframes: at"),
+        (lambda m: Edit.keyframes([(1.0, m.rotations)]), "give motions"),
         (lambda m: Edit.keep(m, frames=(0, 9)), "Edit.keep: frames is"),
         (lambda m: Edit(constraints=Constraint(m)), "Edit.constraints holds"),
         (lambda m: Edit(trajectory=((0, 0), (3, 0))), "Edit.trajectory is .* give a Trajectory"),

@@ -26,7 +26,7 @@ __all__ = ["CrowdConfig", "Domain", "Edit", "Model", "Pose", "ReadConfig", "Samp
 __all__ += ["check_request", "demo_clip", "fit", "info", "load", "report", "save", "score", "show", "vary"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Model:
     """A recipe and what it has learned: what takes are sampled from."""
 

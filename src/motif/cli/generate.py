@@ -9,7 +9,7 @@ import motif
 from ..config import CrowdConfig, ReadConfig, SampleConfig
 from ..errors import MotifError
 from . import options
-from .options import Change, Clips, Crowd, EditArgs, Fit, Learn, Number, Out, Read, Seed, Source, Takes, Vary
+from .options import Change, Clips, Crowd, EditArgs, Folder, Fit, Learn, Number, Out, Read, Seed, Source, Takes, Vary
 from .output import FIRST, make_folder, note, print_scores, print_takes, progress_bar, write_takes
 
 
@@ -107,7 +107,7 @@ def change(clip: Path, /, *, out: Out, changes: Change = Change(), read: Read = 
     print(motif.save(motion if fps is None else motion.resample(fps), out))
 
 
-def demo(*, out: Out = Path("out/demo"), seed: Seed = 1) -> None:
+def demo(*, out: Folder = Path("out/demo"), seed: Seed = 1) -> None:
     """Make four new takes of the clip that ships with motif, score them and draw them: a first look in seconds."""
     options.use_one_thread()
     clip = motif.demo_clip()

@@ -22,6 +22,7 @@ Clips = Annotated[list[Path], Parameter(help="Motion files (.bvh, .glb), or fold
 Source = Annotated[list[Path], Parameter(help="A model that motif fit wrote, or motion files, all of one rig.")]
 Number = Annotated[int, Parameter(name=["-n", "--number"], help="How many.")]
 Out = Annotated[Path, Parameter(name=["-o", "--out"], help="What to write; the ending of a file says which kind.")]
+Folder = Annotated[Path, Parameter(name=["-o", "--out"], help="Folder for what is made.")]
 Seed = Annotated[int, Parameter(help="The same seed gives the same files, byte for byte.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object, for programs.")]
 Flag = Annotated[bool, Parameter(negative="")]

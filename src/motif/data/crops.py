@@ -55,7 +55,7 @@ class StretchedClip(Batches):
         """Draw the next batch and the seed."""
         seed = int(torch.randint(1 << 62, (1,), generator=generator))
         factor = 1 + self.stretch * (2 * float(torch.rand(1, generator=generator)) - 1)
-        return stretch(self.clip, factor).expand(check_shard(self.batch, shard), -1, -1), seed
+        return stretch(self.clip, factor).expand(check_shard(self.batch, shard), -1, -1), seed + shard.index
 
 
 def check_shard(batch: int, shard: Shard) -> int:

@@ -59,7 +59,7 @@ class Stage:
     steps: int
     updates: tuple[Update, ...]
     batches: Batches | None = None
-    """What losses are given; None where they draw all they need."""
+    """What losses are given; None where they draw all they need, each process as much as one alone."""
     ema: Ema | None = None
 
 
