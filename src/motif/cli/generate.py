@@ -9,7 +9,7 @@ import motif
 from ..config import CrowdConfig, ReadConfig, SampleConfig
 from ..errors import MotifError
 from . import options
-from .options import Change, Clips, Crowd, EditArgs, Folder, Fit, Learn, Number, Out, Read, Seed, Source, Takes, Vary
+from .options import Change, Clips, Crowd, EditArgs, Fit, Folder, Learn, Number, Out, Read, Seed, Source, Takes, Vary
 from .output import FIRST, make_folder, note, print_scores, print_takes, progress_bar, write_takes
 
 
