@@ -164,9 +164,7 @@ class Edit:
         """Meet the first frame of motions at their times; ``keys`` are pairs of seconds and motion, or a mapping."""
         given = list(dict(keys).items())
         if not given or not all(0 <= t <= MAX_SECONDS and isinstance(m, Motion) for t, m in given):
-            raise MotifError(
-                f"Edit.keyframes: at {_short([t for t, _ in given])} s; give motions, each at 0 s or later"
-            )
+            raise MotifError(f"Edit.keyframes: at {_short([t for t, _ in given])} s; give motions, at 0 s or later")
         pieces = [Constraint(m.crop(0, 1), ("all",), round(t * m.fps), 0.8, world_space) for t, m in given]
         return Edit(seconds, constraints=tuple(pieces))
 
