@@ -81,8 +81,9 @@ def test_every_verb_has_help(verb):
         *((verb, ReadConfig) for verb in VERBS if verb not in ("demo", "sample")),
     ],
 )
-def test_options_are_the_fields_with_their_docstrings_and_defaults(verb, config):
+def test_options_are_the_fields_with_their_docstrings_and_defaults(verb, config, monkeypatch):
     """Help of a verb has each field's option, its default, and the first words of its docstring."""
+    monkeypatch.setenv("COLUMNS", "160")
     code, out, _ = run(verb, "--help")
     assert code == 0
     text = re.sub(r"[\s│]+", " ", out)

@@ -100,3 +100,10 @@ def test_how_a_crowds_takes_are_sampled_can_be_set():
     model = api.fit("clip-match", walk(RIGS["tree"](), 120, 30, 0))
     (plain,), (wild,) = (model.crowd(1, 2.0, config=CrowdConfig(variety=v)) for v in (None, 1.0))
     assert not torch.equal(plain.rotations, wild.rotations)
+
+
+def test_a_crowd_that_is_too_long_is_refused_before_training():
+    clip = api.demo_clip().crop(0, 60)
+    with pytest.raises(MotifError, match="a crowd's takes last at most 3273 s"):
+        api.check_request("clip-gan", clip, 2, 3500, config=CrowdConfig())
+    api.check_request("clip-gan", clip, 2, 3500, config=CrowdConfig(spread=0.0))

@@ -115,9 +115,9 @@ def test_small_rotation_vectors_are_not_rounded_away(size, dtype):
 
 def test_axis_angle():
     axis, angle = torch.randn(20, 3, dtype=DOUBLE), torch.linspace(-3, 3, 20, dtype=DOUBLE)
-    theirs = Rotation.from_rotvec((axis / axis.norm(dim=-1, keepdim=True) * angle[:, None]).numpy())
-    assert same(rotation.from_axis_angle(axis, angle), wxyz(theirs))
-    assert torch.equal(rotation.from_axis_angle(torch.zeros(3), torch.tensor(1.0)), rotation.identity())
+    vector = axis / axis.norm(dim=-1, keepdim=True) * angle[:, None]
+    assert same(rotation.exp(vector), wxyz(Rotation.from_rotvec(vector.numpy())))
+    assert torch.equal(rotation.exp(torch.zeros(3)), rotation.identity())
     for name in "xyz":
         assert same(rotation.about(name, angle), wxyz(Rotation.from_euler(name, angle[:, None].numpy())))
 
@@ -186,17 +186,6 @@ def test_twist_is_the_turn_about_the_axis_and_leaves_a_swing():
     assert float(rotation.twist(torch.tensor([0.0, 1.0, 0.0, 0.0]), "y")) == 0  # upside down: no turn about y
 
 
-def test_between_takes_one_direction_to_the_other_the_short_way():
-    u, v = torch.randn(50, 3, dtype=DOUBLE), torch.randn(50, 3, dtype=DOUBLE)
-    q = rotation.between(u, v)
-    cosine = torch.nn.functional.cosine_similarity(u, v)
-    assert torch.allclose(torch.nn.functional.cosine_similarity(rotation.rotate(q, u), v), torch.ones(50, dtype=DOUBLE))
-    assert torch.allclose(rotation.geodesic(q, rotation.identity(50, like=q)), torch.arccos(cosine), atol=1e-7)
-    for axis in torch.eye(3, dtype=DOUBLE):
-        assert torch.allclose(rotation.rotate(rotation.between(axis, -axis), axis), -axis)
-        assert same(rotation.between(axis, axis), rotation.identity(like=axis))
-
-
 def test_unroll_keeps_rotations_and_stays_in_one_half_space():
     q = rotation.exp(torch.linspace(0, 12, 100, dtype=DOUBLE)[:, None] * torch.tensor([0.0, 0.6, 0.8], dtype=DOUBLE))
     flipped = q * torch.where(torch.rand(2, 100, 1, generator=torch.Generator().manual_seed(0)) < 0.5, -1.0, 1.0)
@@ -254,9 +243,6 @@ FUNCTIONS = {
         QUATS,
     ),
     "exp": (rotation.exp, VECTORS),
-    "from_axis_angle": (lambda v: rotation.from_axis_angle(v, v[..., 0]), VECTORS),
-    "between same": (lambda v: rotation.between(v, v.detach()), VECTORS),
-    "between opposite": (lambda v: rotation.between(v, -v.detach()), VECTORS),
     "length": (rotation.length, VECTORS),
     "sixd_to_matrix": (sixd_to_matrix, SIXD),
     "from_sixd": (rotation.from_sixd, SIXD),
@@ -345,7 +331,6 @@ def test_gradients_are_right():
     assert check(lambda q, t: rotation.slerp(q, other, t), (q, t))
     assert check(lambda q: rotation.to_euler(rotation.normalise(q), "zxy"), q)
     assert check(lambda q: rotation.to_euler(rotation.normalise(q), "zxz"), q)
-    assert check(rotation.between, (v, torch.randn(4, 3, dtype=DOUBLE).requires_grad_()))
 
 
 # --- shapes

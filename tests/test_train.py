@@ -107,6 +107,50 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(stop, tmp_path):
     assert same(trained(tmp_path), trained())  # and once more, when all is done
 
 
+def test_folders_of_other_programs_stay(tmp_path):
+    (tmp_path / "checkpoint-500").mkdir()
+    (tmp_path / "checkpoint-500" / "model.bin").write_text("not ours")
+    trained(tmp_path)
+    checkpoint.delete_run(tmp_path)
+    assert [p.name for p in tmp_path.rglob("*")] == ["checkpoint-500", "model.bin"]
+
+
+@pytest.mark.parametrize("stop", [3, 5, 7, None])
+def test_a_stream_shared_by_two_stages_goes_on(stop, tmp_path):
+    def learn(folder, stop=None):
+        net, count, seen = toy(), 0, []
+        stream = IterableBatches(lambda start: (torch.full((3,), float(k)) for k in range(start, 1000)), 8)
+
+        def loss(batch, generator):
+            seen.append(int(batch[0, 0]))
+            return net.loss(0.01 * batch, generator)
+
+        def callback(progress):
+            nonlocal count
+            count += 1
+            if count == stop:
+                os.kill(os.getpid(), signal.SIGINT)
+
+        both = [Stage(name, 5, (Update("fit", net, loss),), stream) for name in ("first", "second")]
+        run(net, Plan([("first", 5), ("second", 5)], lambda: iter(both)), 0, FP32, folder, {}, callback)
+        return net.state_dict(), seen
+
+    whole, seen = learn(None)
+    assert seen == list(range(0, 80, 8))
+    if stop:
+        with pytest.raises(Stopped):
+            learn(tmp_path, stop)
+    again, rest = learn(tmp_path)
+    assert same(again, whole)
+    assert rest == seen[stop or 0 :]
+
+
+@pytest.mark.parametrize("given", [{"precision": "fp16"}, {"parallel": "dpp"}])
+def test_settings_that_are_not_there_are_refused(given):
+    with pytest.raises(MotifError, match="give one of"):
+        TrainConfig(**given)
+
+
 def test_a_run_that_is_asked_to_end_is_saved(tmp_path):
     with pytest.raises(Stopped, match=r"stopped at 34%; what was learned is in"):
         trained(tmp_path, 17, number=signal.SIGTERM)

@@ -12,7 +12,7 @@ from torch import nn
 from . import bundle, contact, crowd, matching, metrics, parallel, registry, train
 from .config import CrowdConfig, ReadConfig, SampleConfig, ShowConfig, TrainConfig
 from .data.domain import Domain
-from .edit import Edit
+from .edit import MAX_SECONDS, Edit
 from .errors import MotifError
 from .io import load, save
 from .metrics import fakes
@@ -153,6 +153,9 @@ def check_request(
     name, recipe = registry.resolve(recipe)
     domain, edit = Domain.of(_several(clips)), Request(_edit(edit, seconds), n).edit
     registry.check_supported(name, recipe, edit, config)
+    spread = config.spread if isinstance(config, CrowdConfig) and not edit.features else 0.0
+    if spread and edit.duration(domain.seconds) * (1 + spread) > MAX_SECONDS:
+        raise MotifError(f"a crowd's takes last at most {MAX_SECONDS / (1 + spread):.0f} s; give fewer seconds")
     timed = edit.seconds is not None or (edit.trajectory is not None and edit.trajectory.times is not None)
     if not timed and (edit.constraints or edit.clip_weights):  # they must fit into a length that the clips decide
         matching.take_length(matching.prepare(domain.clips), edit)

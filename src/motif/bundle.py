@@ -104,11 +104,7 @@ def check(path: str | Path) -> Path:
 
 
 def read(path: str | Path) -> Bundle:
-    """Read what :func:`write` wrote.
-
-    Raises:
-        MotifError: for a file that is missing, broken, changed, not motif's, or of another layout.
-    """
+    """Read what :func:`write` wrote; a file that is missing, broken, changed or of another layout is an error."""
     target = Path(path)
     text, tensors = _load(target)
     try:

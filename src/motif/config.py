@@ -101,6 +101,9 @@ class TrainConfig:
     """Seconds between checkpoints at least; more where they are slow."""
 
     def __post_init__(self):
+        for name, known in {"precision": ("auto", "fp32", "bf16"), "parallel": ("auto", "none", "ddp", "fsdp")}.items():
+            if getattr(self, name) not in known:
+                raise MotifError(f"{name} is {getattr(self, name)!r}; give one of {', '.join(known)}")
         if self.gradient_accumulation_steps < 1 or (self.prefetch or 0) < 0:
             given = f"gradient_accumulation_steps is {self.gradient_accumulation_steps}, prefetch {self.prefetch}"
             raise MotifError(f"{given}; give at least 1 and 0")

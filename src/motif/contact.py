@@ -27,7 +27,8 @@ def floors(world: Float[Tensor, "*b t j 3"], skeleton: Skeleton) -> Float[Tensor
     joints = list(skeleton.contacts)
     if not joints:
         return world.new_zeros(0)
-    seen = world[..., joints, 1].reshape(-1, len(joints)).quantile(0.05, dim=0)
+    heights = world[..., joints, 1].reshape(-1, len(joints)).to(torch.promote_types(world.dtype, torch.float32))
+    seen = heights.quantile(0.05, dim=0).to(world)
     rest = skeleton.rest_positions[joints, 1].to(seen)
     return torch.minimum(seen, seen.min() + rest - rest.min() + HEIGHT * skeleton.height)
 

@@ -181,11 +181,6 @@ def log(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3"]:
     return v * scale
 
 
-def from_axis_angle(axis: Float[Tensor, "*#b 3"], angle: Float[Tensor, "*#b"]) -> Float[Tensor, "*b 4"]:
-    """Return the quaternion turning by ``angle`` about ``axis``; a zero axis gives the identity."""
-    return exp(unit(axis, torch.zeros_like(axis)) * angle[..., None])
-
-
 def about(axis: str, angle: Float[Tensor, "*b"]) -> Float[Tensor, "*b 4"]:
     """Return the quaternion turning by ``angle`` about the coordinate axis ``"x"``, ``"y"`` or ``"z"``."""
     q = angle.new_zeros(*angle.shape, 4)
@@ -259,16 +254,6 @@ def slerp(a: Float[Tensor, "*#b 4"], b: Float[Tensor, "*#b 4"], t: Float[Tensor,
 def twist(q: Float[Tensor, "*b 4"], axis: str) -> Float[Tensor, "*b"]:
     """Return the angle about a coordinate axis in ``q = swing * twist``; 0 where undefined."""
     return _wrap(2 * _angle(q[..., 1 + _AXES[axis]], q[..., 0]))
-
-
-def between(u: Float[Tensor, "*#b 3"], v: Float[Tensor, "*#b 3"]) -> Float[Tensor, "*b 4"]:
-    """Return the smallest rotation that takes direction ``u`` to ``v``; opposite ones turn about any normal."""
-    u, v = (unit(x, torch.zeros_like(x)) for x in (u, v))
-    weakest = u.detach().abs().argmin(-1, keepdim=True)
-    axis = torch.zeros_like(u).scatter(-1, weakest, 1.0)
-    normal = unit(torch.linalg.cross(u, axis, dim=-1), axis)
-    q = torch.cat((1 + (u * v).sum(-1, keepdim=True), torch.linalg.cross(u, v, dim=-1)), -1)
-    return unit(q, torch.cat((torch.zeros_like(q[..., :1]), normal), -1))
 
 
 def unroll(q: Float[Tensor, "*b t 4"]) -> Float[Tensor, "*b t 4"]:

@@ -16,7 +16,8 @@ from ..errors import MotifError
 if TYPE_CHECKING:
     from ..metrics import Report
 
-FIRST = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun started: the one that speaks and writes
+FIRST = "WORLD_SIZE" not in os.environ or os.environ.get("RANK", "0") == "0"
+"""Of the processes that torchrun started whether this is the one that speaks and writes."""
 
 
 def note(text: str) -> None:

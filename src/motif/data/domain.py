@@ -18,7 +18,7 @@ class Domain:
     frame_time: float
     """Seconds."""
     seconds: float
-    """Default length of a take."""
+    """Default length of a take; recipes that match clips take twice the clips' whole patches instead."""
     statistics: Mapping[str, Tensor] = field(default_factory=dict)
     """Normalisation, by name."""
     clips: tuple[Motion, ...] = ()

@@ -84,7 +84,7 @@ def step(state: StreamState) -> tuple[Pose, StreamState]:
     if block is None or frame == len(block):
         (block, cursor), frame = following.result(), 0
         following = state.worker.submit(_next_block, state.stream, cursor)
-    pose = Pose(block.rotations[frame], block.positions[frame])
+    pose = Pose(block.rotations[frame].clone(), block.positions[frame].clone())
     return pose, replace(state, block=block, frame=frame + 1, following=following)
 
 

@@ -108,7 +108,7 @@ class RunFolder:
 
 def checkpoints(folder: Path) -> list[Path]:
     """Return all checkpoints in a folder, whole or not, in the order of training."""
-    return sorted(folder.glob("checkpoint-*"))
+    return sorted(folder.glob(f"checkpoint-{3 * '[0-9]'}-{9 * '[0-9]'}"))  # other programs write checkpoint-500
 
 
 def delete_run(folder: Path) -> None:

@@ -105,15 +105,19 @@ def run(
         found = home.latest()
         precision = _precision(config.precision, found, processes)
         log = LossLog(folder, processes, sum(steps for _, steps in plan.steps))
-        context, done = _Run(net, seed, config, processes, precision, home, log, interrupted, progress), 0
+        finished = found["finished"] if found else []
+        context, done = _Run(net, seed, config, processes, precision, home, log, interrupted, progress, finished), 0
         for index, stage in enumerate(plan.stages()):
+            if index < len(finished) and stage.batches is not None and finished[index]:
+                stage.batches.load_state_dict(finished[index])  # a later stage may go on with them
             if found and (index < found["stage"] or found["step"]):
                 home.load(_net_tensors(net))
             if not found or index >= found["stage"]:  # else what it prepares was done again, from what it learned
                 with contextlib.closing(_StageRunner(context, index, stage)) as runner:
                     runner.train(done, found if found and found["step"] else None)
                 found = None
-                home.save({"stage": index + 1, "step": 0, "precision": precision, "batches": {}}, _net_tensors(net))
+                finished.append(runner.drawn)
+                home.save(context.state(index + 1, 0, {}), _net_tensors(net))
             done += stage.steps
     return precision
 
@@ -131,6 +135,13 @@ class _Run:
     log: LossLog
     interrupted: threading.Event
     progress: Callable[[Progress], None]
+    finished: list[dict[str, Any]]
+    """State of the batches of every stage that is done."""
+
+    def state(self, stage: int, step: int, batches: dict[str, Any]) -> dict[str, Any]:
+        """Return what a checkpoint says of the position."""
+        position = {"stage": stage, "step": step, "precision": self.precision}
+        return {**position, "batches": batches, "finished": self.finished}
 
 
 class _StageRunner:
@@ -179,7 +190,7 @@ class _StageRunner:
                 stop = stop or (run.processes.count == 1 and run.interrupted.is_set())
                 if stop or save:
                     run.log.read()
-                    state = {"stage": self.index, "step": step + 1, "precision": run.precision, "batches": self.drawn}
+                    state = run.state(self.index, step + 1, self.drawn)
                     run.home.save(state, {**_net_tensors(run.net), **self._tensors()})
                 if stop:
                     raise Stopped(run.home.stopped(progress.fraction))
@@ -325,12 +336,17 @@ def _placed(net: nn.Module, config: TrainConfig) -> Iterator[Processes]:
 
 @contextlib.contextmanager
 def _interrupts() -> Iterator[threading.Event]:
-    """Let Ctrl-C and SIGTERM ask the loop to stop after its step, instead of breaking into it."""
+    """Let Ctrl-C and SIGTERM ask the loop to stop after its step; a second one breaks into it."""
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked
         return
-    before = {number: signal.signal(number, lambda *_: asked.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def ask(number: int, _: Any) -> None:
+        asked.set()
+        signal.signal(number, before[signal.Signals(number)])
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield asked
     finally:
