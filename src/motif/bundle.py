@@ -111,10 +111,8 @@ def read(path: str | Path) -> Bundle:
         header = json.loads(text)
         version = header["version"]
         if version > VERSION:
-            raise MotifError(
-                f"{target} was written by motif {header.get('motif')} in layout {version}; this one reads up to "
-                f"{VERSION}: update motif"
-            )
+            by = f"{target} was written by motif {header.get('motif')} in layout {version}"
+            raise MotifError(f"{by}; this one reads up to {VERSION}: update motif")
         if version < VERSION:
             raise MotifError(f"{target} was written by an older motif, in layout {version}; fit it again")
         if header["digest"] != digest(tensors, header):

@@ -89,12 +89,8 @@ def run(
 
     Args:
         net: everything that is learned, on the CPU; it comes back there.
-        plan: its stages.
-        seed: same seed, same weights.
-        config: how it is run.
         folder: where checkpoints and the log are kept; a run found there goes on. Nothing is kept without.
         fingerprint: what the run is for, as JSON can hold it; a folder that holds a run of something else is refused.
-        progress: called after every step.
 
     A loss that is not finite, a folder with another run or one in another precision, and a device, compiler or
     processes that are not there raise a MotifError; Ctrl-C and SIGTERM raise Stopped after the step, saved.
