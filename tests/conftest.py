@@ -23,6 +23,12 @@ def checked(function):
 install_import_hook("motif", f"{__name__}.checked")  # before anything imports motif
 torch.set_num_threads(1)
 
+
+def pytest_collection_modifyitems(items):
+    """The longest first, so that no worker is left with it at the end."""
+    items.sort(key=lambda item: "distributed" not in item.nodeid)
+
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
