@@ -25,7 +25,7 @@ from rigs import RIGS, walk
 RECIPES = {
     "clip-match": ClipMatch(),
     "clip-gan": ClipGan(steps=15, batch=4, width=16),
-    "clip-flow": ClipFlow(steps=60, batch=4, width=32),
+    "clip-flow": ClipFlow(steps=30, batch=4, width=32),
 }
 """Those that take any rig, small; the papers' own have their own tests."""
 

@@ -245,7 +245,7 @@ def learn(folder, life=None):
             threading.Timer(life, os.kill, (os.getpid(), signal.SIGKILL)).start()
 
     clip = api.demo_clip().crop(0, 150)
-    config = TrainConfig("fp32", "cpu", save_every=0.03)
+    config = TrainConfig("fp32", "cpu", save_every=0.06)
     recipe = registry.ClipGan(steps=100, batch=4, width=16)
     model = api.fit(recipe, clip, seed=3, folder=folder / "run", config=config, progress=callback)
     model.save(folder / "model.safetensors")
@@ -467,7 +467,7 @@ def test_a_batch_in_parts_is_the_whole_batch(parts):
     whole, cut = toy(), toy()
     optim = Optim(1e-2, clip_norm=0.5)
     only(whole, Update("fit", whole, whole.loss, optim), 50, batches=Rows())
-    config = TrainConfig("fp32", "cpu", gradient_accumulation_steps=parts)
+    config = TrainConfig("fp32", "cpu", grad_accum_steps=parts)
     only(cut, Update("fit", cut, cut.loss, optim), 50, config, batches=Rows())
     for p, q in zip(whole.parameters(), cut.parameters(), strict=True):
         torch.testing.assert_close(p, q, rtol=0, atol=1e-5)
@@ -480,7 +480,7 @@ def test_parts_draw_other_noise():
         seen.append(float(torch.randn(1, generator=generator)))
         return net.loss(batch, generator)
 
-    only(net, Update("fit", net, loss), 3, TrainConfig("fp32", "cpu", gradient_accumulation_steps=2))
+    only(net, Update("fit", net, loss), 3, TrainConfig("fp32", "cpu", grad_accum_steps=2))
     assert len(set(seen)) == 6
 
 
@@ -624,8 +624,8 @@ def test_what_is_not_there_is_refused_before_training(monkeypatch):
     for parallel in ("ddp", "fsdp"):
         with pytest.raises(MotifError, match="start it with torchrun"):
             run(net, Plan(PLAN, lambda: pytest.fail("too late")), config=TrainConfig(parallel=parallel))
-    with pytest.raises(MotifError, match="gradient_accumulation_steps is 0"):
-        TrainConfig(gradient_accumulation_steps=0)
+    with pytest.raises(MotifError, match="grad_accum_steps is 0"):
+        TrainConfig(grad_accum_steps=0)
 
 
 def test_modules_are_compiled_while_they_are_trained(monkeypatch):

@@ -106,8 +106,8 @@ def train(folder, config, progress=lambda progress: None, seen=lambda batch: Non
     return net.state_dict(), curve
 
 
-def config(parallel="auto", gradient_accumulation_steps=1):
-    return TrainConfig("fp32", "cpu", parallel, gradient_accumulation_steps, prefetch=2, save_every=0)
+def config(parallel="auto", grad_accum_steps=1):
+    return TrainConfig("fp32", "cpu", parallel, grad_accum_steps, prefetch=2, save_every=0)
 
 
 def furthest(found, expected):
@@ -119,7 +119,7 @@ def furthest(found, expected):
 def whole(tmp_path_factory):
     """What one process learns from the same batches, in two parts, so that its losses draw the same noise."""
     log.TICK, ticks = 0.0, log.TICK
-    weights, curve = train(None, config(gradient_accumulation_steps=2))
+    weights, curve = train(None, config(grad_accum_steps=2))
     log.TICK = ticks
     path = tmp_path_factory.mktemp("whole") / "whole.pt"
     torch.save((weights, curve), path)
@@ -230,7 +230,7 @@ def test_two_processes_of_torchrun_learn_what_one_learns(whole, tmp_path):
 
 
 # --- killed ----------------------------------------------------------------------------------------------------------
-def work(folder, rank, parallel, gradient_accumulation_steps, port, world):
+def work(folder, rank, parallel, grad_accum_steps, port, world):
     """A process as torchrun starts it."""
     if world > 1:
         address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
@@ -249,7 +249,7 @@ def work(folder, rank, parallel, gradient_accumulation_steps, port, world):
     def seen(batch):
         used.append([round(float(x) * 1000) for x in batch[:, 0]])
 
-    weights, _ = train(folder / "run", config(parallel, gradient_accumulation_steps), progress, seen)
+    weights, _ = train(folder / "run", config(parallel, grad_accum_steps), progress, seen)
     torch.save(weights, folder / f"weights-{rank}.pt")
 
 

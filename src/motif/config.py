@@ -81,7 +81,7 @@ class SampleConfig:
 @dataclass(frozen=True)
 class TrainConfig:
     """Settings of a training run. No field changes what is learned but ``precision``, in its last digits; a batch in
-    parts (several processes, ``gradient_accumulation_steps``) draws other noise for its losses.
+    parts (several processes, ``grad_accum_steps``) draws other noise for its losses.
     """
 
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -91,7 +91,7 @@ class TrainConfig:
     the whole one."""
     parallel: Literal["auto", "none", "ddp", "fsdp"] = "auto"
     """How the processes of torchrun share the work; auto is ddp."""
-    gradient_accumulation_steps: int = 1
+    grad_accum_steps: int = 1
     """Micro-batches per optimizer step of each process."""
     prefetch: int | None = None
     """Batches drawn ahead in a thread; None: 2 on a GPU, 0 on the CPU."""
@@ -104,8 +104,8 @@ class TrainConfig:
         for name, known in {"precision": ("auto", "fp32", "bf16"), "parallel": ("auto", "none", "ddp", "fsdp")}.items():
             if getattr(self, name) not in known:
                 raise MotifError(f"{name} is {getattr(self, name)!r}; give one of {', '.join(known)}")
-        if self.gradient_accumulation_steps < 1 or (self.prefetch or 0) < 0:
-            given = f"gradient_accumulation_steps is {self.gradient_accumulation_steps}, prefetch {self.prefetch}"
+        if self.grad_accum_steps < 1 or (self.prefetch or 0) < 0:
+            given = f"grad_accum_steps is {self.grad_accum_steps}, prefetch {self.prefetch}"
             raise MotifError(f"{given}; give at least 1 and 0")
 
 

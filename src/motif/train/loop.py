@@ -209,13 +209,13 @@ class _StageRunner:
             for k, update in enumerate(self.stage.updates):
                 if step % update.every == 0:
                     for repeat in range(update.repeats):
-                        for part in range(self.run.config.gradient_accumulation_steps):
+                        for part in range(self.run.config.grad_accum_steps):
                             yield step, k, repeat, part
 
     def _draw(self, place: tuple[int, int, int, int]) -> tuple[Any, torch.Generator, dict[str, Any]]:
         """Return a batch, the generator for its loss, and the state of the batches after it."""
         *position, part = place
-        processes, parts, batches = self.run.processes, self.run.config.gradient_accumulation_steps, self.stage.batches
+        processes, parts, batches = self.run.processes, self.run.config.grad_accum_steps, self.stage.batches
         shard = Shard(processes.rank * parts + part, processes.count * parts)
         generator = torch.Generator().manual_seed(position_seed(self.run.seed, self.index, *position))
         batch, state = None, {}
@@ -230,7 +230,7 @@ class _StageRunner:
     def _draws(self, ahead: Iterator[Any]) -> Iterator[tuple[Any, torch.Generator]]:
         """Yield the batches of one gradient step, on the device, with their generators."""
         device = self.run.processes.device
-        for _ in range(self.run.config.gradient_accumulation_steps):
+        for _ in range(self.run.config.grad_accum_steps):
             batch, generator, self.drawn = next(ahead)
             yield tree_map_only(Tensor, lambda x: x.to(device, non_blocking=True), batch), generator
 
@@ -243,7 +243,7 @@ class _StageRunner:
             for p in frozen:
                 p.requires_grad_(False)
             for _ in range(update.repeats):
-                draws, parts = self._draws(ahead), self.run.config.gradient_accumulation_steps
+                draws, parts = self._draws(ahead), self.run.config.grad_accum_steps
                 try:
                     loss, metrics = self.replicas.backward(update.module, update.loss, draws, parts)
                 except RuntimeError as error:
