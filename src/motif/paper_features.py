@@ -1,6 +1,7 @@
 """PaperFeatures: the channels of GANimator, SinMDM and the 2024 paper, for their baselines and scores."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float
@@ -9,7 +10,7 @@ from torch import Tensor
 from . import contact, rotation
 from .errors import MotifError
 from .motion import Motion
-from .skeleton import Skeleton, index_tensor, strip_namespace
+from .skeleton import Skeleton, index_tensor, levels, strip_namespace
 
 MIXAMO_24 = (
     "Hips",
@@ -61,6 +62,18 @@ class PaperFeatures:
         """C, the number of channels."""
         return 6 * (len(self.skeleton) + len(self.skeleton.contacts) + 1)
 
+    @cached_property
+    def contact_features(self) -> "PaperFeatures":
+        """The same for the contact joints and all that they hang from alone."""
+        small, kept = self.skeleton.contact_rig
+        return PaperFeatures(small, tuple(self.source[j] for j in kept))
+
+    @cached_property
+    def contact_channels(self) -> tuple[int, ...]:
+        """Which channels are those of :attr:`contact_features`."""
+        joints = [6 * j + k for j in self.skeleton.contact_rig[1] for k in range(6)]
+        return (*joints, *range(6 * len(self.skeleton), self.width))
+
     def encode(self, motion: Motion) -> Float[Tensor, "t c"]:
         """Return the papers' features of a motion of the full rig, which must run at 30 fps: nothing is scaled."""
         s, source = self.skeleton, index_tensor(self.source, motion.rotations.device)
@@ -82,17 +95,38 @@ class PaperFeatures:
 
         The first velocity is replaced by the place where the root starts, as in the papers' code.
         """
-        s = self.skeleton
-        rows = x[..., : 6 * len(s)].unflatten(-1, (-1, 2, 3))
+        rest = self.skeleton.offset_tensor(x).expand(*x.shape[:-1], -1, -1)
+        path = self._path(x, x0, z0)
+        return rotation.from_matrix(self._matrices(x)), torch.cat((path[..., None, :], rest[..., 1:, :]), -2)
+
+    def _matrices(self, x: Float[Tensor, "*b t c"]) -> Float[Tensor, "*b t j 3 3"]:
+        """Return local rotations."""
+        rows = x[..., : 6 * len(self.skeleton)].unflatten(-1, (-1, 2, 3))
         first = rotation.unit(rows[..., 0, :], rotation.constant((1.0, 0.0, 0.0), x.dtype, x.device))
         third = torch.linalg.cross(first, rows[..., 1, :], dim=-1)
         third = rotation.unit(third, rotation.constant((0.0, 0.0, 1.0), x.dtype, x.device))
-        matrix = torch.stack((first, torch.linalg.cross(third, first, dim=-1), third), -2)
+        return torch.stack((first, torch.linalg.cross(third, first, dim=-1), third), -2)
+
+    def _path(self, x: Float[Tensor, "*b t c"], x0: float, z0: float) -> Float[Tensor, "*b t 3"]:
+        """Return where the root is."""
         begin = torch.stack([torch.full_like(x[..., :1, 0], place) for place in (x0, z0)], -1)
         flat = torch.cat((begin, x[..., 1:, -6:-3:2]), -2).cumsum(-2)
-        path = torch.stack((flat[..., 0], x[..., -5], flat[..., 1]), -1)
-        rest = s.offset_tensor(x).expand(*x.shape[:-1], -1, -1)
-        return rotation.from_matrix(matrix), torch.cat((path[..., None, :], rest[..., 1:, :]), -2)
+        return torch.stack((flat[..., 0], x[..., -5], flat[..., 1]), -1)
+
+    def contact_positions(self, x: Float[Tensor, "*b t c"]) -> Float[Tensor, "*b t k 3"]:
+        """Return where the contact joints are in the world, with gradients.
+
+        Rotation matrices all the way: a tenth of the operations of :meth:`pose` and quaternions.
+        """
+        s = self.skeleton
+        tree, local, offsets = levels(s.parents, x.device), self._matrices(x), s.offset_tensor(x)[..., None]
+        turn, place = local.index_select(-3, tree.joints[0]), [self._path(x, 0.0, 0.0)[..., None, :]]
+        for joints, above in zip(tree.joints[1:], tree.above, strict=True):
+            turn, before = turn.index_select(-3, above), place[-1].index_select(-2, above)
+            place.append(before + (turn @ offsets.index_select(0, joints)).squeeze(-1))
+            turn = turn @ local.index_select(-3, joints)
+        contacts = index_tensor(s.contacts, x.device)
+        return torch.cat(place, -2).index_select(-2, tree.order.index_select(0, contacts))
 
     def decode(self, x: Float[Tensor, "t c"], x0: float = 0.0, z0: float = 0.0, frame_time: float = 1 / 30) -> Motion:
         """Return a motion of the reduced rig."""

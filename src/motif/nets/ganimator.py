@@ -1,12 +1,14 @@
 """The skeleton-aware networks of GANimator (Li et al. 2022) and of its 2024 successor (arXiv 2406.01136)."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from ..nn.layers import LEAKY_SLOPE
+from ..nn.skeleton_conv import Assembled, SkeletonConv
 from ..skeleton import Skeleton
 
 
@@ -29,26 +31,9 @@ def adjacency(skeleton: Skeleton) -> Bool[Tensor, "n n"]:
     return near
 
 
-class SkeletonConv(nn.Conv1d):
-    """A convolution over time, masked to connected nodes (GANimator, section 4), with reflection padding."""
-
-    mask: Tensor
-
-    def __init__(self, near: Bool[Tensor, "n n"], channels: int, out: int, taps: int = 5):
-        nodes = len(near)
-        super().__init__(channels * nodes, out * nodes, taps, padding=taps // 2, padding_mode="reflect")
-        mask = near.float().repeat_interleave(out, 0).repeat_interleave(channels, 1)[..., None]
-        self.register_buffer("mask", mask, persistent=False)
-        with torch.no_grad():
-            fan = (near.sum(1) * channels * taps).repeat_interleave(out)
-            bound = 1 / fan.sqrt()
-            self.weight.uniform_(-1, 1).mul_(bound[:, None, None] * mask)
-            assert self.bias is not None
-            self.bias.uniform_(-1, 1).mul_(bound)
-
-    def forward(self, input: Float[Tensor, "b c t"]) -> Float[Tensor, "b d t"]:
-        """Return a tensor of the same length."""
-        return self._conv_forward(input, self.weight * self.mask, self.bias)
+def widened(x: Tensor) -> Tensor:
+    """Return what autocast made half as fp32."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def widths(nodes: int) -> tuple[int, int, int]:
@@ -63,39 +48,71 @@ class GanimatorNet(nn.Module):
     def __init__(self, near: Bool[Tensor, "n n"], critic: bool):
         super().__init__()
         a, b, c = widths(len(near))
-        last = nn.Conv1d(c * len(near), 1, 5, padding=2, padding_mode="reflect") if critic else SkeletonConv(near, c, 6)
-        self.layers = nn.ModuleList(
-            [SkeletonConv(near, 6, a), SkeletonConv(near, a, b), SkeletonConv(near, b, c), last]
-        )
+        last = SkeletonConv(torch.ones_like(near[:1]), c, 1) if critic else SkeletonConv(near, c, 6)
+        hidden = [SkeletonConv(near, 6, a), SkeletonConv(near, a, b), SkeletonConv(near, b, c)]
+        self.layers = nn.ModuleList([*hidden, last])
 
-    def forward(self, x: Float[Tensor, "b c t"]) -> Float[Tensor, "b d t"]:
+    def assembled(self) -> list[Assembled]:
+        """Return the layers with their weights laid out, for several calls of :meth:`forward`."""
+        return [layer.assembled() for layer in self.layers]  # type: ignore[operator]
+
+    def forward(self, x: Float[Tensor, "b c t"], layers: Sequence[Assembled] | None = None) -> Float[Tensor, "b d t"]:
         """Return channels of the layout, or one score, for every frame."""
-        for layer in self.layers[:-1]:
-            x = nn.functional.leaky_relu(layer(x), LEAKY_SLOPE)
-        return self.layers[-1](x)
+        *hidden, last = self.assembled() if layers is None else layers
+        for layer in hidden:
+            x = nn.functional.leaky_relu(layer(x), LEAKY_SLOPE, inplace=True)
+        return last(x)
+
+    def input_gradient(self, x: Float[Tensor, "b c t"], layers: Sequence[Assembled]) -> Float[Tensor, "b c t"]:
+        """Return the gradient of a critic's summed score with respect to ``x``, itself with gradients to the weights.
+
+        It is the pass backward through the layers, written out. The slopes of the activations, 1 or 0.2, are constant
+        where they have a derivative: nothing flows back through the pass forward, which is what double backward does.
+        """
+        *hidden, last = layers
+        activations = []
+        with torch.no_grad():
+            for layer in hidden:
+                x = nn.functional.leaky_relu(layer(x), LEAKY_SLOPE, inplace=True)
+                activations.append(x)
+        g = last.transpose(torch.ones_like(x[:1, :1]))
+        for layer, x in zip(hidden[::-1], activations[::-1], strict=True):
+            g = layer.transpose(torch.ops.aten.leaky_relu_backward(g.expand_as(x), x, LEAKY_SLOPE, True))
+        return g
 
 
 class GanimatorPyramid(nn.Module):
-    """One generator and one critic for every level, and the critics' image pools.
-
-    Buffers: ``reconstruction_noise`` [1, C, T1]; ``pool_k`` [50, C, Tk] earlier fakes and ``filled_k`` [1] how many.
-    """
+    """One generator and one critic for every level, and ``reconstruction_noise`` [1, C, T1]."""
 
     reconstruction_noise: Tensor
 
-    def __init__(self, skeleton: Skeleton, lengths: list[int], pool: int):
+    def __init__(self, skeleton: Skeleton, lengths: list[int]):
         super().__init__()
         near = adjacency(skeleton)
         self.generators = nn.ModuleList([GanimatorNet(near, False) for _ in lengths])
         self.critics = nn.ModuleList([GanimatorNet(near, True) for _ in lengths])
         channels = 6 * len(near)
         self.register_buffer("reconstruction_noise", torch.zeros(1, channels, lengths[0]))
-        for k, length in enumerate(lengths):
-            self.register_buffer(f"pool_{k}", torch.zeros(pool, channels, length))
-            self.register_buffer(f"filled_{k}", torch.zeros(1, dtype=torch.long))
 
-    def transfer(self, source: int, target: int) -> None:
-        """Copy the first two layers of one level's generator to another's (2024 paper, section 3.2)."""
-        for layer in ("layers.0", "layers.1"):
-            weights = self.generators[source].get_submodule(layer).state_dict()
-            self.generators[target].get_submodule(layer).load_state_dict(weights)
+    def transfer(self, source: int, target: int, critics: bool) -> None:
+        """Copy the first two layers of one level's generator, and critic, to another's (cross-stage transfer)."""
+        for nets in (self.generators, self.critics) if critics else (self.generators,):
+            for layer in ("layers.0", "layers.1"):
+                weights = nets[source].get_submodule(layer).state_dict()
+                nets[target].get_submodule(layer).load_state_dict(weights)
+
+    # --- the pyramid
+    def step(
+        self,
+        level: int,
+        below: Float[Tensor, "b c t"],
+        noise: Float[Tensor, "b e t"] | float = 0.0,
+        layers: Sequence[Assembled] | None = None,
+    ) -> Float[Tensor, "b c t"]:
+        """Apply one generator to the upsampled level below, with noise, as a residual (GANimator, eq. 1)."""
+        return widened(self.generators[level](below + noise, layers)) + below
+
+    @staticmethod
+    def upsample(x: Float[Tensor, "b c t"], frames: int) -> Float[Tensor, "b c s"]:
+        """Resample linearly; frames are points, as in the papers, and not averages."""
+        return x if x.shape[-1] == frames else nn.functional.interpolate(x, frames, mode="linear")

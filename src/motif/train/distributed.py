@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from ..errors import MotifError
 from .batches import Batch
 
-Loss = Callable[[Batch, torch.Generator], tuple[Tensor, dict[str, Tensor]]]
+LossValue = tuple[Tensor, dict[str, Tensor]]
+Loss = Callable[[Batch, torch.Generator], LossValue]
 """From a batch and a generator to the loss, a mean over the batch, and tensors to log beside it.
 
 It closes over its modules and may call any of them, several times and with gradients of inputs. Every parameter of the

@@ -5,6 +5,7 @@ repeat), so that a run that was killed goes on exactly as if it had not been.
 """
 
 import contextlib
+import functools
 import itertools
 import signal
 import threading
@@ -22,7 +23,8 @@ from ..errors import MotifError, Stopped
 from ..seeds import position_seed
 from .batches import Batches, Shard, draw_ahead
 from .checkpoint import RunFolder
-from .distributed import Loss, Processes, Replicas, exchanged, join
+from .distributed import Loss, LossValue, Processes, Replicas, exchanged, join
+from .graphs import Recorded
 from .log import LossLog, Progress
 from .optim import Optim, lr_factor, make_optimizer, optimizer_step, parameters_of
 
@@ -61,6 +63,11 @@ class Stage:
     batches: Batches | None = None
     """What losses are given; None where they draw all they need, each process as much as one alone."""
     ema: Ema | None = None
+    state: nn.Module | None = None
+    """Tensors that losses keep from step to step, such as earlier fakes: on the net's device, in checkpoints only."""
+    cuda_graph: bool = False
+    """Whether losses take all they need from batches of one shape and never wait for the device, and learning rates are
+    constant. On one GPU every update is then recorded once and replayed (a CUDA graph)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,11 +162,12 @@ class _StageRunner:
         for update in stage.updates:
             key = (id(update.module), update.optim)
             if key not in self.optimizers:
-                self.optimizers[key] = make_optimizer(update.module, update.optim)
+                self.optimizers[key] = make_optimizer(update.module, update.optim, capturable=self._graphs())
             own = set(parameters_of(self.optimizers[key]))
             self.frozen.append([p for p in run.net.parameters() if p.requires_grad and p not in own])
         self.averaged: list[Tensor] = list(stage.ema.module.parameters()) if stage.ema else []
         self.averages = [p.detach().clone() for p in self.averaged]
+        self.recorded = [Recorded(self._update, k) for k in range(len(stage.updates))] if self._graphs() else []
         self.drawn: dict[str, Any] = {}
         """State of the batches after the last one that was used."""
 
@@ -235,29 +243,37 @@ class _StageRunner:
             yield tree_map_only(Tensor, lambda x: x.to(device, non_blocking=True), batch), generator
 
     def _step(self, step: int, ahead: Iterator[Any]) -> None:
-        for update, frozen in zip(self.stage.updates, self.frozen, strict=True):
+        for k, (update, frozen) in enumerate(zip(self.stage.updates, self.frozen, strict=True)):
             if step % update.every:
                 continue
-            optimizer = self.optimizers[id(update.module), update.optim]
-            factor = lr_factor(update.optim, step, self.stage.steps)
             for p in frozen:
                 p.requires_grad_(False)
             for _ in range(update.repeats):
-                draws, parts = self._draws(ahead), self.run.config.grad_accum_steps
-                try:
-                    loss, metrics = self.replicas.backward(update.module, update.loss, draws, parts)
-                except RuntimeError as error:
-                    if not self.run.config.compile or "double backward" not in str(error):
-                        raise
-                    raise MotifError(f"the loss {update.name!r} cannot be compiled ({error}); train without") from None
-                optimizer_step(optimizer, update.optim, factor)
-                self.run.log.add(step, update.name, loss, metrics)
+                call = self.recorded[k] if self.recorded else functools.partial(self._update, k)
+                self.run.log.add(step, update.name, *call(list(self._draws(ahead)), step))
             for p in frozen:
                 p.requires_grad_(True)
         if self.stage.ema is not None:
             decay = min(self.stage.ema.decay, (1 + step) / (10 + step))
             with torch.no_grad():
                 torch._foreach_lerp_(self.averages, self.averaged, 1 - decay)
+
+    def _update(self, k: int, draws: Sequence[tuple[Any, torch.Generator]], step: int) -> LossValue:
+        """Take one gradient step and return the loss and what is logged beside it."""
+        update = self.stage.updates[k]
+        try:
+            found = self.replicas.backward(update.module, update.loss, draws, len(draws))
+        except RuntimeError as error:
+            if not self.run.config.compile or "double backward" not in str(error):
+                raise
+            raise MotifError(f"the loss {update.name!r} cannot be compiled ({error}); train without") from None
+        factor = lr_factor(update.optim, step, self.stage.steps)
+        optimizer_step(self.optimizers[id(update.module), update.optim], update.optim, factor)
+        return found
+
+    def _graphs(self) -> bool:
+        processes = self.run.processes
+        return self.stage.cuda_graph and processes.device.type == "cuda" and processes.count == 1
 
     def _tensors(self) -> dict[str, Tensor]:
         """Return the state of optimisers and average by name."""
@@ -268,6 +284,7 @@ class _StageRunner:
             for p in parameters_of(optimizer)
             for key, value in optimizer.state[p].items()
         }
+        found |= {f"state.{name}": value for name, value in (self.stage.state or nn.Module()).state_dict().items()}
         return found | {f"ema.{names[p]}": average for p, average in zip(self.averaged, self.averages, strict=True)}
 
     def _ema(self) -> contextlib.AbstractContextManager[None]:

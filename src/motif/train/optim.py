@@ -39,6 +39,8 @@ class Optim:
     clip_norm: float | None = None
     """Largest norm of all gradients of an update together."""
     groups: tuple[ParamGroup, ...] = ()
+    fused: bool = False
+    """Whether a step is one kernel: faster where parameters are many for the work, other in its last digits."""
 
 
 def lr_factor(optim: Optim, step: int, steps: int) -> float:
@@ -53,8 +55,11 @@ def lr_factor(optim: Optim, step: int, steps: int) -> float:
     return optim.min_lr_ratio + (1 - optim.min_lr_ratio) * 0.5 * (1 + math.cos(math.pi * fraction))
 
 
-def make_optimizer(module: nn.Module, optim: Optim) -> torch.optim.Optimizer:
-    """Return an optimiser of a module's parameters that require gradients, its state already there (all zeros)."""
+def make_optimizer(module: nn.Module, optim: Optim, capturable: bool = False) -> torch.optim.Optimizer:
+    """Return an optimiser of a module's parameters that require gradients, its state already there (all zeros).
+
+    ``capturable``: its steps can be recorded in a CUDA graph.
+    """
     chosen: dict[ParamGroup, list[nn.Parameter]] = {group: [] for group in (*optim.groups, ParamGroup(""))}
     names = {name: p for name, p in module.named_parameters() if p.requires_grad}
     for name, p in names.items():
@@ -66,10 +71,11 @@ def make_optimizer(module: nn.Module, optim: Optim) -> torch.optim.Optimizer:
         decay = optim.weight_decay if group.weight_decay is None else group.weight_decay
         groups.append({"params": parameters, "weight_decay": decay, "lr_scale": group.lr_scale})
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[optim.name]
-    optimizer = kind(groups, optim.lr, optim.betas)
+    optimizer = kind(groups, optim.lr, optim.betas, fused=optim.fused or None, capturable=capturable)
     for p in names.values():  # as torch does at the first step: a checkpoint is read into it
         zeros = {key: torch.zeros_like(p, memory_format=torch.preserve_format) for key in ("exp_avg", "exp_avg_sq")}
-        optimizer.state[p] = {"step": torch.tensor(0.0), **zeros}
+        step = torch.zeros((), device=p.device if optim.fused or capturable else None)
+        optimizer.state[p] = {"step": step, **zeros}
     return optimizer
 
 
