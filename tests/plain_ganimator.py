@@ -36,7 +36,7 @@ class PlainLosses:
 
     def __init__(self, fast: Losses, level: int):
         self.fast, self.level = fast, level
-        self.generators = [PlainNet(net) for net in fast.net.generators]
+        self.generators = [PlainNet(net).requires_grad_(k == level) for k, net in enumerate(fast.net.generators)]
         self.critic_net = PlainNet(fast.net.critics[level])
 
     def noises(self, draws: Draws) -> list[Float[Tensor, "b 1 _t"]]:
@@ -45,7 +45,7 @@ class PlainLosses:
         return list(draws.noise.split([x.shape[1] for x in seen], -1))
 
     def fake(self, noises: list) -> Float[Tensor, "b c t"]:
-        """Run the pyramid up to this level, with gradients all the way."""
+        """Run the pyramid up to this level."""
         x = torch.zeros(len(noises[0]), *self.fast.reals[0].shape, dtype=noises[0].dtype)
         for k in range(self.level + 1):
             x = nn.functional.interpolate(x, self.fast.reals[k].shape[1], mode="linear", align_corners=False)

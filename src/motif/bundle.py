@@ -36,6 +36,14 @@ class Bundle:
     """That it was trained with."""
 
 
+def _motif_version() -> str:
+    """Return motif's version, also where it runs from its sources and is not installed."""
+    try:
+        return metadata.version("motif")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
 def write(path: str | Path, bundle: Bundle) -> Path:
     """Write a model file, whole or not at all; missing folders are made."""
     from safetensors import SafetensorError
@@ -45,7 +53,7 @@ def write(path: str | Path, bundle: Bundle) -> Path:
     tensors = {f"net.{k}": v.contiguous().cpu() for k, v in bundle.weights.items()} | _tensors(bundle.domain)
     header = {
         "version": VERSION,
-        "motif": metadata.version("motif"),
+        "motif": _motif_version(),
         "recipe": bundle.recipe,
         "params": bundle.params,
         "seed": bundle.seed,

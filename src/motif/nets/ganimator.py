@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from jaxtyping import Bool, Float
@@ -101,6 +102,14 @@ class GanimatorPyramid(nn.Module):
                 weights = nets[source].get_submodule(layer).state_dict()
                 nets[target].get_submodule(layer).load_state_dict(weights)
 
+    def critic(self, level: int) -> GanimatorNet:
+        """Return the critic of a level."""
+        return cast(GanimatorNet, self.critics[level])
+
+    def generator(self, level: int) -> GanimatorNet:
+        """Return the generator of a level."""
+        return cast(GanimatorNet, self.generators[level])
+
     # --- the pyramid
     def step(
         self,
@@ -110,7 +119,7 @@ class GanimatorPyramid(nn.Module):
         layers: Sequence[Assembled] | None = None,
     ) -> Float[Tensor, "b c t"]:
         """Apply one generator to the upsampled level below, with noise, as a residual (GANimator, eq. 1)."""
-        return widened(self.generators[level](below + noise, layers)) + below
+        return widened(self.generator(level)(below + noise, layers)) + below
 
     @staticmethod
     def upsample(x: Float[Tensor, "b c t"], frames: int) -> Float[Tensor, "b c s"]:

@@ -9,6 +9,7 @@ is an autograd function with the other in its backward pass: a gradient penalty 
 """
 
 import functools
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -21,36 +22,51 @@ TAPS = 5
 PAD = TAPS // 2
 CLUSTERS = 6
 """Blocks of a weight on the CPU: .35 of the dense products on the papers' rigs, where a fifth would be the least."""
+PANEL = 1500
+"""Frames, about, that are multiplied at a time on the CPU."""
 
 
 class Layout(Protocol):
     """How the weights of a layer lie in a buffer, and the three products with them. Ends are reflected."""
 
-    size: int
-    """Of the buffer."""
-    place: Int[Tensor, "w"]
-    """Of every flat weight in it."""
+    @property
+    def size(self) -> int:
+        """Of the buffer."""
+        ...
+
+    @property
+    def place(self) -> Int[Tensor, "w"]:
+        """Of every flat weight in it."""
+        ...
 
     def windows(self, x: Float[Tensor, "b i t"]) -> Tensor:
-        """Return what the products read of an input."""
+        """Return an input as the products read it."""
+        ...
+
+    def spread(self, g: Float[Tensor, "b o t"]) -> Tensor:
+        """Return a gradient of the output as the products read it."""
         ...
 
     def convolve(self, windows: Tensor, buffer: Tensor, bias: Tensor | None) -> Float[Tensor, "b o t"]:
         """Convolve."""
         ...
 
-    def transpose(self, g: Float[Tensor, "b o t"], buffer: Tensor) -> Float[Tensor, "b i t"]:
+    def transpose(self, spread: Tensor, buffer: Tensor) -> Float[Tensor, "b i t"]:
         """Apply the transpose of the linear part."""
         ...
 
-    def correlate(self, windows: Tensor, g: Float[Tensor, "b o t"]) -> Float[Tensor, "size"]:
+    def correlate(self, windows: Tensor, spread: Tensor) -> Float[Tensor, "size"]:
         """Return the gradient of the buffer."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
-    """Convolutions of clusters of nodes, for the CPU."""
+    """Products with clusters of nodes, for the CPU.
+
+    All frames of all samples are one long row of a channel, each sample four frames longer than it is, so that one tap
+    of a block is one matrix product with that row, shifted: nothing is copied but the channels that a cluster sees.
+    """
 
     rows: tuple[Int[Tensor, "_o"], ...]
     """Channels that each block writes."""
@@ -70,52 +86,107 @@ class Blocks:
         for nodes, seen in cluster(near, clusters):
             rows.append(_channels_of(nodes, out))
             cols.append(_channels_of(seen, channels))
-            shapes.append((len(rows[-1]), len(cols[-1]), TAPS))
-            inside = torch.arange(len(rows[-1]) * len(cols[-1]) * TAPS).view(shapes[-1])
-            place[rows[-1][:, None], cols[-1]] = size + inside
+            shapes.append((TAPS, len(rows[-1]), len(cols[-1])))
+            inside = torch.arange(TAPS * len(rows[-1]) * len(cols[-1])).view(shapes[-1])
+            place[rows[-1][:, None], cols[-1]] = size + inside.permute(1, 2, 0)
             size += inside.numel()
         flat, (whole, read) = place[pairs].flatten(), pairs.shape
         return Blocks(tuple(rows), tuple(cols), tuple(shapes), flat, size, read, whole)
 
-    def blocks(self, buffer: Float[Tensor, "size"]) -> list[Float[Tensor, "_o _i k"]]:
+    def blocks(self, buffer: Float[Tensor, "size"]) -> list[Float[Tensor, "k _o _i"]]:
         """Return a buffer as blocks, without copying."""
-        parts = buffer.split([o * i * k for o, i, k in self.shapes])
+        parts = buffer.split([k * o * i for k, o, i in self.shapes])
         return [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
-    def windows(self, x: Float[Tensor, "b i t"]) -> Float[Tensor, "b i s"]:
-        """Return the input with both ends reflected."""
-        return nn.functional.pad(x, (PAD, PAD), "reflect")
+    def windows(self, x: Float[Tensor, "b i t"]) -> Float[Tensor, "i b s"]:
+        """Return the input with both ends of every sample reflected."""
+        w, x = x.new_empty(x.shape[1], len(x), x.shape[2] + 2 * PAD), x.transpose(0, 1)
+        w[..., PAD:-PAD] = x
+        w[..., :PAD], w[..., -PAD:] = x[..., 1 : 1 + PAD].flip(-1), x[..., -1 - PAD : -1].flip(-1)
+        return w
+
+    def spread(self, g: Float[Tensor, "b o t"]) -> Float[Tensor, "o b s"]:
+        """Return the gradient with zeros between samples."""
+        s = g.new_empty(g.shape[1], len(g), g.shape[2] + 2 * PAD)
+        s[..., : -2 * PAD] = g.transpose(0, 1)
+        s[..., -2 * PAD :] = 0
+        return s
 
     def convolve(self, windows: Tensor, buffer: Tensor, bias: Tensor | None) -> Float[Tensor, "b o t"]:
-        """Convolve, block by block."""
-        y = windows.new_empty(len(windows), self.out, windows.shape[-1] - 2 * PAD)
+        """Convolve, block by block and tap by tap."""
+        _, batch, long = windows.shape
+        flat, panels = windows.flatten(1), _panels(batch, long)
+        y = _channels_outermost(windows, (batch, self.out, long - 2 * PAD))
         for rows, cols, weight in zip(self.rows, self.cols, self.blocks(buffer), strict=True):
-            own = None if bias is None else bias.index_select(0, rows)
-            y.index_copy_(1, rows, torch.conv1d(windows.index_select(1, cols), weight, own))
+            own, out = flat.index_select(0, cols), _sums(flat, (len(rows), batch * long))
+            if bias is not None:
+                out += bias.index_select(0, rows)[:, None]
+            for panel, k in itertools.product(panels, range(TAPS)):
+                _add_product(panel.of(out), weight[k], panel.of(own, k))
+            y.transpose(0, 1).index_copy_(0, rows, out.view(-1, batch, long)[..., : -2 * PAD].to(y.dtype))
         return y
 
-    def transpose(self, g: Float[Tensor, "b o t"], buffer: Tensor) -> Float[Tensor, "b i t"]:
-        """Apply the transpose, block by block, and fold the reflected ends back."""
-        s = g.new_zeros(len(g), self.channels, g.shape[-1] + 2 * PAD)
+    def transpose(self, spread: Tensor, buffer: Tensor) -> Float[Tensor, "b i t"]:
+        """Apply the transpose, block by block and tap by tap, and fold the reflected ends back."""
+        _, batch, long = spread.shape
+        flat, panels = spread.flatten(1), _panels(batch, long)
+        w = _sums(flat, (self.channels, batch * long))
         for rows, cols, weight in zip(self.rows, self.cols, self.blocks(buffer), strict=True):
-            part = (len(g), len(cols), s.shape[-1])
-            s.index_add_(1, cols, nn.grad.conv1d_input(part, weight, g.index_select(1, rows)))
-        x = s[..., PAD:-PAD].clone()
-        x[..., 1 : 1 + PAD].add_(s[..., :PAD].flip(-1))
-        x[..., -1 - PAD : -1].add_(s[..., -PAD:].flip(-1))
+            own, out = flat.index_select(0, rows), _sums(flat, (len(cols), batch * long))
+            for panel, k in itertools.product(panels, range(TAPS)):
+                _add_product(panel.of(out, k), weight[k].t(), panel.of(own))
+            w.index_add_(0, cols, out)
+        w = w.view(-1, batch, long)
+        x = _channels_outermost(spread, (batch, self.channels, long - 2 * PAD))
+        kept = x.transpose(0, 1)
+        kept.copy_(w[..., PAD:-PAD])
+        kept[..., 1 : 1 + PAD] += w[..., :PAD].flip(-1)
+        kept[..., -1 - PAD : -1] += w[..., -PAD:].flip(-1)
         return x
 
-    def correlate(self, windows: Tensor, g: Float[Tensor, "b o t"]) -> Float[Tensor, "size"]:
+    def correlate(self, windows: Tensor, spread: Tensor) -> Float[Tensor, "size"]:
         """Return the gradient of the blocks."""
-        out = g.new_empty(self.size)
-        for rows, cols, block in zip(self.rows, self.cols, self.blocks(out), strict=True):
-            block.copy_(nn.grad.conv1d_weight(windows.index_select(1, cols), block.shape, g.index_select(1, rows)))
-        return out
+        (x, g), panels, found = (windows.flatten(1), spread.flatten(1)), _panels(*windows.shape[1:]), []
+        for rows, cols, (_, o, i) in zip(self.rows, self.cols, self.shapes, strict=True):
+            own, read = g.index_select(0, rows), x.index_select(0, cols)
+            sums = _sums(x, (TAPS, panels[0].count, o, i))
+            for panel, k in itertools.product(panels, range(TAPS)):
+                at = sums[k, 0] if panel.count == 1 else sums[k, : panel.count]
+                _add_product(at, panel.of(own), panel.of(read, k).transpose(-1, -2))
+            found.append(sums.sum(1).flatten())
+        return torch.cat(found).to(x.dtype)
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """Equal runs of samples side by side, one for each thread, small enough to stay in a cache while taps are added."""
+
+    first: int
+    """Frame at which they begin."""
+    count: int
+    frames: int
+    """Of each."""
+
+    def of(self, x: Float[Tensor, "c n"], shift: int = 0) -> Float[Tensor, "*p c f"]:
+        """Cut it out of long rows, shifted, without what lies between the last sample of a run and the next run."""
+        at, frames = self.first + shift, self.frames - 2 * PAD
+        if self.count == 1:
+            return x[:, at : at + frames]
+        return x.as_strided((self.count, len(x), frames), (self.frames, x.stride(0), 1), x.storage_offset() + at)
+
+
+def _panels(batch: int, long: int) -> list[_Panel]:
+    """Cut a batch of samples of ``long`` frames into panels."""
+    threads = torch.get_num_threads()
+    each = max(min(round(PANEL / long), batch // threads), 1)
+    runs, left = divmod(batch, each)
+    panels = [_Panel(k * each * long, min(threads, runs - k), each * long) for k in range(0, runs, threads)]
+    return panels + ([_Panel(runs * each * long, 1, left * long)] if left else [])
 
 
 @dataclass(frozen=True, eq=False)
 class Dense:
-    """Matrix products with windows of five frames and all channels, for GPUs: few kernels. Channels lie innermost."""
+    """Products with windows of five frames and all channels, for GPUs: few kernels. Channels lie innermost."""
 
     place: Int[Tensor, "w"]
     size: int
@@ -134,6 +205,10 @@ class Dense:
         frames = _window_frames(x.shape[-1], x.device)
         return x.transpose(1, 2).index_select(1, frames).view(len(x), -1, TAPS * self.channels)
 
+    def spread(self, g: Float[Tensor, "b o t"]) -> Float[Tensor, "b t o"]:
+        """Return the gradient with channels innermost."""
+        return g.transpose(1, 2).contiguous()
+
     def convolve(self, windows: Tensor, buffer: Tensor, bias: Tensor | None) -> Float[Tensor, "b o t"]:
         """Convolve: one matrix product."""
         rows, weight = windows.flatten(0, 1), buffer.view(-1, TAPS * self.channels).t()
@@ -143,17 +218,17 @@ class Dense:
         torch.mm(rows, weight, out=flat) if bias is None else torch.addmm(bias, rows, weight, out=flat)
         return y
 
-    def transpose(self, g: Float[Tensor, "b o t"], buffer: Tensor) -> Float[Tensor, "b i t"]:
+    def transpose(self, spread: Tensor, buffer: Tensor) -> Float[Tensor, "b i t"]:
         """Apply the transpose and add up what windows share."""
-        frames = g.shape[-1]
-        rows = g.transpose(1, 2).reshape(-1, g.shape[1]) @ buffer.view(g.shape[1], -1)
-        x = rows.new_zeros(len(g), frames, self.channels)
-        x.index_add_(1, _window_frames(frames, g.device), rows.view(len(g), -1, self.channels))
+        batch, frames, out = spread.shape
+        rows = spread.flatten(0, 1) @ buffer.view(out, -1)
+        x = rows.new_zeros(batch, frames, self.channels)
+        x.index_add_(1, _window_frames(frames, spread.device), rows.view(batch, -1, self.channels))
         return x.transpose(1, 2)
 
-    def correlate(self, windows: Tensor, g: Float[Tensor, "b o t"]) -> Float[Tensor, "size"]:
+    def correlate(self, windows: Tensor, spread: Tensor) -> Float[Tensor, "size"]:
         """Return the gradient of the matrix."""
-        return (g.transpose(1, 2).reshape(-1, g.shape[1]).t() @ windows.flatten(0, 1)).flatten()
+        return (spread.flatten(0, 1).t() @ windows.flatten(0, 1)).flatten()
 
 
 class SkeletonConv(nn.Module):
@@ -225,8 +300,8 @@ class _Assemble(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        return grads[0].index_select(0, ctx.layout.place).view(-1, TAPS), None
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:  # type: ignore[override]
+        return grad_outputs[0].index_select(0, ctx.layout.place).view(-1, TAPS), None
 
 
 class _Convolve(torch.autograd.Function):
@@ -239,27 +314,29 @@ class _Convolve(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        (windows, buffer), (g,), (by_x, by_buffer, by_bias, _) = ctx.saved_tensors, grads, ctx.needs_input_grad
-        x = ctx.layout.transpose(g, buffer) if by_x else None
-        weight = ctx.layout.correlate(windows, g) if by_buffer else None
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:  # type: ignore[override]
+        (windows, buffer), (g,), (by_x, by_buffer, by_bias, _) = ctx.saved_tensors, grad_outputs, ctx.needs_input_grad
+        spread = ctx.layout.spread(g)
+        x = ctx.layout.transpose(spread, buffer) if by_x else None
+        weight = ctx.layout.correlate(windows, spread) if by_buffer else None
         return x, weight, g.sum((0, 2), dtype=ctx.kind) if by_bias else None, None
 
 
 class _Transpose(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, g: Tensor, buffer: Tensor, layout: Layout) -> Tensor:
-        ctx.save_for_backward(g, buffer)
+        spread = layout.spread(g)
+        ctx.save_for_backward(spread if ctx.needs_input_grad[1] else None, buffer)
         ctx.layout = layout
-        return layout.transpose(g, buffer)
+        return layout.transpose(spread, buffer)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        (g, buffer), windows = ctx.saved_tensors, ctx.layout.windows(grads[0])
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:  # type: ignore[override]
+        (spread, buffer), windows = ctx.saved_tensors, ctx.layout.windows(grad_outputs[0])
         by_g, by_buffer = ctx.needs_input_grad[:2]
         up = ctx.layout.convolve(windows, buffer, None) if by_g else None
-        return up, ctx.layout.correlate(windows, g) if by_buffer else None, None
+        return up, ctx.layout.correlate(windows, spread) if by_buffer else None, None
 
 
 def connected(near: Bool[Tensor, "m n"], channels: int, out: int) -> Bool[Tensor, "o i"]:
@@ -299,3 +376,23 @@ def _window_frames(frames: int, device: torch.device) -> Int[Tensor, "n"]:
 
 def _channels_of(nodes: list[int], each: int) -> Int[Tensor, "n"]:
     return (torch.tensor(nodes)[:, None] * each + torch.arange(each)).flatten()
+
+
+def _channels_outermost(like: Tensor, shape: tuple[int, int, int]) -> Float[Tensor, "b c t"]:
+    """Return an empty tensor of shape [B, C, T] whose channels lie outermost; no view: it may be changed in place."""
+    batch, channels, frames = shape
+    return like.new_empty_strided((batch, channels, frames), (frames, batch * frames, 1))
+
+
+def _sums(like: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Return zeros to add products up in, at least in fp32."""
+    return like.new_zeros(shape, dtype=torch.promote_types(like.dtype, torch.float32))
+
+
+def _add_product(out: Float[Tensor, "*p m n"], a: Float[Tensor, "*#p m k"], b: Float[Tensor, "*p k n"]) -> None:
+    if out.dtype != a.dtype:
+        out += a @ b
+    elif out.ndim == 2:
+        out.addmm_(a, b)
+    else:
+        out.baddbmm_(a.expand(len(out), -1, -1), b)

@@ -43,7 +43,7 @@ class DrawNoise:
         self.batch, self.pool = batch, pool
         self.amplitude = torch.tensor(amplitudes).repeat_interleave(torch.tensor(lengths))
 
-    def draw(self, generator: torch.Generator, shard: Shard = Shard()) -> Draws:
+    def draw(self, generator: torch.Generator, shard: Shard) -> Draws:
         """Return a shard of the next draws."""
         if self.batch % shard.count:
             raise MotifError(f"batches of {self.batch} cannot be shared by {shard.count} processes; choose a divisor")
@@ -76,7 +76,7 @@ class ImagePool(nn.Module):
         self.register_buffer("images", like.new_zeros(size, *like.shape))
         self.register_buffer("filled", torch.zeros(1, dtype=torch.long, device=like.device))
 
-    def show(self, fakes: Float[Tensor, "b c t"], draws: Draws) -> Float[Tensor, "b c t"]:
+    def forward(self, fakes: Float[Tensor, "b c t"], draws: Draws) -> Float[Tensor, "b c t"]:
         """Return fakes, some of them replaced by earlier ones, in whose places the new ones are kept.
 
         Until the pool is full it keeps what it is given and nothing is replaced.
@@ -109,7 +109,7 @@ class Losses:
     def _below(self) -> list:
         """Generators below the group, ready to be called; they no longer change."""
         with torch.no_grad():
-            return [self.net.generators[k].assembled() for k in range(self.levels[0])]
+            return [self.net.generator(k).assembled() for k in range(self.levels[0])]
 
     @cached_property
     def _rebuilt_below(self) -> Float[Tensor, "1 c t"]:
@@ -146,9 +146,9 @@ class Losses:
             fakes = self.fakes(draws)
         total, metrics = draws.alpha.new_zeros(()), {}
         for k, fake, pool in zip(self.levels, fakes, self.pools, strict=True):
-            critic, real = self.net.critics[k], self.reals[k][None]
+            critic, real = self.net.critic(k), self.reals[k][None]
             layers = critic.assembled()
-            scores = widened(critic(torch.cat((pool.show(fake, draws), real)), layers))
+            scores = widened(critic(torch.cat((pool(fake, draws), real)), layers))
             score = 0.5 * (scores[:-1].mean() - scores[-1].mean())
             gradient = widened(critic.input_gradient(torch.lerp(fake, real, draws.alpha), layers))
             penalty = ((gradient.norm(dim=1) - 1) ** 2).mean()
@@ -161,7 +161,7 @@ class Losses:
         """Compute the generators' Wasserstein losses and the contact losses."""
         total, metrics = draws.alpha.new_zeros(()), {}
         for k, fake in zip(self.levels, self.fakes(draws), strict=True):
-            score = -widened(self.net.critics[k](fake)).mean()
+            score = -widened(self.net.critic(k)(fake)).mean()
             contact = contact_loss(self.pyramid.clip.features, fake)
             total = total + self.adversarial_weight * score + self.recipe.contact * contact
             metrics[f"contact {k + 1}"] = contact.detach()
