@@ -256,7 +256,7 @@ def test_mistakes_exit_2_with_a_remedy_and_no_traceback(clip, tmp_path, argument
         (["vary", "CLIP", "--seconds", "nan"], "seconds"),
         (["vary", "CLIP", "--recipe", "ganimator", "--loop"], "loop"),
         (["edit", "CLIP", "--recipe", "clip-gan", "-n", "0", "--keep", "lower"], "at least 1"),
-        (["edit", "CLIP", "--recipe", "ganimator", "--keep", "lower"], "exact constraints"),
+        (["edit", "CLIP", "--recipe", "sinmdm", "--keep", "lower"], "exact constraints"),
         (["crowd", "CLIP", "--recipe", "clip-gan", "-n", "0"], "at least 1"),
         (["crowd", "CLIP", "--recipe", "clip-gan", "--gap", "-1"], "gap"),
         (["crowd", "CLIP", "--recipe", "clip-gan", "--seconds", "0"], "seconds"),

@@ -256,7 +256,7 @@ def test_a_short_training_makes_takes_and_a_file(salsa, tmp_path):
     assert take.frame_time == salsa.frame_time
     again = api.Model.load(model.save(tmp_path / "g.safetensors")).sample(1, 3.0)[0]
     assert torch.equal(take.rotations, again.rotations)
-    with pytest.raises(MotifError, match="cannot be asked for a loop: it makes takes from noise alone"):
+    with pytest.raises(MotifError, match="cannot be asked for a loop: its networks reflect"):
         model.sample(1, edit=Edit(loop=True))
 
 

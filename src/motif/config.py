@@ -55,6 +55,8 @@ class SampleConfig:
 
     foot_lock: bool = True
     """Hold standing feet still."""
+    finish: Literal["full", "none"] = "full"
+    """none: what the papers' networks made, decoded and no more: constraints are not met exactly, feet not held."""
     variety: float | None = None
     """0 to 1: from takes that are true to the clip to takes that are new."""
     tempo: float | None = None
@@ -63,6 +65,8 @@ class SampleConfig:
     """0 to 1: how hard each take tries to show every part of the clip."""
 
     def __post_init__(self):
+        if self.finish not in ("full", "none"):
+            raise MotifError(f"finish is {self.finish!r}; give 'full' or 'none'")
         for name, value in self.given.items():
             if not 0 <= value <= 1:
                 raise MotifError(f"{name} is {value}; give a number from 0 to 1")

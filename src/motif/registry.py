@@ -62,3 +62,7 @@ def check_supported(name: str, recipe: Recipe, edit: Edit, config: SampleConfig 
     for parameter in config.given:
         if parameter not in recipe.defaults.given:
             raise MotifError(f"{name} has no {parameter}; clip-match, clip-gan and clip-flow have")
+    if config.finish == "none" and not hasattr(recipe, "channels"):
+        raise MotifError(
+            f"{name} has no finish to leave out: its motion is the clips' own; ganimator and paper have one"
+        )

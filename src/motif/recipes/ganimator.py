@@ -8,7 +8,7 @@ The other rows of that table are ``ablation-0``, its baseline, to ``ablation-11`
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -18,13 +18,12 @@ from torch import Tensor, nn
 from .. import parallel, resample
 from ..config import SampleConfig
 from ..data.domain import Domain
-from ..edit import EDIT_FEATURES
 from ..errors import MotifError
 from ..motion import Motion
 from ..nets.ganimator import GanimatorPyramid
 from ..request import Request
-from ..seeds import take_rng
 from ..train import Optim, Stage, Update
+from . import ganimator_sample
 from .base import PaperClip
 from .ganimator_losses import DrawNoise, Losses
 
@@ -56,9 +55,12 @@ class Pyramid:
 class Ganimator:
     """Hyper-parameters. Tuples hold one value per group of two levels; the last one stands for all further groups."""
 
-    unsupported: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        EDIT_FEATURES, "it makes takes from noise alone; clip-gan can"
-    )
+    unsupported: ClassVar[Mapping[str, str]] = {
+        "a loop": "its networks reflect the ends of a take, and the papers make none; clip-match can",
+        "a trajectory": "GANimator learns a second network on paths for that, which is not here; clip-match can",
+        "joint weights": "it compares no patches of motion; clip-match does",
+        "clip weights": "the paper learns one clip; clip-match can mix several",
+    }
     defaults: ClassVar[SampleConfig] = SampleConfig()
 
     samples: tuple[int, ...] = (15_000,)
@@ -139,22 +141,20 @@ class Ganimator:
             draws = DrawNoise(self.batch, self.pool, amplitudes, lengths)
             yield Stage(name, steps, updates, draws, state=losses.pools, cuda_graph=True)
 
-    def sample(self, net: nn.Module, prepared: Pyramid, request: Request) -> list[Motion]:
-        """Sample takes, one after the other, at the clip's rate."""
+    def channels(self, net: nn.Module, prepared: Pyramid, request: Request) -> list[Float[Tensor, "c _t"]]:
+        """Return the networks' own output for every take, in the papers' channels at 30 Hz."""
         assert isinstance(net, GanimatorPyramid)
-        clip, wanted = prepared.clip, prepared.clip.take_frames(request.edit)
-        frames = max(math.ceil(wanted / clip.motion.fps * clip.features.RATE) + 1, 12)
-        lengths = resample.level_lengths(frames, self.ratio)[-len(prepared.levels) :]
-        amplitude, takes = prepared.levels[0].amplitude, []
-        with parallel.single_thread(), torch.no_grad():
-            for k in range(request.n):
-                noise = torch.randn(1, 1, lengths[0], generator=take_rng(request.seed, k))
-                x = torch.zeros(1, clip.features.width, lengths[0])
-                for level, length in enumerate(lengths):
-                    x = net.step(level, _resize(x, length), 0.0 if level else noise * amplitude)
-                takes.append(clip.take(x[0], k, request.config.foot_lock).crop(0, wanted))
-                request.progress((k + 1) / request.n)
-        return takes
+        return ganimator_sample.channels(net, prepared.clip, request, self._sample_plan(prepared, request))
+
+    def sample(self, net: nn.Module, prepared: Pyramid, request: Request) -> list[Motion]:
+        """Sample takes, one pass each, at the clip's rate."""
+        plan, made = self._sample_plan(prepared, request), self.channels(net, prepared, request)
+        with parallel.single_thread():
+            return [ganimator_sample.finish(prepared.clip, x, request, plan, k) for k, x in enumerate(made)]
+
+    def _sample_plan(self, prepared: Pyramid, request: Request) -> ganimator_sample.SamplePlan:
+        levels = prepared.levels
+        return ganimator_sample.SamplePlan.of(prepared.clip, request.edit, self.ratio, len(levels), levels[0].amplitude)
 
 
 def _resize(x: Float[Tensor, "*b c t"], frames: int) -> Float[Tensor, "*b c s"]:
@@ -162,10 +162,10 @@ def _resize(x: Float[Tensor, "*b c t"], frames: int) -> Float[Tensor, "*b c s"]:
 
 
 _ALL, _SHORT = (30_000,), (15_000,)
-_ANNEALED = {"adversarial": (5.0, 5.0, 2.5, 1.0), "reconstruction": (50.0, 75.0, 100.0, 100.0)}
+_ANNEALED = Ganimator(_ALL, 16, (5.0, 5.0, 2.5, 1.0), (50.0, 75.0, 100.0, 100.0))
 RECIPES = {
     "ganimator": Ganimator(),
-    "paper": Ganimator((30_000, 30_000, 15_000, 10_000), 16, **_ANNEALED, transfer=True),
+    "paper": replace(_ANNEALED, samples=(30_000, 30_000, 15_000, 10_000), transfer=True),
     "ablation-0": Ganimator(_SHORT, 1, (1.0,), (10.0,)),
     "ablation-1": Ganimator(_ALL, 1, (1.0,), (10.0,)),
     "ablation-2": Ganimator(_SHORT, 1, (5.0,), (10.0,)),
@@ -174,7 +174,7 @@ RECIPES = {
     "ablation-5": Ganimator(_ALL, 16, (5.0,), (10.0,)),
     "ablation-6": Ganimator(_ALL, 16, (5.0,), (100.0,)),
     "ablation-7": Ganimator((30_000, 30_000, 15_000, 7_500), 16, (5.0,), (100.0,), transfer=True),
-    "ablation-8": Ganimator(_ALL, 16, **_ANNEALED),
+    "ablation-8": _ANNEALED,
     "ablation-10": Ganimator(_SHORT, 24, (5.0,), (10.0,)),
     "ablation-11": Ganimator(_ALL, 24, (5.0,), (100.0,)),
 }
