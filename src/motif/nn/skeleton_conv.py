@@ -110,7 +110,10 @@ class _Convolve(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grad_outputs: Any) -> Any:  # type: ignore[override]
         layer, (windows,), (g,), (by_x, by_buffer, by_bias, _) = (
-            ctx.layer, ctx.saved_tensors, grad_outputs, ctx.needs_input_grad,
+            ctx.layer,
+            ctx.saved_tensors,
+            grad_outputs,
+            ctx.needs_input_grad,
         )
         spread = layer.layout.spread(g)
         x = layer.layout.transpose(spread, layer.turned, ctx.frames) if by_x else None
