@@ -64,7 +64,7 @@ def test_the_precision_of_the_training_is_written_and_read(precision, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda a: a.update(version=99), "reads up to 2: update motif"),
+        (lambda a: a.update(version=99), "reads up to 3: update motif"),
         (lambda a: a.update(version=1), "was written by an older motif, in layout 1; fit it again"),
         (lambda a: a.update(recipe="other"), "no recipe 'other'"),
         (lambda a: a["params"].update(wrong=1), "has no parameter 'wrong'"),

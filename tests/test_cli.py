@@ -260,7 +260,8 @@ def test_mistakes_exit_2_with_a_remedy_and_no_traceback(clip, tmp_path, argument
         (["crowd", "CLIP", "--recipe", "clip-gan", "-n", "0"], "at least 1"),
         (["crowd", "CLIP", "--recipe", "clip-gan", "--gap", "-1"], "gap"),
         (["crowd", "CLIP", "--recipe", "clip-gan", "--seconds", "0"], "seconds"),
-        (["fit", "CLIP", "--recipe", "ganimator", "--steps", "3", "-o", "m.safetensors"], "--steps"),
+        (["fit", "CLIP", "--recipe", "ganimator", "--steps", "0", "-o", "m.safetensors"], "at least 1"),
+        (["fit", "CLIP", "--minutes", "-1", "-o", "m.safetensors"], "positive"),
     ],
 )
 def test_what_cannot_be_made_is_refused_before_anything_is_learned(clip, tmp_path, monkeypatch, arguments, says):

@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -29,6 +30,7 @@ from motif.train import (
     Stage,
     TrainConfig,
     Update,
+    budget,
     checkpoint,
     log,
     run,
@@ -105,6 +107,75 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(stop, tmp_path):
         trained(tmp_path, stop)
     assert same(trained(tmp_path), trained())
     assert same(trained(tmp_path), trained())  # and once more, when all is done
+
+
+# --- cut short on purpose --------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("stop", [None, 3, 12])
+def test_so_many_steps_a_stage_and_the_model_says_what_share(stop, tmp_path):
+    def learn(folder, stop=None):
+        net, seen = toy(), []
+
+        def callback(progress):
+            seen.append((progress.stage, progress.step, progress.fraction))
+            if len(seen) == stop:
+                os.kill(os.getpid(), signal.SIGINT)
+
+        config = TrainConfig("fp32", "cpu", steps=25)
+        return net, seen, run(net, Plan(PLAN, lambda: stages(net)), 0, config, folder, {}, callback)
+
+    net, seen, trained = learn(None)
+    assert [x[:2] for x in seen] == [("first", k + 1) for k in range(25)] + [("second", k + 1) for k in range(20)]
+    assert seen[-1][2] == 1
+    assert trained == ("fp32", 45 / 50)
+    if stop:
+        with pytest.raises(Stopped):
+            learn(tmp_path, stop)
+        again, _, trained = learn(tmp_path)
+        assert trained.share == 45 / 50
+        assert same(again.state_dict(), net.state_dict())
+
+
+def test_minutes_are_shared_by_stages_and_settled_once(tmp_path, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(budget, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    plan, counts = [("slow", 1000), ("short", 4), ("fast", 1000)], {}
+    seconds = {"slow": 1.0, "short": 1.0, "fast": 0.5}
+
+    def learn(stop=None):
+        net = toy()
+
+        def loss(name, batch, generator):
+            clock[0] += seconds[name] * (1 if name in counts else 5)  # a first step is slow
+            return net.loss(batch, generator)
+
+        def callback(progress):
+            counts[progress.stage] = progress.step
+            if (progress.stage, progress.step) == stop:
+                os.kill(os.getpid(), signal.SIGINT)
+
+        stages = [
+            Stage(name, steps, (Update("fit", net, functools.partial(loss, name), Optim(1e-2)),))
+            for name, steps in plan
+        ]
+        config = TrainConfig("fp32", "cpu", minutes=5)
+        return run(net, Plan(plan, lambda: iter(stages)), 0, config, tmp_path, {}, callback)
+
+    with pytest.raises(Stopped):
+        learn(("slow", 60))
+    clock[0] += 1e6  # waits overnight
+    seconds["slow"] = 3.0  # and goes on on a slower machine: the number of steps is known
+    trained = learn()
+    assert counts["slow"] == pytest.approx(100, abs=6)
+    assert counts["short"] == 4
+    left = 300 - 4 - 60 - 3 * (counts["slow"] - 60) - 8
+    assert counts["fast"] == pytest.approx(left / 0.5, abs=12)
+    assert trained.share == sum(counts.values()) / 2004
+
+
+def test_a_minute_too_short_for_anything_takes_a_step_of_each_stage():
+    net = toy()
+    config = TrainConfig("fp32", "cpu", minutes=1e-9)
+    assert run(net, Plan(PLAN, lambda: stages(net)), 0, config).share == 2 / 50
 
 
 def test_folders_of_other_programs_stay(tmp_path):
@@ -587,7 +658,7 @@ def test_the_processor_decides_the_precision(amx, precision, monkeypatch):
         dtypes.add(net.a(torch.zeros(1, 3)).dtype)
         return net.loss(batch, generator)
 
-    assert only(net, Update("fit", net, loss), config=TrainConfig(device="cpu")) == precision
+    assert only(net, Update("fit", net, loss), config=TrainConfig(device="cpu")).precision == precision
     assert dtypes == {torch.bfloat16 if amx else torch.float32}
     assert net.a.weight.dtype == torch.float32
 

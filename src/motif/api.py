@@ -44,6 +44,8 @@ class Model:
     """Of its training."""
     precision: str = "fp32"
     """That it was trained with."""
+    share: float = 1.0
+    """Of its schedule's steps that were taken: less than 1 where training was cut short on purpose."""
 
     @property
     def clips(self) -> tuple[Motion, ...]:
@@ -123,7 +125,8 @@ class Model:
     def save(self, path: str | Path) -> Path:
         """Write the model as one ``.safetensors`` file: weights, domain, and what is needed to go on from them."""
         params, weights = asdict(self.recipe), self.net.state_dict()  # type: ignore[arg-type]
-        return bundle.write(path, bundle.Bundle(self.name, params, self.domain, weights, self.seed, self.precision))
+        file = bundle.Bundle(self.name, params, self.domain, weights, self.seed, self.precision, self.share)
+        return bundle.write(path, file)
 
     @staticmethod
     def load(path: str | Path) -> "Model":
@@ -133,7 +136,7 @@ class Model:
         prepared = recipe.prepare(file.domain)
         net = recipe.net(prepared)
         bundle.load_weights(net, file.weights, path)
-        return Model(file.recipe, recipe, file.domain, prepared, net, file.seed, file.precision)
+        return Model(file.recipe, recipe, file.domain, prepared, net, file.seed, file.precision, file.share)
 
 
 def _edit(edit: Edit | None, seconds: float | None) -> Edit:
@@ -184,7 +187,8 @@ def fit(
     """
     name, recipe = registry.resolve(recipe)
     domain = clips if isinstance(clips, Domain) else Domain.of(_several(clips))
-    prepared, precision = recipe.prepare(domain), "fp32"
+    prepared, trained = recipe.prepare(domain), train.Trained("fp32", 1.0)
+    train.budget.check(config, recipe.plan(prepared), name)
     with parallel.single_thread(), torch.random.fork_rng([]):
         torch.manual_seed(seed)
         net = recipe.net(prepared)
@@ -192,8 +196,8 @@ def fit(
         if plan.steps:
             params = asdict(recipe)  # type: ignore[arg-type]
             fingerprint = {"recipe": name, "params": params, "domain": bundle.fingerprint(domain)}
-            precision = train.run(net, plan, seed, config, Path(folder) if folder else None, fingerprint, progress)
-    return Model(name, recipe, domain, prepared, net, seed, precision)
+            trained = train.run(net, plan, seed, config, Path(folder) if folder else None, fingerprint, progress)
+    return Model(name, recipe, domain, prepared, net, seed, *trained)
 
 
 def vary(

@@ -17,7 +17,7 @@ from .files import replace_file
 from .motion import FileFormat, Motion
 from .skeleton import Skeleton
 
-VERSION = 2  # of the file's layout. Layout 1 had clips in place of a domain, and its digest left out the header
+VERSION = 3  # of the file's layout. Layout 2 had no share, and other weights of ganimator; layout 1 had no domain
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +34,8 @@ class Bundle:
     """Of its training."""
     precision: str
     """That it was trained with."""
+    share: float
+    """Of its schedule's steps that were taken."""
 
 
 def _motif_version() -> str:
@@ -58,6 +60,7 @@ def write(path: str | Path, bundle: Bundle) -> Path:
         "params": bundle.params,
         "seed": bundle.seed,
         "precision": bundle.precision,
+        "share": bundle.share,
         "domain": _about(bundle.domain),
     }
     header["digest"] = digest(tensors, header)
@@ -130,7 +133,7 @@ def read(path: str | Path) -> Bundle:
             for kind in ("net", "statistics", "clip")
         }
         domain = _domain(header["domain"], named["statistics"], named["clip"])
-        about = {k: header[k] for k in ("recipe", "params", "seed", "precision")}
+        about = {k: header[k] for k in ("recipe", "params", "seed", "precision", "share")}
     except MotifError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:

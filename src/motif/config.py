@@ -84,8 +84,9 @@ class SampleConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Settings of a training run. No field changes what is learned but ``precision``, in its last digits; a batch in
-    parts (several processes, ``grad_accum_steps``) draws other noise for its losses.
+    """Settings of a training run. Beside ``steps`` and ``minutes``, which cut it short, no field changes what is
+    learned but ``precision``, in its last digits; a batch in parts (several processes, ``grad_accum_steps``) draws
+    other noise.
     """
 
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -103,11 +104,20 @@ class TrainConfig:
     """Whether modules are compiled (torch.compile); not for losses with gradient penalties."""
     save_every: float = 20.0
     """Seconds between checkpoints at least; more where they are slow."""
+    steps: int | None = None
+    """At most so many training steps, of each stage where a recipe has several. The model says what share of its
+    schedule it had."""
+    minutes: float | None = None
+    """Train for about so long, each stage for an equal part of it or to the end of its schedule."""
 
     def __post_init__(self):
         for name, known in {"precision": ("auto", "fp32", "bf16"), "parallel": ("auto", "none", "ddp", "fsdp")}.items():
             if getattr(self, name) not in known:
                 raise MotifError(f"{name} is {getattr(self, name)!r}; give one of {', '.join(known)}")
+        if self.steps is not None and self.steps < 1:
+            raise MotifError(f"steps is {self.steps}; give at least 1")
+        if self.minutes is not None and not 0 < self.minutes < math.inf:
+            raise MotifError(f"minutes is {self.minutes}; give a positive number")
         if self.grad_accum_steps < 1 or (self.prefetch or 0) < 0:
             given = f"grad_accum_steps is {self.grad_accum_steps}, prefetch {self.prefetch}"
             raise MotifError(f"{given}; give at least 1 and 0")

@@ -29,18 +29,17 @@ def fit(clips: Clips, /, *, out: Out, run: Fit = Fit(), read: Read = None) -> No
     """Teach a recipe clips of one rig: a .safetensors file. Ctrl-C stops it; the same command goes on from there."""
     from .. import api, bundle, registry, train
 
-    target, recipe = bundle.check(out), registry.recipe(run.recipe)
-    if run.steps is not None and not hasattr(recipe, "steps"):
-        raise MotifError(f"{run.recipe} is trained in stages and has no single number of steps; leave out --steps")
+    target = bundle.check(out)
+    registry.recipe(run.recipe)
     make_folder(target.parent)
     if target.is_dir():
         raise MotifError(f"{target} is a folder; give the name of a file with --out")
     folder = run.run or target.with_name(f"{target.stem}.run")
-    chosen = run.recipe if run.steps is None else replace(recipe, steps=run.steps)  # type: ignore[type-var]
     motions = options.load_clips(clips, read)
     with progress_bar("learning") as progress:
-        model = api.fit(chosen, motions, run.seed, run.config, folder, progress)
+        model = api.fit(run.recipe, motions, run.seed, run.config, folder, progress)
     if FIRST:
+        _note_share(model)
         print(model.save(target))
     if FIRST and run.run is None:
         train.delete_run(folder)
@@ -51,6 +50,7 @@ def sample(model: Path, /, *, n: Number = 4, takes: Takes = Takes(), asked: Vary
     options.use_one_thread()
     learned = motif.Model.load(model)
     folder = takes.folder(learned.clips[0].name)
+    _note_share(learned)
     with progress_bar("sampling") as progress:
         made = learned.sample(n, takes.seconds, takes.seed, asked.edit(), asked.config, progress)
     print_takes(made, write_takes(made, folder, []), takes.as_json)
@@ -138,6 +138,7 @@ def _source(
         raise MotifError(f"{what} given, but {source[0]} is a model, which has its recipe and clips; leave that out")
     options.use_one_thread()
     model = motif.Model.load(source[0])
+    _note_share(model)
     return model.clips, model
 
 
@@ -151,3 +152,8 @@ def _fit(
     api.check_request(recipe, clips, n, takes.seconds, edit, config)
     with progress_bar("learning") as progress:
         return api.fit(recipe, clips, takes.seed, progress=progress)
+
+
+def _note_share(model: "motif.Model") -> None:
+    if model.share < 1:
+        note(f"{model.name}: trained for {model.share:.3g} of its schedule")

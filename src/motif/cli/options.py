@@ -90,8 +90,6 @@ class Fit:
     sinmdm-qna, ablation-1 to -11."""
     seed: int = 0
     """The same seed gives the same model on the same machine."""
-    steps: int | None = None
-    """Training steps, fewer for a first look; the recipe's own if not given; ganimator has none."""
     run: Path | None = None
     """Folder to keep an unfinished run in, which stays; if not given, one beside the model until that is written."""
     config: Annotated[TrainConfig, Parameter(name="*", group="Training")] = TrainConfig()

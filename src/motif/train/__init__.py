@@ -2,6 +2,7 @@
 
 from ..config import TrainConfig
 from .batches import Batch, Batches, IterableBatches, Shard
+from .budget import Trained
 from .checkpoint import delete_run
 from .log import Progress
 from .loop import Ema, Loss, Plan, Stage, Update, run
@@ -20,6 +21,7 @@ __all__ = [
     "Shard",
     "Stage",
     "TrainConfig",
+    "Trained",
     "Update",
     "delete_run",
     "run",

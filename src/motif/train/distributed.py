@@ -40,6 +40,14 @@ class Processes:
         dist.all_reduce(votes, dist.ReduceOp.MAX)
         return [bool(vote) for vote in votes]
 
+    def first(self, value: int) -> int:
+        """Return the first process's number in every process."""
+        if self.count == 1:
+            return value
+        found = torch.tensor([value if self.rank == 0 else 0])
+        dist.all_reduce(found)
+        return int(found)
+
     def mean(self, values: Tensor) -> Tensor:
         """Return the mean over all processes."""
         if self.count > 1:

@@ -22,6 +22,7 @@ from ..config import TrainConfig
 from ..errors import MotifError, Stopped
 from ..seeds import position_seed
 from .batches import Batches, Shard, draw_ahead
+from .budget import Budget, Trained
 from .checkpoint import RunFolder
 from .distributed import Loss, LossValue, Processes, Replicas, exchanged, join
 from .graphs import Recorded
@@ -89,8 +90,8 @@ def run(
     folder: Path | None = None,
     fingerprint: dict[str, Any] | None = None,
     progress: Callable[[Progress], None] = lambda progress: None,
-) -> str:
-    """Train ``net`` in place and return the precision used.
+) -> Trained:
+    """Train ``net`` in place; return the precision used, and the share of the plan's steps that were taken.
 
     Started by torchrun it trains in all processes together; afterwards the net is whole in each of them.
 
@@ -104,12 +105,15 @@ def run(
     """
     with _interrupts() as interrupted, _placed(net, config) as processes:
         about = {"seed": seed, "fingerprint": fingerprint, "stages": [list(stage) for stage in plan.steps]}
+        about |= {"most_steps": config.steps, "minutes": config.minutes}
         home = RunFolder(folder, about, processes)
         found = home.latest()
         precision = _precision(config.precision, found, processes)
-        log = LossLog(folder, processes, sum(steps for _, steps in plan.steps))
-        finished = found["finished"] if found else []
-        context, done = _Run(net, seed, config, processes, precision, home, log, interrupted, progress, finished), 0
+        budget = Budget(plan.steps, config, found)
+        log = LossLog(folder, processes, sum(budget.steps))
+        context = _Run(net, seed, config, processes, precision, home, log, budget, interrupted, progress, [])
+        context.finished.extend(found["finished"] if found else [])
+        finished, done = context.finished, 0
         for index, stage in enumerate(plan.stages()):
             if index < len(finished) and stage.batches is not None and finished[index]:
                 stage.batches.load_state_dict(finished[index])  # a later stage may go on with them
@@ -121,8 +125,8 @@ def run(
                 found = None
                 finished.append(runner.drawn)
                 home.save(context.state(index + 1, 0, {}), _net_tensors(net))
-            done += stage.steps
-    return precision
+            done += budget.steps[index]
+    return Trained(precision, budget.share)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +140,7 @@ class _Run:
     precision: str
     home: RunFolder
     log: LossLog
+    budget: Budget
     interrupted: threading.Event
     progress: Callable[[Progress], None]
     finished: list[dict[str, Any]]
@@ -144,7 +149,7 @@ class _Run:
     def state(self, stage: int, step: int, batches: dict[str, Any]) -> dict[str, Any]:
         """Return what a checkpoint says of the position."""
         position = {"stage": stage, "step": step, "precision": self.precision}
-        return {**position, "batches": batches, "finished": self.finished}
+        return {**position, "batches": batches, "finished": self.finished, **self.budget.state()}
 
 
 class _StageRunner:
@@ -183,12 +188,16 @@ class _StageRunner:
         prefetch = run.config.prefetch
         depth = (2 if run.processes.device.type == "cuda" else 0) if prefetch is None else prefetch
         run.log.begin(stage.name)
+        run.budget.begin(self.index)
         with draw_ahead(self._draw, self._places(first), depth if stage.batches else 0) as ahead:
-            for step in range(first, stage.steps):
+            for step in self._steps(first):
                 self._step(step, ahead)
-                due = step in (first, stage.steps - 1) or run.log.due()
+                due = step in (first, self._count() - 1) or run.log.due()
                 wishes = run.interrupted.is_set(), run.home.due(run.config.save_every), due
-                stop, save, read = run.processes.agree(*wishes)
+                stop, save, read, settle = run.processes.agree(*wishes, run.budget.due(step + 1))
+                if settle:
+                    run.budget.settle(run.processes.first(run.budget.forecast(step + 1)))
+                    run.log.total = sum(run.budget.steps)
                 progress = run.log.report(read, step + 1, done + step + 1, self._ema)
                 run.progress(progress)
                 stop = stop or (run.processes.count == 1 and run.interrupted.is_set())
@@ -211,9 +220,16 @@ class _StageRunner:
         for module in self.modules if self.run.config.compile else []:
             module._compiled_call_impl = None
 
+    def _count(self) -> int:
+        return self.run.budget.steps[self.index]
+
+    def _steps(self, first: int) -> Iterator[int]:
+        """Yield the steps to come, of which there may become fewer meanwhile."""
+        return itertools.takewhile(lambda step: step < self._count(), itertools.count(first))
+
     def _places(self, first: int) -> Iterator[tuple[int, int, int, int]]:
         """Yield step, update, repeat and part of every draw to come."""
-        for step in range(first, self.stage.steps):
+        for step in self._steps(first):
             for k, update in enumerate(self.stage.updates):
                 if step % update.every == 0:
                     for repeat in range(update.repeats):
@@ -267,7 +283,7 @@ class _StageRunner:
             if not self.run.config.compile or "double backward" not in str(error):
                 raise
             raise MotifError(f"the loss {update.name!r} cannot be compiled ({error}); train without") from None
-        factor = lr_factor(update.optim, step, self.stage.steps)
+        factor = lr_factor(update.optim, step, self._count())
         optimizer_step(self.optimizers[id(update.module), update.optim], update.optim, factor)
         return found
 
