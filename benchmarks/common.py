@@ -118,9 +118,10 @@ def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     lines, columns = [], list(head)
     for cells in itertools.chain([columns], rows):
         lines.append(f"| {' | '.join(map(str, cells))} |")
+        print(lines[-1], flush=True)
         if len(lines) == 1:
             lines.append("|---" * len(columns) + "|")
-        print(lines[-1], flush=True)
+            print(lines[-1], flush=True)
     return "\n".join(lines)
 
 

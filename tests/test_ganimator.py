@@ -10,6 +10,7 @@ from motif import api
 from motif.data.domain import Domain
 from motif.edit import Edit
 from motif.errors import MotifError
+from motif.metrics import papers
 from motif.nets.ganimator import GanimatorNet, adjacency
 from motif.nn.layers import conv_stack, receptive_field
 from motif.nn.skeleton_conv import Assembled, SkeletonConv, assemble
@@ -18,6 +19,7 @@ from motif.paper_features import MIXAMO_24, PaperFeatures
 from motif.recipes.base import PaperClip
 from motif.recipes.ganimator import RECIPES, Ganimator, Level, Pyramid
 from motif.recipes.ganimator_losses import DrawNoise, ImagePool, Losses, contact_loss
+from motif.request import Request
 from motif.train import Shard
 from plain_ganimator import PlainLosses, flat_gradients, plain_gradients
 from rigs import RIGS, walk
@@ -259,6 +261,14 @@ def test_a_short_training_makes_takes_and_a_file(salsa, tmp_path):
     assert torch.equal(take.rotations, again.rotations)
     with pytest.raises(MotifError, match="cannot be asked for a loop: its networks reflect"):
         model.sample(1, edit=Edit(loop=True))
+    measured = model.published(2)
+    raw = [x[:-6].T.double().numpy() for x in model.recipe.channels(model.net, model.prepared, Request(Edit(), 2))]
+    (exemplar,) = papers.channels([], [salsa])[1]
+    expected = [papers.compare(x, exemplar) for x in raw]
+    for k, name in enumerate(papers.Published._fields):
+        assert measured["raw"][name] == pytest.approx(sum(x[k] for x in expected) / 2, rel=1e-5)
+    assert measured["takes"] == papers.measures(model.sample(2), [salsa])
+    assert measured["takes"] != measured["raw"]
 
 
 def test_other_rigs_are_refused():

@@ -15,9 +15,9 @@ from .data.domain import Domain
 from .edit import MAX_SECONDS, Edit
 from .errors import MotifError
 from .io import load, save
-from .metrics import fakes
+from .metrics import fakes, papers
 from .motion import Motion, Pose
-from .recipes.base import Recipe, Streaming
+from .recipes.base import PaperRecipe, Recipe, Streaming
 from .request import Request
 from .train import Progress
 from .view import page, show
@@ -93,6 +93,21 @@ class Model:
         """
         request = Request(_edit(edit, seconds), n, seed, config, progress)
         return crowd.crowd(self._sample, request, self.domain.frame_time, self.domain.seconds, config)
+
+    def published(
+        self, n: int = 20, seconds: float | None = None, seed: int = 0, config: SampleConfig = SampleConfig()
+    ) -> dict[str, dict[str, float]]:
+        """Return the papers' measures of ``n`` takes (:mod:`motif.metrics.papers`), told apart by what is measured.
+
+        ``raw``, of recipes that learn the papers' channels: the network's own output, as the papers' evaluation takes
+        it. ``takes``: the takes as :meth:`sample` returns them, decoded, finished, and labelled anew.
+        """
+        request, found = Request(_edit(None, seconds), n, seed, config), {}
+        if isinstance(self.recipe, PaperRecipe):
+            made = self.recipe.channels(self.net, self.prepared, request)
+            *samples, exemplar = map(papers.rows, (*made, self.recipe.exemplar(self.prepared)))
+            found["raw"] = papers.measures_of_frames(samples, exemplar)
+        return {**found, "takes": papers.measures(self._sample(request), self.clips)}
 
     def start(self, seed: int = 0, config: SampleConfig = SampleConfig()) -> Any:
         """Return the state that an endless take begins with, for :meth:`step`; same seed, same poses."""

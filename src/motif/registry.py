@@ -8,7 +8,7 @@ from .config import SampleConfig
 from .edit import Edit
 from .errors import MotifError
 from .recipes import ganimator, sinmdm
-from .recipes.base import Recipe
+from .recipes.base import PaperRecipe, Recipe
 from .recipes.clip_flow import ClipFlow
 from .recipes.clip_gan import ClipGan
 from .recipes.clip_match import ClipMatch
@@ -62,7 +62,7 @@ def check_supported(name: str, recipe: Recipe, edit: Edit, config: SampleConfig 
     for parameter in config.given:
         if parameter not in recipe.defaults.given:
             raise MotifError(f"{name} has no {parameter}; clip-match, clip-gan and clip-flow have")
-    if config.finish == "none" and not hasattr(recipe, "channels"):
+    if config.finish == "none" and not isinstance(recipe, PaperRecipe):
         raise MotifError(
             f"{name} has no finish to leave out: its motion is the clips' own; ganimator and paper have one"
         )

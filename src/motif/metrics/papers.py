@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from torch import Tensor
 
 from .. import parallel
 from ..errors import MotifError
@@ -185,7 +186,17 @@ def normalisers(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 def measures(takes: Sequence[Motion], against: Sequence[Motion]) -> dict[str, float]:
     """Return the published measures of takes against the first exemplar clip: the papers have one clip only."""
     samples, (exemplar,), _ = channels(takes, against[:1])
+    return measures_of_frames(samples, exemplar)
+
+
+def measures_of_frames(samples: Sequence[Frames], exemplar: Frames) -> dict[str, float]:
+    """Return the published measures of frames, such as a network's own output; :func:`measures` is of motions."""
     each = parallel.parallel_map(lambda s: compare(s, exemplar), samples)
     found = {k: float(np.mean([getattr(p, k) for p in each])) for k in Published._fields}
     found |= {"inter_diversity": inter_diversity(samples), "intra_difference": intra_difference(samples, exemplar)}
     return found | {"sifid": sifid(samples, exemplar)}
+
+
+def rows(x: Float[Tensor, "c _t"]) -> Frames:
+    """Return the compared channels of motion in the papers' channels: without the root's path and padding."""
+    return x[:-6].T.double().numpy()

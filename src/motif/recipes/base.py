@@ -66,6 +66,19 @@ class Streaming(Protocol):
         ...
 
 
+@runtime_checkable
+class PaperRecipe(Protocol):
+    """A recipe whose networks make the papers' channels."""
+
+    def channels(self, net: nn.Module, prepared: Any, request: Request) -> list[Float[Tensor, "c _t"]]:
+        """Return the networks' own output for every take, at 30 Hz."""
+        ...
+
+    def exemplar(self, prepared: Any) -> Float[Tensor, "c t"]:
+        """Return the clip in the same channels."""
+        ...
+
+
 COARSE_UNSUPPORTED = {"clip weights": "its net has learned one mixture; clip-match can"}
 COARSE_DEFAULTS = SampleConfig(variety=0.25, tempo=0.0, completeness=0.75)
 

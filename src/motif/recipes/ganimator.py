@@ -146,6 +146,10 @@ class Ganimator:
         assert isinstance(net, GanimatorPyramid)
         return ganimator_sample.channels(net, prepared.clip, request, self._sample_plan(prepared, request))
 
+    def exemplar(self, prepared: Pyramid) -> Float[Tensor, "c t"]:
+        """Return the clip in the same channels."""
+        return prepared.clip.channels
+
     def sample(self, net: nn.Module, prepared: Pyramid, request: Request) -> list[Motion]:
         """Sample takes, one pass each, at the clip's rate."""
         plan, made = self._sample_plan(prepared, request), self.channels(net, prepared, request)

@@ -97,6 +97,10 @@ class SinMdm:
         net.train(training)
         return takes
 
+    def exemplar(self, prepared: PaperClip) -> Float[Tensor, "c t"]:
+        """Return the clip in the same channels."""
+        return prepared.channels
+
     def sample(self, net: nn.Module, prepared: PaperClip, request: Request) -> list[Motion]:
         """Sample takes, one after the other, at the clip's rate."""
         wanted, config = prepared.take_frames(request.edit), request.config
