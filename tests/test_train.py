@@ -172,6 +172,14 @@ def test_minutes_are_shared_by_stages_and_settled_once(tmp_path, monkeypatch):
     assert trained.share == sum(counts.values()) / 2004
 
 
+def test_threads_are_those_asked_for_and_put_back():
+    seen, before = [], torch.get_num_threads()
+    look = lambda progress: seen.append(torch.get_num_threads())  # noqa: E731
+    api.fit("clip-gan", api.demo_clip(), config=TrainConfig("fp32", "cpu", threads=2, steps=1), progress=look)
+    assert seen == [2]
+    assert torch.get_num_threads() == before
+
+
 def test_a_minute_too_short_for_anything_takes_a_step_of_each_stage():
     net = toy()
     config = TrainConfig("fp32", "cpu", minutes=1e-9)

@@ -205,6 +205,7 @@ def fit(
     prepared, trained = recipe.prepare(domain), train.Trained("fp32", 1.0)
     train.budget.check(config, recipe.plan(prepared), name)
     with parallel.single_thread(), torch.random.fork_rng([]):
+        torch.set_num_threads(config.threads)
         torch.manual_seed(seed)
         net = recipe.net(prepared)
         plan = train.Plan(recipe.plan(prepared), lambda: recipe.stages(net, prepared, seed))

@@ -104,6 +104,9 @@ class TrainConfig:
     """Whether modules are compiled (torch.compile); not for losses with gradient penalties."""
     save_every: float = 20.0
     """Seconds between checkpoints at least; more where they are slow."""
+    threads: int = 1
+    """Of torch, on the CPU: the papers' GANs gain by two, small networks do not. The last digits of what is learned
+    depend on it."""
     steps: int | None = None
     """At most so many training steps, of each stage where a recipe has several. The model says what share of its
     schedule it had."""
@@ -114,6 +117,8 @@ class TrainConfig:
         for name, known in {"precision": ("auto", "fp32", "bf16"), "parallel": ("auto", "none", "ddp", "fsdp")}.items():
             if getattr(self, name) not in known:
                 raise MotifError(f"{name} is {getattr(self, name)!r}; give one of {', '.join(known)}")
+        if self.threads < 1:
+            raise MotifError(f"threads is {self.threads}; give at least 1")
         if self.steps is not None and self.steps < 1:
             raise MotifError(f"steps is {self.steps}; give at least 1")
         if self.minutes is not None and not 0 < self.minutes < math.inf:

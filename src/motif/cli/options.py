@@ -86,8 +86,8 @@ class Fit:
     """A run of training."""
 
     recipe: str = "clip-gan"
-    """clip-gan, clip-flow, or one of the papers' own, which take hours: ganimator, paper (their ablation 9), sinmdm,
-    sinmdm-qna, ablation-1 to -11."""
+    """clip-gan, clip-flow, or one of the papers' own, which take hours: ganimator, paper, sinmdm,
+    sinmdm-qna, ablation-0 to -11 (rows of the 2024 paper's Table 1; row 9 is paper)."""
     seed: int = 0
     """The same seed gives the same model on the same machine."""
     run: Path | None = None

@@ -54,7 +54,7 @@ class Published(NamedTuple):
     """Coverage, global and local diversity of one sample."""
 
     coverage: float
-    """GANimator, section 5: share of the exemplar's windows of 30 frames (but the last, as in their code) within 2.0
+    """GANimator: share of the exemplar's windows of 30 frames (but the last, as in their code) within 2.0
     of a window of the sample. The code published with the 2024 paper swaps the roles: that is a precision."""
     global_diversity: float
     """GANimator's "patched nearest neighbour": the sample is cut into pieces of at least 30 frames, each matched to

@@ -44,7 +44,7 @@ def widths(nodes: int) -> tuple[int, int, int]:
 
 
 class GanimatorNet(nn.Module):
-    """Four convolutions of five taps (GANimator, section 4): a generator, or a critic with one score a frame."""
+    """Four convolutions of five taps (GANimator): a generator, or a critic with one score a frame."""
 
     def __init__(self, near: Bool[Tensor, "n n"], critic: bool):
         super().__init__()
@@ -118,7 +118,7 @@ class GanimatorPyramid(nn.Module):
         noise: Float[Tensor, "b e t"] | float = 0.0,
         layers: Sequence[Assembled] | None = None,
     ) -> Float[Tensor, "b c t"]:
-        """Apply one generator to the upsampled level below, with noise, as a residual (GANimator, eq. 1)."""
+        """Apply one generator to the upsampled level below, with noise, as a residual (GANimator)."""
         return widened(self.generator(level)(below + noise, layers)) + below
 
     @staticmethod

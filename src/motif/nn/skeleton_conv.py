@@ -20,7 +20,7 @@ from .skeleton_layout import TAPS, Layout, connected, layout
 
 
 class SkeletonConv(nn.Module):
-    """A convolution of five taps over time, between connected nodes (GANimator, section 4), reflected at the ends.
+    """A convolution of five taps over time, between connected nodes (GANimator), reflected at the ends.
 
     ``near`` says which output nodes see which input nodes. ``weight`` [W, 5] holds the taps of every connected pair of
     channels, in the order of the dense weight [out * m, channels * n, 5]; ``bias`` [out * m].

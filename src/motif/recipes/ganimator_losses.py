@@ -92,7 +92,7 @@ class ImagePool(nn.Module):
 
 
 class Losses:
-    """The losses of a group of levels (GANimator, section 4; 2024 paper, equation 4), as sums over its levels."""
+    """The losses of a group of levels (GANimator; 2024 paper, equation 4), as sums over its levels."""
 
     def __init__(self, recipe: "Ganimator", net: GanimatorPyramid, pyramid: "Pyramid", group: int):
         self.recipe, self.net, self.pyramid = recipe, net, pyramid
