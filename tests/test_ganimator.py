@@ -251,23 +251,24 @@ def test_a_transferred_network_begins_with_the_lower_ones_layers(pyramid, critic
             assert torch.equal(nets[0].layers[layer].weight, nets[2].layers[layer].weight) == copied
 
 
-def test_a_short_training_makes_takes_and_a_file(salsa, tmp_path):
-    model = api.fit(Ganimator(samples=(1,), critic_steps=1), salsa, 1)
+def test_a_short_training_makes_takes_and_a_file(clips, tmp_path):
+    xia = api.load(clips / "xia-normal.bvh")
+    model = api.fit(Ganimator(samples=(1,), critic_steps=1), xia, 1)
     take = model.sample(1, 3.0)[0]
-    assert len(take) == round(3.0 * salsa.fps)
-    assert take.skeleton == salsa.skeleton
-    assert take.frame_time == salsa.frame_time
+    assert len(take) == round(3.0 * xia.fps)
+    assert take.skeleton == xia.skeleton
+    assert take.frame_time == xia.frame_time
     again = api.Model.load(model.save(tmp_path / "g.safetensors")).sample(1, 3.0)[0]
     assert torch.equal(take.rotations, again.rotations)
     with pytest.raises(MotifError, match="cannot be asked for a loop: its networks reflect"):
         model.sample(1, edit=Edit(loop=True))
-    measured = model.published(2)
-    raw = [x[:-6].T.double().numpy() for x in model.recipe.channels(model.net, model.prepared, Request(Edit(), 2))]
-    (exemplar,) = papers.channels([], [salsa])[1]
+    measured = model.published(2, 3.0)
+    raw = [x[:-6].T.double().numpy() for x in model.recipe.channels(model.net, model.prepared, Request(Edit(3.0), 2))]
+    (exemplar,) = papers.channels([], [xia])[1]
     expected = [papers.compare(x, exemplar) for x in raw]
     for k, name in enumerate(papers.Published._fields):
         assert measured["raw"][name] == pytest.approx(sum(x[k] for x in expected) / 2, rel=1e-5)
-    assert measured["takes"] == papers.measures(model.sample(2), [salsa])
+    assert measured["takes"] == papers.measures(model.sample(2, 3.0), [xia])
     assert measured["takes"] != measured["raw"]
 
 
