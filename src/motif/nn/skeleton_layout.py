@@ -262,8 +262,11 @@ class Dense:
 # --- which nodes go together
 def cluster(near: Bool[Tensor, "m n"], count: int) -> list[list[int]]:
     """Split nodes into clusters of one size that see few nodes: grown from every node in turn, then mended by swaps."""
-    sees = [sum(1 << node for node in row.nonzero()[:, 0].tolist()) for row in near]
+    return _clusters(tuple(sum(1 << node for node in row.nonzero()[:, 0].tolist()) for row in near), count)
 
+
+@functools.lru_cache(maxsize=64)
+def _clusters(sees: tuple[int, ...], count: int) -> list[list[int]]:
     def seen(group: list[int]) -> int:
         return functools.reduce(int.__or__, (sees[node] for node in group)).bit_count()
 
@@ -277,7 +280,7 @@ def cluster(near: Bool[Tensor, "m n"], count: int) -> list[list[int]]:
     return best
 
 
-def _grow(sees: list[int], first: int, size: int) -> list[list[int]]:
+def _grow(sees: tuple[int, ...], first: int, size: int) -> list[list[int]]:
     """Fill clusters one by one with what adds least to what they see."""
     left, groups = set(range(len(sees))), []
     while left:
