@@ -1,5 +1,7 @@
+import numpy as np
 import pytest
 import torch
+from scipy.interpolate import CubicSpline
 
 from motif import resample
 
@@ -55,3 +57,13 @@ def test_leading_dimensions_are_resized_alike():
     x = torch.randn(2, 3, 40, 5, generator=torch.Generator().manual_seed(0))
     for frames in (1, 13, 71):
         assert torch.allclose(resample.resize(x, frames)[1, 2], resample.resize(x[1, 2], frames), atol=1e-6)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 5, 40, 300])
+def test_splines_are_the_natural_ones(frames):
+    x, when = torch.randn(frames, 3, dtype=torch.float64), torch.linspace(0, frames - 1, 50).double()
+    made = resample.spline_interpolate(x, when)
+    if frames > 1:
+        known = CubicSpline(np.arange(frames), x.numpy(), bc_type="natural")(when.numpy())
+        assert float((made - torch.from_numpy(known)).abs().max()) < 1e-9
+    assert torch.equal(resample.spline_interpolate(x[:1], when), x[:1].expand(50, -1))

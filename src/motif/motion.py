@@ -5,7 +5,7 @@ Metres, seconds, radians; right-handed, Y up, a body of heading 0 faces +Z. Ever
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -146,9 +146,20 @@ class Motion:
         if not (math.isfinite(speed) and speed > 0):
             raise MotifError(f"cannot retime to {speed} times the speed; give a positive number")
         when = torch.arange(max(round(len(self) / speed), 1), dtype=torch.float64) * speed
+        return self._filtered(when, resample.sinc_interpolate)
+
+    def upsample(self, fps: float) -> "Motion":
+        """Return the motion at a higher rate, by cubic splines: linear interpolation would make every joint shake."""
+        if not (math.isfinite(fps) and fps >= self.fps):
+            raise MotifError(f"cannot upsample from {self.fps:g} to {fps} frames a second; resample can go down")
+        ratio = self.fps / fps
+        when = torch.arange(int((len(self) - 1) / ratio + 1e-6) + 1, dtype=torch.float64) * ratio
+        return replace(self._filtered(when, resample.spline_interpolate), frame_time=1 / fps)
+
+    def _filtered(self, when: Tensor, interpolate: Callable[[Tensor, Tensor], Tensor]) -> "Motion":
         q = rotation.unroll(self.rotations.transpose(0, 1)).transpose(0, 1)
-        q = rotation.normalise(resample.sinc_interpolate(q.flatten(1), when).unflatten(1, (-1, 4)))
-        p = resample.sinc_interpolate(self.positions.flatten(1), when).unflatten(1, (-1, 3))
+        q = rotation.normalise(interpolate(q.flatten(1), when).unflatten(1, (-1, 4)))
+        p = interpolate(self.positions.flatten(1), when).unflatten(1, (-1, 3))
         return replace(self, rotations=q, positions=p)
 
     def interpolate(self, when: Float[Tensor, "n"]) -> "Motion":
