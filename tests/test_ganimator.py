@@ -193,12 +193,18 @@ def test_layouts_are_the_dense_convolution(make, outputs):
         assert float((ours - theirs).detach().abs().max()) < 1e-12
 
 
-def test_clusters_hold_every_node_once_and_see_few(pyramid):
-    near = adjacency(pyramid.clip.features.skeleton)
-    found = cluster(near, CLUSTERS)
-    assert sorted(node for group in found for node in group) == list(range(len(near)))
-    own, seen = max(map(len, found)), max(int(near[group].any(0).sum()) for group in found)
-    assert len(found) * own * seen / len(near) ** 2 == pytest.approx(0.457, abs=0.005)
+@pytest.mark.parametrize(("name", "products"), [("Salsa-Dancing-6", 0.457), ("xia-normal", 0.394)])
+def test_clusters_hold_every_node_once_and_see_few(name, products, clips):
+    clip = RECIPES["paper"].prepare(Domain.of([api.load(clips / f"{name}.bvh")])).clip
+    near = adjacency(clip.features.skeleton)
+    for count in CLUSTERS:
+        groups, seen = cluster(near, count)
+        assert sorted(node for group in groups for node in group) == list(range(len(near)))
+        assert all(
+            near[group].any(0).nonzero()[:, 0].tolist() == nodes for group, nodes in zip(groups, seen, strict=True)
+        )
+    layout = Blocks.of(near, 1, 1)
+    assert layout.size / 5 / len(near) ** 2 == pytest.approx(products, abs=0.005)
 
 
 def test_the_contact_loss_is_its_definition(pyramid):

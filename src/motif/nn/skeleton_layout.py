@@ -5,6 +5,7 @@ A convolution, its transpose and both their gradients are these products in diff
 
 import functools
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,9 +16,10 @@ from torch import Tensor
 
 TAPS = 5
 PAD = TAPS // 2
-CLUSTERS = 8
-"""Of nodes, on the CPU: .4 to .46 of the dense products on the papers' rigs, where a fifth would be the least."""
-PANEL = 400
+CLUSTERS = (6, 7, 8)
+"""Of nodes, on the CPU, whichever number multiplies least: .39 to .46 of the dense products on the papers' rigs, where a
+fifth would be the least."""
+PANEL = 760
 """Frames that are multiplied at a time on the CPU: what they need stays in a cache."""
 
 
@@ -93,9 +95,8 @@ class Clusters:
     @staticmethod
     def of(near: Bool[Tensor, "m n"], channels: int, out: int) -> tuple["Clusters", Int[Tensor, "o i 5"]]:
         """Lay out a layer of ``channels`` and ``out`` channels a node, and say where each weight of it lies."""
-        groups = cluster(near, CLUSTERS)
-        seen = [near[group].any(0).nonzero()[:, 0].tolist() for group in groups]
-        own, read = max(map(len, groups)), max(map(len, seen))
+        groups, seen = min((cluster(near, count) for count in CLUSTERS), key=lambda found: math.prod(_padded(*found)))
+        _, own, read = _padded(groups, seen)
         shape = torch.Size((TAPS, len(groups), own * out, read * channels))
         index = torch.arange(shape.numel()).view(shape)
         place = torch.zeros(len(near) * out, near.shape[1] * channels, TAPS, dtype=torch.long)
@@ -260,9 +261,18 @@ class Dense:
 
 
 # --- which nodes go together
-def cluster(near: Bool[Tensor, "m n"], count: int) -> list[list[int]]:
-    """Split nodes into clusters of one size that see few nodes: grown from every node in turn, then mended by swaps."""
-    return _clusters(tuple(sum(1 << node for node in row.nonzero()[:, 0].tolist()) for row in near), count)
+def cluster(near: Bool[Tensor, "m n"], count: int) -> tuple[list[list[int]], list[list[int]]]:
+    """Split nodes into clusters of one size that see few nodes, and say what they see.
+
+    Clusters are grown from every node in turn; the best ones are mended by swaps.
+    """
+    groups = _clusters(tuple(sum(1 << node for node in row.nonzero()[:, 0].tolist()) for row in near), count)
+    return groups, [near[group].any(0).nonzero()[:, 0].tolist() for group in groups]
+
+
+def _padded(groups: list[list[int]], seen: list[list[int]]) -> tuple[int, int, int]:
+    """Return how many clusters there are, and how many nodes the largest has and sees."""
+    return len(groups), max(map(len, groups)), max(map(len, seen))
 
 
 @functools.lru_cache(maxsize=64)
