@@ -17,7 +17,7 @@ from torch import Tensor
 TAPS = 5
 PAD = TAPS // 2
 CLUSTERS = (6, 7, 8)
-"""Of nodes, on the CPU, whichever number multiplies least: .39 to .46 of the dense products on the papers' rigs, where a
+"""Of nodes, on the CPU, whichever number is least work: .39 to .46 of the dense products on the papers' rigs, where a
 fifth would be the least."""
 PANEL = 760
 """Frames that are multiplied at a time on the CPU: what they need stays in a cache."""
