@@ -172,6 +172,21 @@ def test_minutes_are_shared_by_stages_and_settled_once(tmp_path, monkeypatch):
     assert trained.share == sum(counts.values()) / 2004
 
 
+def test_a_stage_that_ends_before_it_is_settled_does_not_disturb_the_next(monkeypatch):
+    clock, counts, net = [0.0], {}, toy()
+    monkeypatch.setattr(budget, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+    def loss(seconds, batch, generator):
+        clock[0] += seconds
+        return net.loss(batch, generator)
+
+    plan = [("short", 3), ("long", 1000)]
+    both = [Stage(name, n, (Update("fit", net, functools.partial(loss, s)),)) for (name, n), s in zip(plan, (0.1, 1.0))]
+    config = TrainConfig("fp32", "cpu", minutes=2)
+    run(net, Plan(plan, lambda: iter(both)), 0, config, progress=lambda p: counts.update({p.stage: p.step}))
+    assert counts == {"short": 3, "long": 119}
+
+
 def test_threads_are_those_asked_for_and_put_back():
     seen, before = [], torch.get_num_threads()
     look = lambda progress: seen.append(torch.get_num_threads())  # noqa: E731

@@ -85,8 +85,8 @@ class SampleConfig:
 @dataclass(frozen=True)
 class TrainConfig:
     """Settings of a training run. Beside ``steps`` and ``minutes``, which cut it short, no field changes what is
-    learned but ``precision``, in its last digits; a batch in parts (several processes, ``grad_accum_steps``) draws
-    other noise.
+    learned but ``precision`` and ``threads``, in its last digits; a batch in parts (several processes,
+    ``grad_accum_steps``) draws other noise.
     """
 
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -105,8 +105,7 @@ class TrainConfig:
     save_every: float = 20.0
     """Seconds between checkpoints at least; more where they are slow."""
     threads: int = 1
-    """Of torch, on the CPU: the papers' GANs gain by two, small networks do not. The last digits of what is learned
-    depend on it."""
+    """Of torch, on the CPU: the papers' GANs gain by two, small networks do not."""
     steps: int | None = None
     """At most so many training steps, of each stage where a recipe has several. The model says what share of its
     schedule it had."""

@@ -129,7 +129,10 @@ class Motion:
         return replace(self, rotations=self.rotations[frames], positions=self.positions[frames])
 
     def resample(self, fps: float) -> "Motion":
-        """Return the motion at another rate: whole frames where the rates divide (within 0.1 %), else slerp."""
+        """Return the motion at another rate: whole frames where the rates divide (within 0.1 %), else interpolated.
+
+        To higher rates by cubic splines, as every joint shakes where it changes its speed at a frame; else by slerp.
+        """
         if not (math.isfinite(fps) and fps > 0):
             raise MotifError(f"cannot resample to {fps} frames a second; give a positive number")
         ratio = self.fps / fps
@@ -139,7 +142,8 @@ class Motion:
         if step >= 1 and abs(ratio / step - 1) < 1e-3:
             return replace(self.select(torch.arange(0, len(self), step)), frame_time=self.frame_time * step)
         when = torch.arange(int((len(self) - 1) / ratio + 1e-6) + 1, dtype=torch.float64) * ratio
-        return replace(self.interpolate(when), frame_time=1 / fps)
+        made = self._filtered(when, resample.spline_interpolate) if ratio < 1 else self.interpolate(when)
+        return replace(made, frame_time=1 / fps)
 
     def retime(self, speed: float) -> "Motion":
         """Return the motion ``speed`` times as fast at the same rate, by a windowed sinc that keeps its sharpness."""
@@ -147,14 +151,6 @@ class Motion:
             raise MotifError(f"cannot retime to {speed} times the speed; give a positive number")
         when = torch.arange(max(round(len(self) / speed), 1), dtype=torch.float64) * speed
         return self._filtered(when, resample.sinc_interpolate)
-
-    def upsample(self, fps: float) -> "Motion":
-        """Return the motion at a higher rate, by cubic splines: linear interpolation would make every joint shake."""
-        if not (math.isfinite(fps) and fps >= self.fps):
-            raise MotifError(f"cannot upsample from {self.fps:g} to {fps} frames a second; resample can go down")
-        ratio = self.fps / fps
-        when = torch.arange(int((len(self) - 1) / ratio + 1e-6) + 1, dtype=torch.float64) * ratio
-        return replace(self._filtered(when, resample.spline_interpolate), frame_time=1 / fps)
 
     def _filtered(self, when: Tensor, interpolate: Callable[[Tensor, Tensor], Tensor]) -> "Motion":
         q = rotation.unroll(self.rotations.transpose(0, 1)).transpose(0, 1)

@@ -147,5 +147,4 @@ class PaperFeatures:
         q[:, list(self.source)] = rotations
         p[:, self.source[0]] = positions[:, 0]
         whole = Motion(like.skeleton, q, p, 1 / self.RATE, name, like.file_format)
-        at_rate = whole.upsample(like.fps) if like.fps > self.RATE else whole.resample(like.fps)
-        return replace(at_rate, frame_time=like.frame_time)
+        return replace(whole.resample(like.fps), frame_time=like.frame_time)

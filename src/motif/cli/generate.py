@@ -30,7 +30,7 @@ def fit(clips: Clips, /, *, out: Out, run: Fit = Fit(), read: Read = None) -> No
     from .. import api, bundle, registry, train
 
     target = bundle.check(out)
-    registry.recipe(run.recipe)
+    registry.recipe(run.recipe)  # names that are not known are refused before anything is read
     make_folder(target.parent)
     if target.is_dir():
         raise MotifError(f"{target} is a folder; give the name of a file with --out")

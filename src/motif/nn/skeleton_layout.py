@@ -6,7 +6,7 @@ A convolution, its transpose and both their gradients are these products in diff
 import functools
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -65,9 +65,13 @@ class Layout(Protocol):
         ...
 
 
-def layout(near: Sequence[Sequence[bool]], channels: int, out: int, device: torch.device) -> Layout:
+@functools.lru_cache(maxsize=64)
+def layout(near: tuple[tuple[bool, ...], ...], channels: int, out: int, device: torch.device) -> Layout:
     """Return the layout for a device of a layer of ``channels`` and ``out`` channels a node."""
-    return _layout(tuple(map(tuple, near)), channels, out, device)
+    if device.type == "cpu":
+        return Blocks.of(torch.tensor(near), channels, out)
+    dense = Dense.of(torch.tensor(near), channels, out)
+    return Dense(dense.place.to(device), dense.size, dense.channels)
 
 
 def connected(near: Bool[Tensor, "m n"], channels: int, out: int) -> Bool[Tensor, "o i"]:
@@ -314,14 +318,6 @@ def _swaps(groups: list[list[int]]) -> Iterator[list[list[int]]]:
 
 
 # --- helpers
-@functools.lru_cache(maxsize=64)
-def _layout(near: tuple[tuple[bool, ...], ...], channels: int, out: int, device: torch.device) -> Layout:
-    if device.type == "cpu":
-        return Blocks.of(torch.tensor(near), channels, out)
-    dense = Dense.of(torch.tensor(near), channels, out)
-    return Dense(dense.place.to(device), dense.size, dense.channels)
-
-
 @functools.lru_cache(maxsize=256)
 def _window_frames(frames: int, device: torch.device) -> Int[Tensor, "n"]:
     """Return the five frames around every frame, reflected at the ends, in one row."""

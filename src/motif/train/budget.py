@@ -53,7 +53,7 @@ class Budget:
 
     def begin(self, stage: int) -> None:
         """Give a stage, whose first step is about to be taken, its part of the time."""
-        self.stage, self.entered = stage, self.seconds
+        self.stage, self.entered, self.first = stage, self.seconds, (0, 0.0)
         if self.limit is not None and self.settled <= stage:
             self.steps[stage] = self.most[stage]
             self.allotted = max(self.limit - self.entered, 0.0) / (len(self.steps) - stage)
@@ -76,7 +76,7 @@ class Budget:
 
     def settle(self, steps: int) -> None:
         """Fix the stage's number of steps; later ones are expected to be cut by as much until they are settled."""
-        self.steps[self.stage], self.settled, self.first = steps, self.stage + 1, (0, 0.0)
+        self.steps[self.stage], self.settled = steps, self.stage + 1
         cut = steps / self.most[self.stage]
         self.steps[self.settled :] = [max(round(cut * most), 1) for most in self.most[self.settled :]]
 
