@@ -87,7 +87,7 @@ def rows(given, found: list[dict[str, float]]) -> Iterator[list[str]]:
             if given.keep:
                 folder = Path(given.keep)
                 folder.mkdir(parents=True, exist_ok=True)
-                motif.save(folder / f"{path.stem}.{spec}.bvh", takes[0])
+                motif.save(takes[0], folder / f"{path.stem}.{spec}.bvh")
             cells = [number(k, values[k]) if k in COLUMNS else f"{values[k]:.2f}" for k in (*COLUMNS, "pops", "held")]
             yield [path.stem, spec, f"{clip.seconds:.1f}", f"{clip.fps:.0f}", *cells, f"{took:.1f}"]
 

@@ -15,7 +15,7 @@ class MatchConfig:
     """0 to 1: from the clips' own order in long pieces to many short ones in the first guess."""
     diversity: float = 0.2
     """0 to 1: how differently takes weigh the clips' patches where an edit would make them alike."""
-    tempo: float = 0.18
+    tempo: float = 0.0
     """0 to 1: how far takes vary the clips' tempo, where the clips do (:mod:`motif.tempo`)."""
     patch: int = 15
     """Frames of a patch, at every level; fewer on a shorter clip."""

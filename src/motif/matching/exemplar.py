@@ -30,7 +30,6 @@ class Exemplar:
     table: Float[Tensor, "f e"]
     """Features, :func:`feet.foot_drift` and :func:`feet.contact_velocity` of all clips at their own rate, end to end:
     takes should slide as much as the clips, and locked feet move as they do."""
-    tempo: TempoVariability
     start: Start
     """Where the first clip begins; takes do, too."""
     stride: int
@@ -47,6 +46,11 @@ class Exemplar:
     def rate(self) -> float:
         """Frames a second of the finest level."""
         return 1 / (self.frame_time * self.stride)
+
+    @cached_property
+    def tempo(self) -> TempoVariability:
+        """How steady the clips' tempo is; found when first asked for, as it compares all frames with all."""
+        return tempo_variability(self.clips)
 
     @cached_property
     def travel(self) -> tuple[float, float]:
@@ -78,7 +82,7 @@ def prepare(clips: Sequence[Motion], rate: float = 30.0) -> Exemplar:
     fine = tuple(x.unflatten(0, (-1, stride)).mean(1) for x in full)
     extra = [(feet.foot_drift(features, x, dt), feet.contact_velocity(features, x, dt)) for x in full]
     table = torch.cat([torch.cat((x, *more), -1) for x, more in zip(full, extra)])
-    return Exemplar(tuple(clips), features, fine, table, tempo_variability(clips), features.start(clips[0]), stride)
+    return Exemplar(tuple(clips), features, fine, table, features.start(clips[0]), stride)
 
 
 def take_length(exemplar: Exemplar, edit: Edit) -> tuple[int, int]:

@@ -109,12 +109,12 @@ def overlap_add(
     q, device = indices.shape[-1], frames.device
     frame = torch.arange((q if loop else q + patch - 1) * stride, device=device)
     level, rest, shift = frame // stride, frame % stride, torch.arange(patch, device=device)
-    source = level[:, None] - shift
-    inside = torch.ones_like(source, dtype=torch.bool) if loop else (source >= 0) & (source < q)
+    source = level[:, None] - shift  # beyond the ends the first and the last patch go on
     source = source % q if loop else source.clamp(0, q - 1)
-    index = (indices[..., source] + shift) * stride + rest[:, None]
+    within = shift if loop else level[:, None] - source
+    index = (indices[..., source] + within) * stride + rest[:, None]
     phase = (shift * stride + rest[:, None] + 0.5) / (patch * stride)
-    weight = torch.sin(math.pi * phase).square() * inside if hann else inside.float()
+    weight = torch.sin(math.pi * phase).square() if hann else torch.ones_like(phase)
     weight = (weight / weight.sum(1, keepdim=True)).to(frames.dtype).expand(index.shape).reshape(-1, patch)
     bag = torch.nn.functional.embedding_bag
     return bag(index.reshape(-1, patch), frames, per_sample_weights=weight, mode="sum").reshape(*index.shape[:-1], -1)

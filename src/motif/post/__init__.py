@@ -3,6 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor
 
+from .. import contact
 from ..edit import Edit
 from ..features import Features, Start
 from ..motion import Motion
@@ -22,7 +23,7 @@ def finalize_take(
     foot_lock = foot_lock and bool(s.contacts)
     if foot_lock:
         x = x.clone()
-        x[..., features.slices["root_velocity"]] += drift - feet.foot_drift(features, x, dt)
+        x[..., features.slices["root_velocity"]] += contact.smooth(drift - feet.foot_drift(features, x, dt), contact.SMOOTH / dt)
     edited = constraints.impose(features, edit, x, dt) if edit.exact_constraints else x
     if edit.trajectory is not None:
         edited, start = trajectory.warp_to_trajectory(features, edit.trajectory, edited, dt)
