@@ -9,7 +9,6 @@ take of each clip, to be looked at.
 """
 
 import math
-import statistics
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -31,15 +30,27 @@ FILES: list[tuple[Path, motif.ReadConfig]] = [
     (SHARED / "Baseball-Milling-Idle.bvh", motif.ReadConfig()),
     *((DRAWINGS / f"fair1/{n}.bvh", motif.ReadConfig(up="z")) for n in ("dab", "jumping", "wave_hello", "zombie")),
     *((DRAWINGS / f"{name}.bvh", motif.ReadConfig()) for name in ("cmu1/jumping_jacks", "rokoko/jesse_dance")),
-    *((STYLES / f"{n}.bvh", motif.ReadConfig()) for n in ("neutral_01_000", "sexy_01_001", "old_13_000", "angry_13_000")),
-    *((MASS / f"{n}.bvh", motif.ReadConfig()) for n in ("backflip", "balance", "cart", "dance", "kick", "pirouette", "walk")),
-    *((CMU / f"bvh/{n}.bvh", motif.ReadConfig()) for n in ("01_01", "01_13", "05_09", "14_14", "29_02", "49_02", "135_11")),
+    *(
+        (STYLES / f"{n}.bvh", motif.ReadConfig())
+        for n in ("neutral_01_000", "sexy_01_001", "old_13_000", "angry_13_000")
+    ),
+    *(
+        (MASS / f"{n}.bvh", motif.ReadConfig())
+        for n in ("backflip", "balance", "cart", "dance", "kick", "pirouette", "walk")
+    ),
+    *(
+        (CMU / f"bvh/{n}.bvh", motif.ReadConfig())
+        for n in ("01_01", "01_13", "05_09", "14_14", "29_02", "49_02", "135_11")
+    ),
     *((CMU / f"bvh/{name}.bvh", motif.ReadConfig()) for name in ("03_01", "16_14", "09_01", "127_37")),
     *((CMU / f"bvh-cgspeed/{n}.bvh", motif.ReadConfig()) for n in ("13_10", "60_07", "61_07", "indian_15", "10_04")),
     *((EXTRA / f"reactidle/{n}.bvh", motif.ReadConfig(root_offset="add")) for n in ("003_genuine", "000_genuine")),
     *((EXTRA / f"dog-lifelike/raw-bvh/dog_{n}_001.bvh", motif.ReadConfig()) for n in ("back", "quad_walkrun")),
     (EXTRA / "dog-lifelike/raw-bvh/dog_idle_004.bvh", motif.ReadConfig()),
-    *((MESH / f"{n}-animations.glb", motif.ReadConfig()) for n in ("bird", "dragon", "spider", "kaiju", "fox", "horse")),
+    *(
+        (MESH / f"{n}-animations.glb", motif.ReadConfig())
+        for n in ("bird", "dragon", "spider", "kaiju", "fox", "horse")
+    ),
     *((DATA / BANDAI.format(1, n), motif.ReadConfig()) for n in ("dash_not-confident_001", "walk_old_001")),
     *((DATA / BANDAI.format(1, n), motif.ReadConfig()) for n in ("dance-short_normal_001", "slash_normal_001")),
     *((DATA / BANDAI.format(2, n), motif.ReadConfig()) for n in ("walk-turn-left_normal_004", "run_active_001")),
@@ -50,7 +61,7 @@ COLUMNS = ("slip_ratio", "jerk_ratio", "coverage", "precision", "novelty", "two_
 
 def longest_hold(motion: motif.Motion) -> float:
     """Return the longest time in which a pose stands still, seconds, wherever it glides to."""
-    s, (quaternions, world) = motion.skeleton, motion.world()
+    s, world = motion.skeleton, motion.world()[1]
     turn = motif.rotation.about("y", -motion.heading())[:, None]
     local = motif.rotation.rotate(turn, world - world[:, s.root : s.root + 1])
     step = max(round(motion.fps / 10), 1)
@@ -103,7 +114,7 @@ def worst(given, found: list[dict[str, float]]) -> Iterator[list[str]]:
             for k in (*COLUMNS, "pops", "held"):
                 values = sorted(v[k] for v in own if not math.isnan(v[k]))
                 values = values if k in ("coverage", "precision", "novelty") else values[::-1]
-                value = (statistics.median(values) if share == 0.5 else values[int(share * len(values))]) if values else math.nan
+                value = values[int(share * len(values))] if values else math.nan
                 cells.append(number(k, value) if k in COLUMNS else f"{value:.2f}")
             yield [f"**{name}, 4 s and more**", spec, "", "", *cells, f"{sum(v['seconds'] for v in own):.0f}"]
 

@@ -42,14 +42,33 @@ def test_average_and_vote_of_an_unbroken_run_are_the_exemplar(loop):
     random = torch.Generator().manual_seed(0)
     table = torch.randn(60, 3, generator=random)
     indices = torch.arange(20) if not loop else torch.cat((torch.arange(10), torch.arange(10)))
-    voted = matching.overlap_add(table, indices, 5, loop, 2, hann=True)
+    voted = matching.blend(table, [30], indices, 5, loop, 2)
     if not loop:
         assert torch.allclose(voted, table[:48], atol=1e-5)
         frames = table[::2]
         assert torch.allclose(matching.overlap_add(frames, indices[None], 5, False)[0], frames[:24], atol=1e-5)
     else:
         assert voted.shape == (40, 3)
-        assert torch.allclose(voted[8:20], table[8:20], atol=1e-5)
+        assert torch.allclose(voted[10:18], table[10:18], atol=1e-5)
+
+
+def test_the_first_and_the_last_patch_of_a_take_go_on_beyond_its_ends():
+    frames = torch.cat((torch.zeros(20, 1), torch.ones(20, 1)))
+    x = matching.overlap_add(frames, torch.tensor([2, 25, 26, 27, 28, 6]), 5, loop=False)[:, 0]
+    assert x.tolist() == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 0.8, 0.6, 0.4, 0.2, 0], abs=0.21)
+    assert float(x.diff().abs().max()) < 0.21  # a fifth at a time, as within the take
+
+
+def test_windows_reach_beyond_patches_but_not_into_another_clip():
+    table = torch.cat((torch.zeros(30, 1), torch.ones(30, 1)))
+    place = torch.tensor([16, 17, 18, 19, 20, 40, 41, 42, 43])
+    apart = matching.blend(table, [30, 30], place, 8, False, 1)[:, 0]
+    assert float(apart[:3].max()) < 1e-6
+    assert float(apart[-2:].min()) > 1 - 1e-6
+    assert float(apart.diff().max()) < 0.25
+    last_of_first, first_of_second = torch.arange(10, 23), torch.arange(30, 42)
+    for run, value in ((last_of_first, 0.0), (first_of_second, 1.0)):
+        assert torch.allclose(matching.blend(table, [30, 30], run, 8, False, 1)[:, 0], torch.tensor(value), atol=1e-6)
 
 
 def test_maths_stays_on_the_device_of_its_input():
@@ -61,7 +80,7 @@ def test_maths_stays_on_the_device_of_its_input():
     path = Trajectory(((0, 0), (1, 0)), facing=(0, 1))
     guide = matching.Guide(x[:, :1], x, x[:3])
     found = [
-        matching.overlap_add(x, indices, 5, loop=False, stride=2, hann=True),
+        matching.blend(x, [30], indices[0], 5, loop=False, stride=2),
         matching.overlap_add(x, indices, 5, loop=True),
         matching.nearest(x[:20], database, 0.1, False, x[:56, 0], x[:16, :2]),
         guide.impose(x[None, :30]),

@@ -93,6 +93,7 @@ class Features:
 
     def start(self, motion: Motion) -> Start:
         """Return where a motion begins."""
+        motion = motion.crop(0, max(round(1 / motion.frame_time), 2))  # no later frame tells how it faces at first
         x, _, z = motion.world()[1][0, self.skeleton.root].tolist()
         return Start(x, z, float(motion.heading()[0]))
 

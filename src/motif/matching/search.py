@@ -1,7 +1,7 @@
 """Nearest patches, and averages of the patches found."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -15,6 +15,8 @@ from ..windows import diagonal_sums
 BLOCK = 1 << 18  # entries of a distance matrix computed at a time, so that they stay in the processor's cache
 STORED = 1 << 26
 """Entries of a distance matrix stored between the two passes over it; larger ones are computed twice."""
+
+REACH = 0.25  # of a patch: how far its window reaches beyond it in the last average
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,27 +96,56 @@ def mean_distance(x: Float[Tensor, "n t k"], frames: Float[Tensor, "m k"]) -> fl
 
 
 def overlap_add(
-    frames: Float[Tensor, "m k"],
-    indices: Int[Tensor, "*n q"],
-    patch: int,
-    loop: bool,
-    stride: int = 1,
-    hann: bool = False,
+    frames: Float[Tensor, "m k"], indices: Int[Tensor, "*n q"], patch: int, loop: bool
 ) -> Float[Tensor, "*n t k"]:
-    """Return frames of takes, each the mean (under a Hann window, if ``hann``) of the patches that cover it.
+    """Return frames of takes, each the mean of the patches that cover it; ``indices`` are those at each place.
 
-    ``indices`` are the patches at each place of a take; there are ``stride`` frames to each. The last patches of a
-    ``loop`` reach into its beginning.
+    The last patches of a ``loop`` reach into its beginning; else the first and the last patch go on beyond the ends.
     """
-    q, device = indices.shape[-1], frames.device
-    frame = torch.arange((q if loop else q + patch - 1) * stride, device=device)
-    level, rest, shift = frame // stride, frame % stride, torch.arange(patch, device=device)
-    source = level[:, None] - shift  # beyond the ends the first and the last patch go on
-    source = source % q if loop else source.clamp(0, q - 1)
-    within = shift if loop else level[:, None] - source
-    index = (indices[..., source] + within) * stride + rest[:, None]
-    phase = (shift * stride + rest[:, None] + 0.5) / (patch * stride)
-    weight = torch.sin(math.pi * phase).square() if hann else torch.ones_like(phase)
-    weight = (weight / weight.sum(1, keepdim=True)).to(frames.dtype).expand(index.shape).reshape(-1, patch)
-    bag = torch.nn.functional.embedding_bag
-    return bag(index.reshape(-1, patch), frames, per_sample_weights=weight, mode="sum").reshape(*index.shape[:-1], -1)
+    source, within = _covering(indices.shape[-1], patch, 0, loop, 1, frames.device)
+    index = indices[..., source] + within
+    return _weighted_sum(frames, index, torch.full_like(index, 1 / patch, dtype=frames.dtype))
+
+
+def blend(
+    frames: Float[Tensor, "f e"], lengths: Sequence[int], indices: Int[Tensor, "q"], patch: int, loop: bool, stride: int
+) -> Float[Tensor, "t e"]:
+    """Return frames of a take at the clips' own rate, ``stride`` to each place, patches under Hann windows.
+
+    A window reaches beyond its patch by ``REACH`` of it, as far as its clip goes (``lengths``, in places): what meets
+    is told apart over a longer time, so that the pose does not jump. Ends are as in :func:`overlap_add`.
+    """
+    q, reach = indices.shape[-1], round(REACH * patch)
+    ends = torch.tensor(list(accumulate(lengths)), device=indices.device)
+    first = torch.nn.functional.pad(ends[:-1], (1, 0))
+    clip = torch.searchsorted(ends, indices.contiguous(), right=True)
+    before, after = (indices - first[clip]).clamp(max=reach), (ends[clip] - patch - indices).clamp(max=reach)
+    source, within = _covering(q, patch, reach, loop, stride, frames.device)
+    rest = torch.arange(len(source), device=frames.device)[:, None] % stride
+    shift = torch.arange(-reach, patch + reach, device=frames.device)
+    left, width = before[source], patch + before[source] + after[source]
+    phase = ((shift + left + (rest + 0.5) / stride) / width).clamp(0, 1)
+    weight = torch.sin(math.pi * phase).square() + 1e-9
+    index = ((indices[source] + within) * stride + rest).clamp(0, len(frames) - 1)
+    return _weighted_sum(frames, index, (weight / weight.sum(-1, keepdim=True)).to(frames.dtype))
+
+
+def _covering(
+    q: int, patch: int, reach: int, loop: bool, stride: int, device: torch.device
+) -> tuple[Int[Tensor, "t p"], Int[Tensor, "t p"]]:
+    """Return for each frame of a take the places whose patches cover it, and how far into each it lies, in places."""
+    level = torch.arange((q if loop else q + patch - 1) * stride, device=device)[:, None] // stride
+    shift = torch.arange(-reach, patch + reach, device=device)
+    source = level - shift
+    if loop:
+        return source % q, shift.expand(source.shape)
+    return source.clamp(0, q - 1), level - source.clamp(0, q - 1)
+
+
+def _weighted_sum(
+    frames: Float[Tensor, "m k"], index: Int[Tensor, "*n t p"], weight: Float[Tensor, "*n t p"]
+) -> Float[Tensor, "*n t k"]:
+    """Return weighted sums of frames."""
+    bag, p = torch.nn.functional.embedding_bag, index.shape[-1]
+    out = bag(index.reshape(-1, p), frames, per_sample_weights=weight.reshape(-1, p), mode="sum")
+    return out.reshape(*index.shape[:-1], -1)

@@ -18,7 +18,7 @@ from .config import MatchConfig
 from .exemplar import Exemplar, take_length
 from .guides import guides
 from .pca import Pca, pca
-from .search import Database, mean_distance, nearest, overlap_add
+from .search import Database, blend, mean_distance, nearest, overlap_add
 
 MIN_PIECE = 2.0  # seconds that a piece of the first guess lasts at least
 KEPT_JOINT_WEIGHT = 0.3
@@ -109,8 +109,8 @@ def make_take(plan: TakePlan, indices: Int[Tensor, "q"], when: Float[Tensor, "t"
 
 def _blend(plan: TakePlan, indices: Int[Tensor, "q"]) -> Float[Tensor, "t e"]:
     """Return the clips' own frames at their own rate, blended as a take's patches say."""
-    exemplar = plan.exemplar
-    return overlap_add(exemplar.table, indices, plan.patch, plan.request.edit.loop, exemplar.stride, hann=True)
+    exemplar, lengths = plan.exemplar, [len(x) for x in plan.exemplar.fine]
+    return blend(exemplar.table, lengths, indices, plan.patch, plan.request.edit.loop, exemplar.stride)
 
 
 # --- the levels ------------------------------------------------------------------------------------------------------

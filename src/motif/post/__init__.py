@@ -23,7 +23,8 @@ def finalize_take(
     foot_lock = foot_lock and bool(s.contacts)
     if foot_lock:
         x = x.clone()
-        x[..., features.slices["root_velocity"]] += contact.smooth(drift - feet.foot_drift(features, x, dt), contact.SMOOTH / dt)
+        slide = contact.smooth(drift - feet.foot_drift(features, x, dt), contact.SMOOTH / dt)
+        x[..., features.slices["root_velocity"]] += slide
     edited = constraints.impose(features, edit, x, dt) if edit.exact_constraints else x
     if edit.trajectory is not None:
         edited, start = trajectory.warp_to_trajectory(features, edit.trajectory, edited, dt)
