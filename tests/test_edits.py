@@ -153,7 +153,8 @@ def test_key_poses_are_hit_in_passing(models, engine, name):
             assert float((there - pose.align().world()[1]).norm(dim=-1).max()) < 0.02 * take.skeleton.height
             root = take.world()[1][:, take.skeleton.root].diff(dim=0).norm(dim=-1)
             around = root[frame - 4 : frame + 4]
-            assert float(around.min()) > 0.2 * float(around.max()) - 1e-3 * take.skeleton.height  # no stop at the key
+            slow = torch.maximum(around[1:], around[:-1]).min()  # one frame is slow where the path turns; a stop has two
+            assert float(slow) > 0.2 * float(around.max()) - 1e-3 * take.skeleton.height
     assert differs(a, b) > 1e-3
     in_world = model.sample(1, edit=Edit.keyframes(keys, world_space=True, seconds=4.5))[0]
     kept(in_world, keys[1][1], 90)
@@ -253,8 +254,8 @@ def test_takes_without_a_time_last_at_least_to_their_last_constraint():
     upper, start = list(clip.skeleton.select(["upper"])), most - len(piece)
     edit = Edit(trajectory=path, constraints=(Constraint(piece, ("upper",), start),))
     (take,) = api.vary(clip, 1, seed=1, edit=edit)
-    assert len(take) == most
-    assert torch.equal(take.rotations[start:, upper], piece.rotations[:, upper])
+    assert len(take) >= most
+    assert torch.equal(take.rotations[start:most, upper], piece.rotations[:, upper])
     assert strays(take, path) < 0.03
 
 

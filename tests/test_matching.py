@@ -19,17 +19,15 @@ from rigs import RIGS, walk
 
 # --- search ----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("block", [1 << 18, 300])
-@pytest.mark.parametrize("stored", [1 << 26, 0])
 @pytest.mark.parametrize("loop", [False, True])
-def test_nearest_is_the_definition(monkeypatch, block, stored, loop):
+def test_nearest_is_the_definition(monkeypatch, block, loop):
     monkeypatch.setattr(search, "BLOCK", block)
-    monkeypatch.setattr(search, "STORED", stored)
     random = torch.Generator().manual_seed(1)
-    x, frames = torch.randn(40, 5, generator=random), torch.randn(30, 5, generator=random)
-    database = matching.Database(frames, (18, 12), 4)
+    x, frames = torch.randn(40, 5, generator=random), torch.randn(90, 5, generator=random)
+    database = matching.Database(frames, (50, 40), 4)
     found = matching.nearest(x, database, 0.1, loop)
     rows = [[(i + s) % 40 for s in range(4)] for i in range(40 if loop else 37)]
-    columns = [j for j in range(27) if not 15 <= j < 18]
+    columns = [j for j in range(87) if not 47 <= j < 50]
     assert database.barrier is not None
     assert (database.barrier == 0).nonzero().flatten().tolist() == columns
     d = torch.tensor([[float(((x[r] - frames[j : j + 4]) ** 2).sum() / 4) for j in columns] for r in rows])

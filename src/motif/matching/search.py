@@ -1,7 +1,7 @@
 """Nearest patches, and averages of the patches found."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -13,9 +13,6 @@ from torch import Tensor
 from ..windows import diagonal_sums
 
 BLOCK = 1 << 18  # entries of a distance matrix computed at a time, so that they stay in the processor's cache
-STORED = 1 << 26
-"""Entries of a distance matrix stored between the two passes over it; larger ones are computed twice."""
-
 REACH = 0.25  # of a patch: how far its window reaches beyond it in the last average
 
 
@@ -64,28 +61,24 @@ def nearest(
     patch, frames = database.patch, database.frames
     if loop:
         x = torch.cat((x, x[: patch - 1]))
-    rows, squares = len(x) - patch + 1, (frames * frames).sum(-1)
-    step = max(BLOCK // len(frames), patch)
-
-    def distances() -> Iterator[Tensor]:
-        """Yield squared distances summed over each two patches, for some rows at a time."""
-        for start in range(0, rows, step):
-            part = x[start : min(start + step, rows) + patch - 1]
-            pairs = torch.addmm(squares, part, frames.T, alpha=-2).add_((part * part).sum(-1, keepdim=True))
-            yield diagonal_sums(pairs, patch)
-
-    stored = list(distances()) if rows * len(frames) <= STORED else None
-    least = x.new_full((database.patches,), torch.inf)
-    for block in stored or distances():
-        least = torch.minimum(least, block.amin(0))
-    scale, found = 1 / (alpha * patch + least.clamp_min(0)), []
-    scale = scale if diversity is None else scale / diversity
-    for start, block in zip(range(0, rows, step), stored or distances()):
-        ratio = block.mul_(scale)
+    rows, step = len(x) - patch + 1, max(BLOCK // len(x), 8 * patch)
+    squares, own = (frames * frames).sum(-1), (x * x).sum(-1, keepdim=True)
+    least, found = x.new_full((rows,), torch.inf), torch.zeros(rows, dtype=torch.long, device=x.device)
+    for start in range(0, database.patches, step):  # all of the take by some of the database: min_i D_ij needs no more
+        stop = min(start + step, database.patches)
+        some = slice(start, stop + patch - 1)
+        pairs = torch.addmm(squares[some], x, frames[some].T, alpha=-2).add_(own)
+        ratio = diagonal_sums(pairs, patch)
+        scale = 1 / (alpha * patch + ratio.amin(0).clamp_min(0))
+        ratio = ratio.mul_(scale if diversity is None else scale / diversity[start:stop])
         if clip_cost is not None:
-            ratio = ratio.clamp_min(0).mul_(clip_cost[start : start + step][:, database.clip_of])
-        found.append((ratio if database.barrier is None else ratio.add_(database.barrier)).argmin(-1))
-    return torch.cat(found)
+            ratio = ratio.clamp_min(0).mul_(clip_cost[:, database.clip_of[start:stop]])
+        if database.barrier is not None:
+            ratio = ratio.add_(database.barrier[start:stop])
+        value, at = ratio.min(-1)
+        found = torch.where(value < least, at + start, found)
+        least = torch.minimum(value, least)
+    return found
 
 
 def mean_distance(x: Float[Tensor, "n t k"], frames: Float[Tensor, "m k"]) -> float:
