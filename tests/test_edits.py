@@ -153,7 +153,7 @@ def test_key_poses_are_hit_in_passing(models, engine, name):
             assert float((there - pose.align().world()[1]).norm(dim=-1).max()) < 0.02 * take.skeleton.height
             root = take.world()[1][:, take.skeleton.root].diff(dim=0).norm(dim=-1)
             around = root[frame - 4 : frame + 4]
-            slow = torch.maximum(around[1:], around[:-1]).min()  # one frame is slow where the path turns; a stop has two
+            slow = torch.maximum(around[1:], around[:-1]).min()  # a turn has one slow frame, a stop two
             assert float(slow) > 0.2 * float(around.max()) - 1e-3 * take.skeleton.height
     assert differs(a, b) > 1e-3
     in_world = model.sample(1, edit=Edit.keyframes(keys, world_space=True, seconds=4.5))[0]
