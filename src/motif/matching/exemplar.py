@@ -52,6 +52,10 @@ class Exemplar:
         """How steady the clips' tempo is; found when first asked for, as it compares all frames with all."""
         return tempo_variability(self.clips)
 
+    def tempo_amount(self, limit: float) -> float:
+        """Return :meth:`TempoVariability.amount`; 0 at once where none is wanted."""
+        return self.tempo.amount(limit) if limit else 0.0
+
     @cached_property
     def travel(self) -> tuple[float, float]:
         """Speed of the clips where they travel, m/s, and its direction in the heading frame, radians."""

@@ -102,8 +102,7 @@ def _next_block(stream: Stream, cursor: _Cursor) -> tuple[Motion, _Cursor]:
         frames, length = take_length(exemplar, request.edit)
         plan = TakePlan(exemplar, request, config, frames, length, 1.0, window[None, : end + context])
         first, stop = round(cursor.before / rate / dt), min(round(end / rate / dt), frames - fade)
-        amount = exemplar.tempo.amount(config.tempo) if config.tempo else 0.0
-        when = torch.arange(frames).double()
+        amount, when = exemplar.tempo_amount(config.tempo), torch.arange(frames).double()
         when[first:stop] = first + time_warp(stop - first, dt, amount, rng)
         take = make_take(plan, match(plan)[0], when if amount else None, "")
         take = take if cursor.tail is None else _faded(cursor.tail, take, first)

@@ -64,7 +64,7 @@ def synthesize(
             plan = _paced(plan)
         indices = match(plan, lambda fraction: request.progress(fraction / 2))
         steady = request.edit.constraints or request.edit.trajectory
-        amount = 0.0 if steady or not config.tempo else exemplar.tempo.amount(config.tempo)
+        amount = 0.0 if steady else exemplar.tempo_amount(config.tempo)
 
         def take(k: int) -> Motion:  # full features and poses are large: no more at a time than there are cores
             when = None
