@@ -55,29 +55,13 @@ FILES: list[tuple[Path, motif.ReadConfig]] = [
     *((DATA / BANDAI.format(1, n), motif.ReadConfig()) for n in ("dance-short_normal_001", "slash_normal_001")),
     *((DATA / BANDAI.format(2, n), motif.ReadConfig()) for n in ("walk-turn-left_normal_004", "run_active_001")),
 ]
-STILL = 0.02  # body heights a second: a pose that changes less stands still
 COLUMNS = ("slip_ratio", "jerk_ratio", "coverage", "precision", "novelty", "two_sample")
-
-
-def longest_hold(motion: motif.Motion) -> float:
-    """Return the longest time in which a pose stands still, seconds, wherever it glides to."""
-    s, world = motion.skeleton, motion.world()[1]
-    turn = motif.rotation.about("y", -motion.heading())[:, None]
-    local = motif.rotation.rotate(turn, world - world[:, s.root : s.root + 1])
-    step = max(round(motion.fps / 10), 1)
-    speed = local[::step].diff(dim=0).norm(dim=-1).mean(-1) * motion.fps / step / s.height
-    longest = run = 0
-    for still in (speed < STILL).tolist():
-        run = run + 1 if still else 0
-        longest = max(longest, run)
-    return longest * step / motion.fps
 
 
 def judged(clip: motif.Motion, takes: list[motif.Motion]) -> dict[str, float]:
     """Return the measures of the takes of a clip."""
     found = metrics.report(takes, [clip], published=False)
-    held = max(map(longest_hold, takes)) - longest_hold(clip)
-    return {**{k: found.headline[k] for k in COLUMNS}, "pops": found.physical["seams"], "held": max(held, 0.0)}
+    return {**{k: found.headline[k] for k in COLUMNS}, "pops": found.physical["seams"], "held": found.physical["held"]}
 
 
 def rows(given, found: list[dict[str, float]]) -> Iterator[list[str]]:

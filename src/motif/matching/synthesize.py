@@ -19,6 +19,7 @@ from .exemplar import Exemplar, take_length
 from .guides import guides
 from .pca import Pca, pca
 from .search import Database, blend, mean_distance, nearest, overlap_add
+from .stalls import move_on
 
 MIN_PIECE = 2.0  # seconds that a piece of the first guess lasts at least
 KEPT_JOINT_WEIGHT = 0.3
@@ -127,11 +128,13 @@ def match(plan: TakePlan, progress: Callable[[float], None] = lambda fraction: N
         alpha = config.alpha(ratio, guided) * mean_distance(x, database.frames)
         search = partial(nearest, database=database, alpha=alpha, loop=edit.loop)
         calls = _preferences(plan, search, database.patches, frames, ratio)
-        for _ in range(config.rounds):
+        for turn in range(config.rounds):
             for guide in imposed:
                 if ratio <= guide.max_rate_ratio or not level:
                     x = guide.impose(x)
             indices = torch.stack(parallel.parallel_map(lambda pair: pair[0](pair[1]), zip(calls, x)))
+            if turn + 1 < config.rounds:
+                indices = torch.stack([move_on(database.frames, database.lengths, i, plan.patch) for i in indices])
             x = overlap_add(database.frames, indices, plan.patch, edit.loop)
         progress(sum(r * r for r in rate_ratios[: level + 1]) / sum(r * r for r in rate_ratios))
     assert indices is not None

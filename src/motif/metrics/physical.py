@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from .. import contact
+from .. import contact, rotation
 from .body import Body
 
 Curves = dict[str, Tensor]
@@ -18,6 +18,7 @@ Curves = dict[str, Tensor]
 OFFSETS = {"slip": 0.005, "jerk": 1.0, "sink": 0.002, "float": 0.005, "still": 0.02}
 """Added to both sides of a ratio: what no eye sees, in body heights (a second, a second cubed) or a share."""
 SEAM = 1.25  # a pose that changes its speed this many times faster than the exemplar's ever does is a seam
+STILL = 0.02  # body heights a second: a pose that changes less stands still
 BEND = math.radians(10)  # a joint may turn this far beyond all that it does in the exemplar
 
 
@@ -68,6 +69,30 @@ def bent(body: Body, exemplar: Sequence[Body]) -> Float[Tensor, "t"]:
     return (torch.stack(alike, -1) < math.cos(BEND / 2)).float().mean(-1)
 
 
+def pose_speed(body: Body) -> Float[Tensor, "t"]:
+    """Return how fast the pose changes, wherever the body goes or turns, mean over joints, m/s; NaN in the last .1 s."""
+    root, step = body.skeleton.root, max(round(0.1 / body.motion.frame_time), 1)
+    local = rotation.rotate(rotation.about("y", -body.heading)[:, None], body.world - body.world[:, root : root + 1])
+    change = (local[step:] - local[:-step]).norm(dim=-1).mean(-1) / (step * body.motion.frame_time)
+    return torch.nn.functional.pad(change, (0, len(local) - len(change)), value=torch.nan)
+
+
+def longest_hold(curves: Curves, limit: float) -> tuple[int, int]:
+    """Return first and last frame, not included, of the longest stretch whose pose changes slower than a limit, m/s."""
+    low = torch.nn.functional.pad((curves["pose_speed"] < limit).int(), (1, 1)).diff()
+    starts, stops = (low == 1).nonzero()[:, 0], (low == -1).nonzero()[:, 0]
+    if not len(starts):
+        return 0, 0
+    k = int((stops - starts).argmax())
+    return int(starts[k]), int(stops[k])
+
+
+def hold_limit(exemplar: Sequence[Curves], height: float) -> float:
+    """Return the pose speed below which a body stands still, m/s: less for an exemplar that hardly moves at all."""
+    usual = pooled(exemplar, "pose_speed")
+    return min(STILL * height, float(usual.median()) / 2 if len(usual) else 0.0)
+
+
 def _derivative(body: Body, order: int, reduce: Callable[[Tensor, int], Tensor] = Tensor.mean) -> Float[Tensor, "t"]:
     """Return the size of a derivative of position, reduced over joints, m/s^order; NaN in frames that have none."""
     value = reduce(body.world.diff(n=order, dim=0).norm(dim=-1), -1) / body.motion.frame_time**order
@@ -76,7 +101,7 @@ def _derivative(body: Body, order: int, reduce: Callable[[Tensor, int], Tensor] 
 
 def curves(body: Body, exemplar: Sequence[Body]) -> Curves:
     """Return all of the above by name, per frame, and the joints' largest speed and mean acceleration."""
-    found = {"jerk": jerk(body), "bent": bent(body, exemplar)}
+    found = {"jerk": jerk(body), "bent": bent(body, exemplar), "pose_speed": pose_speed(body)}
     found |= {"speed": _derivative(body, 1, Tensor.amax), "acceleration": _derivative(body, 2)}
     if body.skeleton.contacts:
         found |= {"slip": slip(body), "still": still(body), "sink": sink(body), "float": floating(body)}
@@ -100,7 +125,8 @@ def measures(new: Sequence[Curves], exemplar: Sequence[Curves], body: Body) -> d
 
     ``slip_ratio`` support-foot slip; ``jerk_ratio``; ``still_ratio`` contact consistency; ``sink_ratio`` ground
     penetration; ``float_ratio``; ``peak_ratio`` the speed that one frame in a thousand exceeds; ``seams`` jumps of
-    pose a minute that the exemplar never makes; ``bent`` share of joints beyond the exemplar's range.
+    pose a minute that the exemplar never makes; ``bent`` share of joints beyond the exemplar's range; ``held`` by how
+    many seconds the pose stands still for longer than the exemplar's ever does.
     """
     height = body.skeleton.height
     found = {f"{name}_ratio": mean_ratio(new, exemplar, name, height) for name in OFFSETS}
@@ -111,4 +137,6 @@ def measures(new: Sequence[Curves], exemplar: Sequence[Curves], body: Body) -> d
     jumps = [(torch.nan_to_num(c["acceleration"]) > limit).int() for c in new]
     seconds = sum(len(c["acceleration"]) for c in new) * body.motion.frame_time
     found["seams"] = sum(int((j.diff() == 1).sum() + j[:1].sum()) for j in jumps) / seconds * 60
-    return found | {"bent": float(pooled(new, "bent").mean())}
+    slow, dt = hold_limit(exemplar, height), body.motion.frame_time
+    longest, own = (max(b - a for a, b in (longest_hold(c, slow) for c in side)) * dt for side in (new, exemplar))
+    return found | {"bent": float(pooled(new, "bent").mean()), "held": max(longest - own, 0.0)}

@@ -66,6 +66,16 @@ def worst_moments(curves: Sequence[Curves], exemplar: Sequence[Curves], frame_ti
     return sorted(found, key=lambda m: -m.times / m.usual)
 
 
+def held_moment(curves: Sequence[Curves], exemplar: Sequence[Curves], frame_time: float, height: float) -> Moment:
+    """Return the longest stretch in which a pose stands still, in seconds, beside the exemplar's own longest."""
+    limit = physical.hold_limit(exemplar, height)
+    spans = [physical.longest_hold(c, limit) for c in curves]
+    own = max(b - a for a, b in (physical.longest_hold(c, limit) for c in exemplar)) * frame_time
+    take = max(range(len(spans)), key=lambda k: spans[k][1] - spans[k][0])
+    start, stop = (frame * frame_time for frame in spans[take])
+    return Moment("held", take, start, stop, stop - start, max(own, 1.0))
+
+
 class Rule(NamedTuple):
     """A sentence for a measure beyond its limit."""
 
@@ -84,6 +94,7 @@ ABOVE = (
     Rule("jerk_ratio", 1.2, lambda v: 2 * v, "it shakes {v:.1f}x more than your clip, {jerk}"),
     Rule("jerk_peak", 1.25, lambda v: v, "it jerks {v:.1f}x more than anywhere in your clip, {jerk}"),
     Rule("seams", 2, lambda v: 1 + v / 10, "the pose jumps {v:.0f} times a minute, which your clip never does"),
+    Rule("held", 1.0, lambda v: 1 + v, "it stands still {v:.1f} s longer than your clip ever does, {held}"),
     Rule("sink_ratio", 2, lambda v: v / 2, "feet sink into the floor {v:.1f}x as deep as in your clip"),
     Rule("float_ratio", 1.5, lambda v: v, "it floats {v:.1f}x as high above the floor as your clip"),
     Rule("bent", 0.05, lambda v: 1 + 5 * v, "{v:.0%} of the joints bend further than anywhere in your clip"),
