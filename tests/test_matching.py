@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from motif import api, contact, matching
+from motif import api, contact, matching, metrics
 from motif.edit import Constraint, Edit, Trajectory
 from motif.errors import MotifError
 from motif.matching import search
+from motif.matching.stalls import move_on, stalls
 from motif.matching.synthesize import TakePlan, match
 from motif.post import constraints, trajectory
 from motif.request import Request
@@ -224,3 +225,31 @@ def test_plans_are_what_one_take_is_made_from(quadruped):
     one = match(replace(plan, request=replace(request, n=1)))
     assert both.shape == (2, 76)
     assert torch.equal(both[0], one[0])
+
+
+# --- stalls ----------------------------------------------------------------------------------------------------------
+def test_a_stall_is_played_through():
+    frames = torch.arange(40.0)[:, None]
+    indices = torch.cat((torch.arange(3, 10), torch.full((12,), 10), torch.arange(20, 30)))
+    assert stalls(indices, 5)
+    assert not stalls(torch.arange(30), 5)
+    moved = move_on(frames, [40], indices, 5)
+    assert not stalls(moved, 5)
+    assert torch.equal(moved[:5], indices[:5])
+    assert torch.equal(moved[-8:], indices[-8:])
+    assert (moved.diff() != 1).sum() <= 2  # one place where onward and back meet
+    assert torch.equal(move_on(frames, [40], torch.arange(30), 5), torch.arange(30))
+
+
+def test_a_stall_stays_in_its_clips():
+    frames, lengths = torch.randn(60, 3, generator=torch.Generator().manual_seed(0)), [20, 40]
+    moved = move_on(frames, lengths, torch.full((80,), 12), 6)
+    assert not stalls(moved, 6)
+    assert moved.min() >= 0
+    assert moved.max() <= 20 - 6
+
+
+def test_takes_of_a_walk_and_an_idle_do_not_freeze(clips):
+    both = [api.load(clips / f"{name}.bvh") for name in ("Walk-In-Circle", "Baseball-Milling-Idle")]
+    takes = api.fit("clip-match", both).sample(2, 67.0)
+    assert metrics.report(takes, both, published=False).physical["held"] < 1

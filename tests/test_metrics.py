@@ -200,6 +200,17 @@ def test_the_worst_moment_is_found_and_named(clip):
     assert any("feet slide" in line and "of slider" in line for line in report.verdict())
 
 
+def test_a_frozen_stretch_is_found_and_named(clip):
+    times = torch.cat((torch.arange(0, 100), torch.full((150,), 100), torch.arange(100, 200)))
+    report = metrics.report([clip.crop(0, 300), replace(clip.select(times), name="statue")], [clip], published=False)
+    assert report.physical["held"] == pytest.approx(150 * clip.frame_time, abs=0.3)
+    held = next(m for m in report.moments if m.measure == "held")
+    assert held.take == 1
+    assert held.start == pytest.approx(100 * clip.frame_time, abs=0.15)
+    assert any("stands still" in line and "of statue" in line for line in report.verdict())
+    assert metrics.report([clip], [clip], published=False).physical["held"] == 0
+
+
 # --- realism ---------------------------------------------------------------------------------------------------------
 def test_matches_in_blocks_are_matches_at_once(clip, monkeypatch):
     takes = api.vary(clip, n=1, seconds=12, seed=1)

@@ -102,13 +102,16 @@ def report(
         single.append({**ratios, **{k: one[k] for k in ("coverage", "precision", "novelty", "copied_seconds")}})
     relative = [relative_curves(b, c, normal, m) for b, c, m in zip(new, curves, matches, strict=True)]
     own = [relative_curves(b, c, normal, None) for b, c in zip(exemplar, normal, strict=True)]
+    moments = worst_moments(relative, own, frame_time)
+    if body["held"]:
+        moments.append(verdict.held_moment(curves, normal, frame_time, height))
     return Report(
         headline={key: {**body, **real}[key] for key in HEADLINE},
         physical=body,
         realism=real,
         published=found,
         takes=single,
-        moments=worst_moments(relative, own, frame_time),
+        moments=moments,
         curves=relative,
         peaks={k: float(v.max()) for k in ("slip", "jerk") if len(v := physical.pooled(own, k))},
         names=[b.motion.name for b in new],

@@ -18,13 +18,13 @@ class Moment(NamedTuple):
     """Where in time a measure is worst."""
 
     measure: str
-    """``slip``, ``jerk`` or ``pose``."""
+    """``slip``, ``jerk``, ``pose`` or ``held``."""
     take: int
     start: float
     """Seconds."""
     stop: float
     times: float
-    """How many times the exemplar's mean (``slip``, ``jerk``) or the tolerance (``pose``) it is there."""
+    """How many times the exemplar's mean (``slip``, ``jerk``) or the tolerance (``pose``) it is there; or seconds."""
     usual: float
     """The same of the exemplar's own worst moment; 1 for ``pose``."""
 
@@ -73,7 +73,7 @@ def held_moment(curves: Sequence[Curves], exemplar: Sequence[Curves], frame_time
     own = max(b - a for a, b in (physical.longest_hold(c, limit) for c in exemplar)) * frame_time
     take = max(range(len(spans)), key=lambda k: spans[k][1] - spans[k][0])
     start, stop = (frame * frame_time for frame in spans[take])
-    return Moment("held", take, start, stop, stop - start, max(own, 1.0))
+    return Moment("held", take, start, stop, stop - start, max(own, frame_time))
 
 
 class Rule(NamedTuple):

@@ -26,8 +26,9 @@ TITLES = {
     "slip": "Feet: speed of the standing foot",
     "jerk": "Shake: jerk of all joints",
     "pose": "Poses: error of each second to the nearest one of the clip",
+    "held": "Stillness: the longest stretch in which the pose does not change",
 }
-UNITS = {"slip": "clip's mean = 1", "jerk": "clip's mean = 1", "pose": "tolerance = 1"}
+UNITS = {"slip": "clip's mean = 1", "jerk": "clip's mean = 1", "pose": "tolerance = 1", "held": "seconds"}
 SHOWN = 6  # takes whose curves are drawn: those with the worst moments first
 POINTS = 600  # of a curve at most
 
@@ -147,7 +148,9 @@ def _table(rows: Mapping[str, Mapping[str, float]]) -> str:
 def _charts(report: Report) -> str:
     text = ""
     for moment in sorted(report.moments, key=lambda m: list(TITLES).index(m.measure)):
-        measure, curves = moment.measure, [c[moment.measure] for c in report.curves]
+        measure, curves = moment.measure, [c[moment.measure] for c in report.curves if moment.measure in c]
+        if not curves:
+            continue
         peaks = [float(torch.nan_to_num(c).max()) for c in curves]
         worst = sorted(range(len(curves)), key=lambda k: (k != moment.take, -peaks[k]))[:SHOWN]
         lines = {report.names[k]: _thin(curves[k], report.frame_time) for k in worst}
