@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from . import bundle, contact, crowd, matching, metrics, parallel, registry, train
+from . import bundle, clip_traits, contact, crowd, matching, metrics, parallel, registry, train
 from .config import CrowdConfig, ReadConfig, SampleConfig, ShowConfig, TrainConfig
 from .data.domain import Domain
 from .edit import MAX_SECONDS, Edit
@@ -274,6 +274,19 @@ def demo_clip() -> Motion:
         return load(path)
 
 
+def takes_problems(motion: Motion) -> list[str]:
+    """Return in words why takes of this clip alone will not be good, with what would help; nothing for most clips."""
+    help_ = "a second clip of the rig would help; it is good for a loop (motif change --loop) or other speeds (--speed)"
+    if motion.seconds < 2.5 and clip_traits.is_cycle(motion):
+        return [f"one cycle of {motion.seconds:.1f} s: takes will be that cycle again; {help_}"]
+    share = clip_traits.repeats(motion)
+    if share < 0.2:
+        return [f"only {share:.0%} of it comes again elsewhere in it: takes will show where parts were joined; {help_}"]
+    if motion.seconds < 2.5:
+        return [f"only {motion.seconds:.1f} s long: takes will be the clip again, its parts in another order; {help_}"]
+    return []
+
+
 def info(motion: Motion) -> dict[str, Any]:
     """Return what motif sees in a clip, as plain values: rig, rate, length, unit, contacts, parts, problems."""
     s = motion.skeleton
@@ -286,8 +299,8 @@ def info(motion: Motion) -> dict[str, Any]:
         problems.append("nothing ever stands: is the unit right, and is Y up?")
     if not s.left:
         problems.append("no left/right pairs found: the clip cannot be mirrored")
-    if motion.seconds < 2:
-        problems.append(f"only {motion.seconds:.1f} s long: takes will repeat themselves")
+    problems += takes_problems(motion)
+    in_place = clip_traits.in_place_velocity(motion)
     travel = world[-1, s.root] - world[0, s.root]
     return {
         "name": motion.name,
@@ -300,6 +313,7 @@ def info(motion: Motion) -> dict[str, Any]:
         "height": round(s.height, 4),
         "floor": round(motion.floor(), 4),
         "travel": round(float(travel[[0, 2]].norm()), 4),
+        "in_place_speed": None if in_place is None else round(float(in_place.norm()), 3),
         "root": s.names[s.root],
         "contacts": {s.names[j]: round(share, 3) for j, share in zip(s.contacts, stands)},
         "pairs": len(s.left),

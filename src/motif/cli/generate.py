@@ -17,8 +17,12 @@ def vary(
     clips: Clips, /, *, n: Number = 4, takes: Takes = Takes(), asked: Vary = Vary(), learn: Learn = Learn()
 ) -> None:
     """Make new takes of one or more clips of the same rig and write them as BVH."""
+    from .. import api
+
     motions, edit = options.load_clips(clips, learn.read), asked.edit()
     folder = takes.folder(motions[0].name)
+    for problem in api.takes_problems(motions[0]) if len(motions) == 1 and FIRST else ():
+        note(f"note: {problem}")
     model = _fit(learn, motions, n, takes, edit, asked.config)
     with progress_bar("matching") as progress:
         made = model.sample(n, takes.seconds, takes.seed, edit, asked.config, progress)

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .. import contact
+from .. import clip_traits, contact
 from ..edit import MIN_SPEED, Edit
 from ..errors import MotifError
 from ..features import Features, Start
@@ -55,6 +55,11 @@ class Exemplar:
     def tempo_amount(self, limit: float) -> float:
         """Return :meth:`TempoVariability.amount`; 0 at once where none is wanted."""
         return self.tempo.amount(limit) if limit else 0.0
+
+    @cached_property
+    def heading_span(self) -> float | None:
+        """By how much the heading of clips that face one way varies, radians; None where one turns."""
+        return clip_traits.heading_span(self.clips)
 
     @cached_property
     def travel(self) -> tuple[float, float]:

@@ -27,10 +27,10 @@ def stalls(indices: Int[Tensor, "q"], patch: int) -> list[tuple[int, int]]:
 def move_on(
     frames: Float[Tensor, "m k"], lengths: Sequence[int], indices: Int[Tensor, "q"], patch: int
 ) -> Int[Tensor, "q"]:
-    """Return the places' patches with every stall played through: on from its first one, and up to its last one.
+    """Return the places' patches with stalls played through: on from their first one, and up to their last one.
 
-    ``frames`` are those of clips of these ``lengths``, end to end. Where a clip ends it begins again; the two meet where
-    they are most alike.
+    ``frames`` are those of clips of these ``lengths``, end to end. Where a clip ends it begins again; the two
+    meet where they are most alike.
     """
     found = stalls(indices, patch)
     if not found:

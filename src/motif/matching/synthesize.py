@@ -9,13 +9,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .. import parallel, post, resample
+from .. import clip_traits, contact, parallel, post, resample
 from ..motion import Motion
 from ..request import Request
 from ..seeds import take_rng
 from ..tempo import apply_time_warp, time_warp
 from .config import MatchConfig
-from .exemplar import Exemplar, take_length
+from .exemplar import Exemplar, prepare, take_length
 from .guides import guides
 from .pca import Pca, pca
 from .search import Database, blend, mean_distance, nearest, overlap_add
@@ -27,6 +27,7 @@ KEPT_JOINT_WEIGHT = 0.3
 legs is where they came from, and nothing is new; without any, arms and legs do not fit each other."""
 DIVERSITY_NOISE = 1.5, 4.0
 """Deviation of the log of a patch's weight at full diversity, and how much of it is added where all joints are kept."""
+TURN_SECONDS = 0.5  # sigma over which a drift of the heading is told from the sway of a gait
 INIT_SCALE = 0.3  # factor on the first guess where there is a trajectory: it must not hold takes to other speeds
 
 
@@ -60,6 +61,8 @@ def synthesize(
     Of the request's ``config`` only the foot lock is read here. Errors name the field of the edit that cannot be met.
     """
     with parallel.single_thread():
+        if request.edit.trajectory is not None:
+            exemplar = _travelling(exemplar)
         plan = TakePlan(exemplar, request, config, *take_length(exemplar, request.edit), 1.0, init)
         if request.edit.trajectory is not None:
             plan = _paced(plan)
@@ -76,6 +79,13 @@ def synthesize(
             return make_take(plan, indices[k], when, f"{exemplar.clips[0].name}-take-{k + 1:02d}")
 
         return parallel.parallel_map(take, range(request.n), lambda fraction: request.progress((1 + fraction) / 2))
+
+
+def _travelling(exemplar: Exemplar) -> Exemplar:
+    """Return the clips on the way: one that walks in place does so at the speed that its feet imply."""
+    clips = [clip_traits.travelling(clip) for clip in exemplar.clips]
+    same = all(a is b for a, b in zip(clips, exemplar.clips))
+    return exemplar if same else prepare(clips, exemplar.rate)
 
 
 def _paced(plan: TakePlan) -> TakePlan:
@@ -103,9 +113,23 @@ def make_take(plan: TakePlan, indices: Int[Tensor, "q"], when: Float[Tensor, "t"
     exemplar, edit, x = plan.exemplar, plan.request.edit, _blend(plan, indices)
     if edit.trajectory is None or when is None:  # along one, more or fewer frames may have been matched than are shown
         x = x[: plan.frames]
+    if edit.trajectory is None and exemplar.heading_span is not None:
+        x = _facing_one_way(exemplar, x)
     x = x if when is None else apply_time_warp(exemplar.features, x, when.to(x.device))
     lock = plan.request.config.foot_lock
     return post.finalize_take(exemplar.features, edit, x[None], exemplar.frame_time, exemplar.start, lock, name)
+
+
+def _facing_one_way(exemplar: Exemplar, x: Float[Tensor, "t e"]) -> Float[Tensor, "t e"]:
+    """Return a take that turns no further, over a second and more, than clips that face one way throughout."""
+    at, dt, limit = exemplar.features.slices["root_turn"], exemplar.frame_time, (exemplar.heading_span or 0.0) / 2
+    heading = contact.smooth(
+        torch.nn.functional.pad(x[1:, at].double(), (0, 0, 1, 0)).cumsum(0) * dt, TURN_SECONDS / dt
+    )
+    excess = contact.smooth(heading - heading.clamp(-limit, limit), TURN_SECONDS / dt)
+    x = x.clone()
+    x[1:, at] -= (excess.diff(dim=0) / dt).to(x.dtype)
+    return x
 
 
 def _blend(plan: TakePlan, indices: Int[Tensor, "q"]) -> Float[Tensor, "t e"]:
@@ -133,7 +157,7 @@ def match(plan: TakePlan, progress: Callable[[float], None] = lambda fraction: N
                 if ratio <= guide.max_rate_ratio or not level:
                     x = guide.impose(x)
             indices = torch.stack(parallel.parallel_map(lambda pair: pair[0](pair[1]), zip(calls, x)))
-            if turn + 1 < config.rounds:
+            if turn + 1 < config.rounds and not imposed:  # what is asked for may well stand still
                 indices = torch.stack([move_on(database.frames, database.lengths, i, plan.patch) for i in indices])
             x = overlap_add(database.frames, indices, plan.patch, edit.loop)
         progress(sum(r * r for r in rate_ratios[: level + 1]) / sum(r * r for r in rate_ratios))

@@ -70,7 +70,7 @@ def bent(body: Body, exemplar: Sequence[Body]) -> Float[Tensor, "t"]:
 
 
 def pose_speed(body: Body) -> Float[Tensor, "t"]:
-    """Return how fast the pose changes, wherever the body goes or turns, mean over joints, m/s; NaN in the last .1 s."""
+    """Return how fast the pose changes, wherever the body goes, mean over joints, m/s; NaN in the last .1 s."""
     root, step = body.skeleton.root, max(round(0.1 / body.motion.frame_time), 1)
     local = rotation.rotate(rotation.about("y", -body.heading)[:, None], body.world - body.world[:, root : root + 1])
     change = (local[step:] - local[:-step]).norm(dim=-1).mean(-1) / (step * body.motion.frame_time)
