@@ -193,7 +193,7 @@ class Toy:
 
     def sample(self, net, prepared, request):
         rig, frames = prepared.rigs[0], round(request.edit.duration(prepared.seconds) / prepared.frame_time)
-        variety = request.config.resolve(SampleConfig(variety=0.5, tempo=0.0, completeness=0.0))[0]
+        variety = request.config.resolve(SampleConfig(variety=0.5, tempo=0.0, amplitude=0.0, completeness=0.0))[0]
         takes = []
         for k in range(request.n):
             noise = torch.randn(frames, 1, 3, generator=take_rng(request.seed, k))

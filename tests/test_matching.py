@@ -9,7 +9,9 @@ import torch
 from motif import api, contact, matching, metrics
 from motif.edit import Constraint, Edit, Trajectory
 from motif.errors import MotifError
+from motif.features import Features
 from motif.matching import search
+from motif.matching.amplitude import amplitude_of, scale_movements
 from motif.matching.stalls import move_on, stalls
 from motif.matching.synthesize import TakePlan, match
 from motif.post import constraints, trajectory
@@ -253,3 +255,27 @@ def test_takes_of_a_walk_and_an_idle_do_not_freeze(clips):
     both = [api.load(clips / f"{name}.bvh") for name in ("Walk-In-Circle", "Baseball-Milling-Idle")]
     takes = api.fit("clip-match", both).sample(2, 67.0)
     assert metrics.report(takes, both, published=False).physical["held"] < 1
+
+
+# --- amplitude -------------------------------------------------------------------------------------------------------
+def test_takes_spread_evenly_over_the_range_of_amplitudes():
+    logs = torch.tensor([amplitude_of(0.2, 3, k) for k in range(20)]).log() / 0.2
+    assert float(logs.abs().max()) <= 1
+    assert float(logs.sort().values.diff().max()) < 0.25
+    assert amplitude_of(0.0, 3, 1) == 1
+
+
+def test_movements_are_larger_and_the_posture_is_kept():
+    motion = walk(RIGS["quadruped"](), 300, 30.0, 0)
+    features = Features.of([motion])
+    x = features.encode(motion)
+    larger = scale_movements(features, x, 1.2, motion.frame_time)
+    at = features.slices["rotations"]
+    moved, before = (y[:, at] - contact.smooth(y[:, at], 30.0) for y in (larger, x))
+    assert float(moved.std() / before.std()) == pytest.approx(1.2, abs=0.05)
+    assert torch.allclose(contact.smooth(larger[:, at], 60.0), contact.smooth(x[:, at], 60.0), atol=0.05)
+    assert torch.allclose(larger[:, features.slices["root_velocity"]], 1.2 * x[:, features.slices["root_velocity"]])
+    assert torch.equal(
+        scale_movements(features, x, 1.0, motion.frame_time)[:, features.slices["contacts"]],
+        x[:, features.slices["contacts"]],
+    )

@@ -61,6 +61,8 @@ class SampleConfig:
     """0 to 1: from takes that are true to the clip to takes that are new."""
     tempo: float | None = None
     """0 to 1: how far takes run slower here and faster there; none where the clip keeps time."""
+    amplitude: float | None = None
+    """0 to 1: how much larger or smaller the movements of each take are than the clip's."""
     completeness: float | None = None
     """0 to 1: how hard each take tries to show every part of the clip."""
 
@@ -74,12 +76,12 @@ class SampleConfig:
     @property
     def given(self) -> dict[str, float]:
         """The numbers that are not None."""
-        return {k: v for k in ("variety", "tempo", "completeness") if (v := getattr(self, k)) is not None}
+        return {k: v for k in ("variety", "tempo", "amplitude", "completeness") if (v := getattr(self, k)) is not None}
 
-    def resolve(self, defaults: "SampleConfig") -> tuple[float, float, float]:
-        """Return variety, tempo and completeness, those of ``defaults`` where nothing is given."""
+    def resolve(self, defaults: "SampleConfig") -> tuple[float, float, float, float]:
+        """Return variety, tempo, amplitude and completeness, those of ``defaults`` where nothing is given."""
         values = defaults.given | self.given
-        return values["variety"], values["tempo"], values["completeness"]
+        return values["variety"], values["tempo"], values["amplitude"], values["completeness"]
 
 
 @dataclass(frozen=True)

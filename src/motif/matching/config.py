@@ -17,6 +17,9 @@ class MatchConfig:
     """0 to 1: how differently takes weigh the clips' patches where an edit would make them alike."""
     tempo: float = 0.0
     """0 to 1: how far takes vary the clips' tempo, where the clips do (:mod:`motif.tempo`)."""
+    amplitude: float = 0.1
+    """0 to 1: the logarithm of how much larger or smaller the movements of a take are at most
+    (:mod:`motif.matching.amplitude`)."""
     patch: int = 15
     """Frames of a patch, at every level; fewer on a shorter clip."""
     coarsest: float = 5.0
@@ -29,7 +32,7 @@ class MatchConfig:
     """Fraction of the features' variance that the principal axes keep."""
 
     def __post_init__(self):
-        for name in ("completeness", "reorder", "diversity", "tempo"):
+        for name in ("completeness", "reorder", "diversity", "tempo", "amplitude"):
             if not 0 <= getattr(self, name) <= 1:
                 raise MotifError(f"{name} is {getattr(self, name)}; give a number from 0 to 1")
         if self.patch < 3 or self.rounds < 1:

@@ -80,7 +80,7 @@ class PaperRecipe(Protocol):
 
 
 COARSE_UNSUPPORTED = {"clip weights": "its net has learned one mixture; clip-match can"}
-COARSE_DEFAULTS = SampleConfig(variety=0.25, tempo=0.0, completeness=0.75)
+COARSE_DEFAULTS = SampleConfig(variety=0.25, tempo=0.0, amplitude=0.0, completeness=0.75)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,9 +131,9 @@ def coarse_match_config(config: SampleConfig) -> MatchConfig:
 
     It is also the diversity noise. Nothing is reordered: takes start from the network's motion.
     """
-    variety, tempo, completeness = config.resolve(COARSE_DEFAULTS)
+    variety, tempo, amplitude, completeness = config.resolve(COARSE_DEFAULTS)
     patch = round(7 * 4.43 ** (1 - variety))
-    return MatchConfig(completeness, reorder=0.0, diversity=variety, tempo=tempo, patch=patch)
+    return MatchConfig(completeness, reorder=0.0, diversity=variety, tempo=tempo, amplitude=amplitude, patch=patch)
 
 
 def fit_pca(exemplar: Exemplar) -> PcaProjection:

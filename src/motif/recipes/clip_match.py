@@ -23,7 +23,10 @@ class ClipMatch:
 
     unsupported: ClassVar[Mapping[str, str]] = {}
     defaults: ClassVar[SampleConfig] = SampleConfig(
-        variety=MatchConfig.reorder, tempo=MatchConfig.tempo, completeness=MatchConfig.completeness
+        variety=MatchConfig.reorder,
+        tempo=MatchConfig.tempo,
+        amplitude=MatchConfig.amplitude,
+        completeness=MatchConfig.completeness,
     )
 
     patch: int = MatchConfig.patch
@@ -40,8 +43,8 @@ class ClipMatch:
 
     def match_config(self, config: SampleConfig) -> MatchConfig:
         """Translate a SampleConfig: variety is both the reordering of the first guess and the diversity noise."""
-        variety, tempo, completeness = config.resolve(self.defaults)
-        return MatchConfig(completeness, variety, variety, tempo, **vars(self))
+        variety, tempo, amplitude, completeness = config.resolve(self.defaults)
+        return MatchConfig(completeness, variety, variety, tempo, amplitude, **vars(self))
 
     def prepare(self, domain: Domain) -> Exemplar:
         """Encode the clips. All must be of one rig and one rate."""
