@@ -105,7 +105,8 @@ def main() -> None:
     """Measure and print, or, given ``--parts``, only the parts of one clip."""
     given = options(__doc__, frames=["2000", "8000", "32000", "100000"], rounds=3, parts="")
     if given.parts:
-        return parts(given.parts)
+        parts(given.parts)
+        return
     warnings.simplefilter("ignore")
     takes = [motif.load(path) for path in sorted((DATA / "cmu-mocap" / "bvh-cgspeed").glob("*.bvh"))]
     takes = [m for m in takes if len(m.skeleton) == 57]
@@ -117,7 +118,9 @@ def main() -> None:
             vary = [sys.executable, "-m", "motif", "vary", path, "--seconds", f"{SECONDS:g}", "-n", "1", "-o", folder]
             found = [process(vary) for _ in range(given.rounds)]
             median = {key: statistics.median(run[key] for run in found) for key in found[0]}
-            own = subprocess.run([sys.executable, __file__, "--parts", path], capture_output=True, text=True, check=True)
+            own = subprocess.run(
+                [sys.executable, __file__, "--parts", path], capture_output=True, text=True, check=True
+            )
             inside = json.loads(own.stdout.splitlines()[-1])
             start = process([sys.executable, "-c", "import motif.cli, motif.api"])["wall"]
             rows.append([f"{n:,}", *(f"{median[k]:.2f}" for k in ("wall", "cpu")), f"{median['mb']:.0f}"])
@@ -126,7 +129,10 @@ def main() -> None:
             memory.append(median["mb"] / 100)
     table(["frames", "wall, s", "processor, s", "MB", *(f"{p}, s" for p in PARTS)], rows)
     linear = [walls[-1] * n / frames[-1] for n in frames]
-    write(DOCS / "images" / "long_clips.svg", chart(frames, {"seconds": walls, "memory, 100 MB": memory, "linear": linear}))
+    write(
+        DOCS / "images" / "long_clips.svg",
+        chart(frames, {"seconds": walls, "memory, 100 MB": memory, "linear": linear}),
+    )
 
 
 if __name__ == "__main__":
