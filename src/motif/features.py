@@ -61,7 +61,8 @@ class Features:
             if difference := s.rig_difference(m.skeleton):
                 names = f"{first.name!r} and {m.name!r}"
                 raise MotifError(f"{names} are not the same rig: {difference}; give clips of one rig")
-            turning = turning | (rotation.geodesic(m.rotations, base_q).amax(0) > 1e-4)
+            far = rotation.by_blocks(lambda q: rotation.geodesic(q, base_q).amax(0)[None], m.rotations)
+            turning = turning | (far.amax(0) > 1e-4)
             moving = moving | ((m.positions - base_p).abs().amax((0, 2)) > 1e-4 * s.height)
         turning[[*s.ancestors(s.root)]] = moving[[*s.ancestors(s.root)]] = False
         rotating, translating = (tuple(some.nonzero()[:, 0].tolist()) for some in (turning, moving))

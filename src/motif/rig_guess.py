@@ -3,6 +3,7 @@
 The name hints below are the only place in the package where a joint's name is written, but for the papers' rigs.
 """
 
+import functools
 import re
 from dataclasses import replace
 
@@ -32,7 +33,7 @@ def guess_rig(
         return guess_pairs_and_contacts(s)
     if guess_pairs_and_contacts(s).left:
         mean = rotation.normalise(rotation.unroll(rotations.transpose(0, 1)).mean(1))
-        far = rotation.geodesic(rotations, mean)
+        far = rotation.by_blocks(lambda q: rotation.geodesic(q, mean), rotations)
         far[:, : s.root + 1] = 0
         typical = int(far.sum(1).argmin())
         shown = s.fk(rotations[typical], positions[typical])[1]
@@ -44,10 +45,14 @@ def guess_rig(
 
 def guess_body_root(s: Skeleton, rotations: Float[Tensor, "t j 4"], positions: Float[Tensor, "t j 3"]) -> int:
     """Return the first joint from the top that moves, going down where most of the joints hang; 0 if none does."""
-    turning = rotation.geodesic(rotations, rotations[:1]).amax(0) > 1e-4
-    moves = (turning | ((positions - positions[:1]).abs().amax((0, 2)) > 1e-4 * s.height)).tolist()
+
+    @functools.cache
+    def moves(j: int) -> bool:
+        q, p = rotations[:, j], positions[:, j]
+        return bool((p - p[:1]).abs().amax() > 1e-4 * s.height or rotation.geodesic(q, q[:1]).amax() > 1e-4)
+
     root = 0
-    while any(moves) and not moves[root]:
+    while any(map(moves, range(len(s)))) and not moves(root):
         heir = max(s.children[root], key=lambda c: len(s.subtree(c)), default=root)
         if heir == root or 2 * len(s.subtree(heir)) <= len(s.subtree(root)) or not s.children[heir]:
             return root

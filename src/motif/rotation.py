@@ -12,7 +12,7 @@ data or makes its constants on the host, so a row comes out the same in any batc
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -20,6 +20,7 @@ from torch import Tensor
 
 Components = tuple[Tensor, ...]
 """Components of quaternions or vectors, each a tensor of its own."""
+BLOCK = 1024  # frames of a clip that are computed at a time
 _AXES = {"x": 0, "y": 1, "z": 2}
 
 
@@ -47,6 +48,11 @@ def length(v: Float[Tensor, "*b n"]) -> Float[Tensor, "*b"]:
     squared = (v * v).sum(-1)
     small = squared < _tiny(v)
     return torch.where(small, 0.0, torch.where(small, 1.0, squared).sqrt())
+
+
+def by_blocks(function: Callable[[Tensor], Tensor], x: Float[Tensor, "t *b"]) -> Tensor:
+    """Apply a function of single rows to some at a time: on a long clip what it makes on the way stays in the cache."""
+    return torch.cat([function(some) for some in x.split(BLOCK)])
 
 
 def identity(*shape: int, like: Tensor | None = None) -> Float[Tensor, "..."]:

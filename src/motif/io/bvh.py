@@ -83,13 +83,17 @@ def _by_order(orders: Sequence[str]) -> dict[str, list[int]]:
 
 
 def _quaternions(file: BvhFile) -> Float[Tensor, "t j 4"]:
-    angles = torch.from_numpy(np.deg2rad(file.values))
     columns = _columns(file.channels)
-    q = rotation.identity(len(angles), len(file.names), like=angles)
-    for order, joints in _by_order([_axes(c) for c in file.channels]).items():
-        where = [[column for channel, column in columns[j].items() if channel in ROTATIONS] for j in joints]
-        q[:, joints] = rotation.from_euler(angles[:, where], order)
-    return q
+    groups = _by_order([_axes(c) for c in file.channels])
+    where = {k: [[i for c, i in columns[j].items() if c in ROTATIONS] for j in groups[k]] for k in groups}
+
+    def quaternions(values: Tensor) -> Tensor:
+        q = rotation.identity(len(values), len(file.names), like=values)
+        for order, joints in groups.items():
+            q[:, joints] = rotation.from_euler(torch.deg2rad(values[:, where[order]]), order)
+        return q
+
+    return rotation.by_blocks(quaternions, torch.from_numpy(file.values))
 
 
 def _positions(file: BvhFile, root_offset: str) -> Float[Tensor, "t j 3"]:

@@ -89,8 +89,7 @@ def prepare(clips: Sequence[Motion], rate: float = 30.0) -> Exemplar:
         given = f"a clip of {min(map(len, clips))} frames ({min(c.seconds for c in clips):.2f} s)"
         raise MotifError(f"{given} is too short to make variations of; give at least {3 * stride} frames")
     fine = tuple(x.unflatten(0, (-1, stride)).mean(1) for x in full)
-    extra = [(feet.foot_drift(features, x, dt), feet.contact_velocity(features, x, dt)) for x in full]
-    table = torch.cat([torch.cat((x, *more), -1) for x, more in zip(full, extra)])
+    table = torch.cat([feet.with_feet(features, x, dt) for x in full])
     return Exemplar(tuple(clips), features, fine, table, features.start(clips[0]), stride)
 
 

@@ -24,27 +24,42 @@ DAMPING = 0.08  # damping of the inverse kinematics as a fraction of the limb's 
 
 
 # --- features of feet ------------------------------------------------------------------------------------------------
-def foot_drift(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[Tensor, "*b t 2"]:
+def foot_drift(
+    features: Features, x: Float[Tensor, "*b t d"], dt: float, world: Float[Tensor, "*b t c 3"] | None = None
+) -> Float[Tensor, "*b t 2"]:
     """Return how fast standing feet slide, x and z in the heading frame of the frame before, m/s.
 
     Averages of patches agree on poses better than on the path, so takes slide more than the clips; the difference,
-    taken off the root's velocity, is most of what a foot lock would otherwise have to bend legs for.
+    taken off the root's velocity, is most of what a foot lock would otherwise have to bend legs for. ``world`` is where
+    contact joints are, if known.
     """
     s, at = features.skeleton, features.slices
     if not contact_limbs(s):
         return torch.zeros_like(x[..., at["root_velocity"]])
     on = contact.without_short(x[..., at["contacts"]] > 0.5, round(contact.SHORTEST / dt))
-    world = contact.drift(contact.feet(s, *features.decode(x, dt, joints=s.contact_rig[1])), on, dt)
-    return rotation.rotate(rotation.inv(_heading_before(features, x, dt)), world)[..., (0, 2)]
+    drift = contact.drift(_feet(features, x, dt) if world is None else world, on, dt)
+    return rotation.rotate(rotation.inv(_heading_before(features, x, dt)), drift)[..., (0, 2)]
 
 
-def contact_velocity(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[Tensor, "*b t e"]:
-    """Return the velocity of every contact joint, x, y and z in the heading frame of the frame before, m/s."""
-    s = features.skeleton
-    world = contact.feet(s, *features.decode(x, dt, joints=s.contact_rig[1]))
+def with_feet(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[Tensor, "*b t e"]:
+    """Return features, their :func:`foot_drift` and :func:`contact_velocity`."""
+    world = _feet(features, x, dt)
+    return torch.cat((x, foot_drift(features, x, dt, world), contact_velocity(features, x, dt, world)), -1)
+
+
+def contact_velocity(
+    features: Features, x: Float[Tensor, "*b t d"], dt: float, world: Float[Tensor, "*b t c 3"]
+) -> Float[Tensor, "*b t e"]:
+    """Return the velocity of contact joints, x, y and z in the heading frame of the frame before, m/s."""
     step = world.diff(dim=-3) / dt
     step = torch.cat((step[..., :1, :, :], step), -3) if step.shape[-3] else torch.zeros_like(world)
     return rotation.rotate(rotation.inv(_heading_before(features, x, dt))[..., None, :], step).flatten(-2)
+
+
+def _feet(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[Tensor, "*b t c 3"]:
+    """Return where contact joints are, metres, from a start at the origin."""
+    s = features.skeleton
+    return contact.feet(s, *features.decode(x, dt, joints=s.contact_rig[1]))
 
 
 def _heading_before(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[Tensor, "*b t 4"]:
