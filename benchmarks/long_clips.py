@@ -34,11 +34,17 @@ def long_clip(takes: list[motif.Motion], frames: int) -> motif.Motion:
     return replace(takes[0], rotations=rotations, positions=positions, name=f"long-{frames}")
 
 
-def process(command: list[str]) -> dict[str, float]:
-    """Return wall and processor seconds and the largest memory, MB, of a command."""
+def process(command: list[str], folder: str | None = None) -> dict[str, float]:
+    """Return wall and processor seconds and the largest memory, MB, of a command that is run in a folder.
+
+    Python may keep compiled modules, as it does where packages are installed.
+    """
+    settings = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 
     def run() -> resource.struct_rusage:
-        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        child = subprocess.Popen(
+            command, cwd=folder, env=settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         _, status, used = os.wait4(child.pid, 0)
         if status:
             raise SystemExit(f"failed: {' '.join(command)}")
