@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from . import bundle, clip_traits, contact, crowd, matching, metrics, parallel, registry, train
+from . import bundle, clip_traits, contact, crowd, ground, matching, metrics, parallel, registry, train
 from .config import CrowdConfig, ReadConfig, SampleConfig, ShowConfig, TrainConfig
 from .data.domain import Domain
 from .edit import MAX_SECONDS, Edit
@@ -312,6 +312,7 @@ def info(motion: Motion) -> dict[str, Any]:
         "metres_per_unit": motion.file_format.unit,
         "height": round(s.height, 4),
         "floor": round(motion.floor(), 4),
+        "level_ground": not ground.is_uneven(motion),
         "travel": round(float(travel[[0, 2]].norm()), 4),
         "in_place_speed": None if in_place is None else round(float(in_place.norm()), 3),
         "root": s.names[s.root],

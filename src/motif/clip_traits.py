@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from . import contact, rotation, windows
+from . import contact, ground, rotation, windows
 from .features import Features
 from .motion import Motion, heading
 
@@ -30,7 +30,10 @@ def repeats(motion: Motion) -> float:
     if motion.seconds > JUDGED_SECONDS:
         return 1.0
     world_q, world = motion.world()
-    poses = windows.poses(motion, world, heading(world_q[:, s.root], s, motion.frame_time), motion.floor())
+    if ground.is_uneven(motion):
+        world = ground.levelled(world, s, motion.frame_time)
+    facing = heading(world_q[:, s.root], s, motion.frame_time)
+    poses = windows.poses(motion, world, facing, contact.floor(world, s))
     errors = windows.window_errors(windows.frame_errors(poses, poses), max(round(MEETS_SECONDS * rate), 2))
     if not len(errors):
         return 0.0

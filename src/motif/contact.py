@@ -18,6 +18,11 @@ SHORTEST = 0.1  # seconds; a shorter contact or gap is noise
 SMOOTH = 0.04  # seconds (sigma) over which corrections are smoothed, so that they add no jerk
 
 
+def floor(world: Float[Tensor, "t j 3"], skeleton: Skeleton) -> float:
+    """Return the height of the ground, metres: where the lowest contact joint (else any joint) comes to rest."""
+    return float(world[:, list(skeleton.contacts or range(len(skeleton))), 1].amin(1).quantile(0.05))
+
+
 def floors(world: Float[Tensor, "*b t j 3"], skeleton: Skeleton) -> Float[Tensor, "c"]:
     """Return the resting level of each contact joint in metres: an ankle comes to rest higher than a toe.
 
@@ -71,14 +76,13 @@ def feet(
 
 
 def drift(p: Float[Tensor, "*b t c 3"], on: Bool[Tensor, "*b t c"], frame_time: float) -> Float[Tensor, "*b t 3"]:
-    """Return the horizontal velocity of what stands, m/s, smoothed: the mean over contacts, zero in the air."""
+    """Return the velocity of what stands, m/s, smoothed: the mean over contacts, zero in the air."""
     if p.shape[-3] < 2:
         return torch.zeros_like(p[..., 0, :])
     step = p.diff(dim=-3) / frame_time
     stand = (on[..., 1:, :] & on[..., :-1, :]).to(p.dtype)[..., None]
     mean = (step * stand).sum(-2) / stand.sum(-2).clamp_min(1)
-    mean = torch.cat((mean[..., :1, :], mean), -2) * p.new_tensor([1.0, 0.0, 1.0])
-    return smooth(mean, SMOOTH / frame_time)
+    return smooth(torch.cat((mean[..., :1, :], mean), -2), SMOOTH / frame_time)
 
 
 def smooth(x: Float[Tensor, "*b t n"], sigma: float) -> Float[Tensor, "*b t n"]:

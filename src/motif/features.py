@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from . import contact, rotation
+from . import contact, ground, rotation
 from .errors import MotifError
 from .motion import FileFormat, Motion, heading
 from .skeleton import Skeleton, index_tensor
@@ -29,14 +29,16 @@ class Start:
     x: float | Float[Tensor, "*b"] = 0.0
     z: float | Float[Tensor, "*b"] = 0.0
     heading: float | Float[Tensor, "*b"] = 0.0
+    ground: float | Float[Tensor, "*b"] = 0.0
+    """Height of the ground, where that is not level."""
 
 
 @dataclass(frozen=True, eq=False)
 class Features:
     """The layout for one rig: which joints move, what the others hold, and the named slices of a frame.
 
-    Slices: ``root_height`` [1] m; ``root_velocity`` [2] x and z in the heading frame of the frame before, m/s;
-    ``root_turn`` [1] rad/s; ``root_tilt`` [6] world rotation of the root with its heading taken out;
+    Slices: ``root_height`` [1] m, over the ground; ``root_velocity`` [2] x and z in the heading frame of the frame
+    before, m/s; ``root_turn`` [1] rad/s; ``ground_velocity`` [0 or 1] of the ground's height, m/s; ``root_tilt`` [6] world rotation of the root with its heading taken out;
     ``rotations`` [6 R] local rotations; ``positions`` [3 S] local translations, m; ``contacts`` [C] in 0..1.
     """
 
@@ -49,6 +51,8 @@ class Features:
     """What the other joints hold."""
     base_positions: Float[Tensor, "j 3"]
     file_format: FileFormat = FileFormat()  # noqa: RUF009  (frozen)
+    uneven: bool = False
+    """Whether the ground is not level (:mod:`motif.ground`): heights are then over the ground under the feet."""
     _made: dict = field(default_factory=dict, init=False, repr=False)
 
     @staticmethod
@@ -66,16 +70,23 @@ class Features:
             moving = moving | ((m.positions - base_p).abs().amax((0, 2)) > 1e-4 * s.height)
         turning[[*s.ancestors(s.root)]] = moving[[*s.ancestors(s.root)]] = False
         rotating, translating = (tuple(some.nonzero()[:, 0].tolist()) for some in (turning, moving))
-        return Features(s, rotating, translating, base_q, base_p, first.file_format)
+        uneven = any(map(ground.is_uneven, motions))
+        return Features(s, rotating, translating, base_q, base_p, first.file_format, uneven)
 
     @cached_property
     def slices(self) -> dict[str, slice]:
         """Where each named part lies in a frame."""
-        widths = {"root_height": 1, "root_velocity": 2, "root_turn": 1, "root_tilt": 6}
+        widths = {"root_height": 1, "root_velocity": 2, "root_turn": 1, "ground_velocity": int(self.uneven)}
+        widths |= {"root_tilt": 6}
         widths |= {"rotations": 6 * len(self.rotating), "positions": 3 * len(self.translating)}
         widths |= {"contacts": len(self.skeleton.contacts)}
         ends = accumulate(widths.values())
         return {name: slice(end - width, end) for (name, width), end in zip(widths.items(), ends, strict=True)}
+
+    @property
+    def velocities(self) -> list[slice]:
+        """The slices that are summed up along time."""
+        return [self.slices[name] for name in ("root_velocity", "root_turn", "ground_velocity")]
 
     @property
     def width(self) -> int:
@@ -88,21 +99,36 @@ class Features:
         world_q, world_p = motion.world()
         root_q, root_p = world_q[:, s.root], world_p[:, s.root]
         root = root_channels(root_q, root_p, heading(root_q, s, dt), dt)
+        stands = contact.labels(world_p, s, dt)
+        if self.uneven:
+            height = ground.heights(world_p, s, dt)
+            rise = torch.nn.functional.pad(height.diff(), (1, 0)) / dt
+            rise[:1] = rise[1:2] if len(rise) > 1 else 0.0
+            root = torch.cat((root[:, :1] - height[:, None], root[:, 1:4], rise[:, None], root[:, 4:]), -1)
+            stands = ground.resting(world_p[:, list(s.contacts)], root_p[:, 1], s, dt)
         turns = rotation.to_sixd(_pick(motion.rotations, self.rotating)).flatten(1)
         moves = _pick(motion.positions, self.translating).flatten(1)
-        return torch.cat((root, turns, moves, contact.labels(world_p, s, dt).to(root_p)), -1)
+        return torch.cat((root, turns, moves, stands.to(root_p)), -1)
 
     def start(self, motion: Motion) -> Start:
         """Return where a motion begins."""
+        height = 0.0
+        if self.uneven:
+            height = float(ground.heights(motion.world()[1], self.skeleton, motion.frame_time)[0])
         motion = motion.crop(0, max(round(1 / motion.frame_time), 2))  # no later frame tells how it faces at first
         x, _, z = motion.world()[1][0, self.skeleton.root].tolist()
-        return Start(x, z, float(motion.heading()[0]))
+        return Start(x, z, float(motion.heading()[0]), height)
 
     def trajectory(
         self, x: Float[Tensor, "*b t d"], frame_time: float, start: Start = Start()
     ) -> tuple[Float[Tensor, "*b t"], Float[Tensor, "*b t 3"]]:
         """Return heading (radians) and root path (metres, world), in float64: velocities summed up from ``start``."""
-        return root_path(x[..., : self.slices["root_tilt"].start], frame_time, start)
+        facing, path = root_path(x[..., : self.slices["root_turn"].stop], frame_time, start)
+        if self.uneven:
+            rise = x[..., self.slices["ground_velocity"].start].double() * frame_time
+            rise[..., 0] = _scalar(start.ground, rise)
+            path[..., 1] += rise.cumsum(-1)
+        return facing, path
 
     def decode(
         self,
@@ -157,7 +183,8 @@ class Features:
             mask[at[name]] = torch.tensor([j in joints for j in owners], dtype=torch.bool).repeat_interleave(width)
         if s.root in joints:
             mask[: at["root_tilt"].stop] = True
-            mask[at["root_velocity"]] = mask[at["root_turn"]] = moving
+            for part in self.velocities:
+                mask[part] = moving
         return mask
 
     def channel_weights(self, parts: Mapping[str, float] | None = None) -> Float[Tensor, "d"]:
@@ -174,7 +201,7 @@ class Features:
             joint[list(s.select([name]))] *= factor
         length = torch.tensor(s.chain_length)
         w = torch.ones(self.width)
-        w[at["root_velocity"]] = VELOCITY_SECONDS * joint[s.root]
+        w[at["root_velocity"]] = w[at["ground_velocity"]] = VELOCITY_SECONDS * joint[s.root]
         w[at["root_turn"]] = VELOCITY_SECONDS * 0.5 * s.height * joint[s.root]
         w[at["root_height"]] = joint[s.root]
         w[at["root_tilt"]] = length[s.root] * joint[s.root]

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from . import resample, rotation
+from . import contact, resample, rotation
 from .errors import MotifError
 from .skeleton import Skeleton
 
@@ -113,8 +113,7 @@ class Motion:
 
     def floor(self) -> float:
         """Return the height of the ground, metres: where the lowest contact joint (else any joint) comes to rest."""
-        joints = list(self.skeleton.contacts or range(len(self.skeleton)))
-        return float(self.world()[1][:, joints, 1].amin(1).quantile(0.05))
+        return contact.floor(self.world()[1], self.skeleton)
 
     # --- time
     def crop(self, start: int = 0, stop: int | None = None) -> "Motion":

@@ -102,8 +102,8 @@ def apply_time_warp(features: Features, x: Float[Tensor, "t e"], times: Float[Te
 
     Velocities are integrated, interpolated and differentiated again, so that feet that stood still do.
     """
-    at, columns = features.slices, range(x.shape[1])
-    velocities = [*columns[features.width :], *columns[at["root_velocity"]], *columns[at["root_turn"]]]
+    columns = range(x.shape[1])
+    velocities = [*columns[features.width :], *(c for part in features.velocities for c in columns[part])]
     out = resample.sinc_interpolate(x, times)
     integral = resample.sinc_interpolate(x[:, velocities].double().cumsum(0), times)
     out[:, velocities] = torch.cat((x[:1, velocities], integral.diff(dim=0).to(x.dtype)))

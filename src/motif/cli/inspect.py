@@ -41,6 +41,8 @@ def info(clips: Clips, /, *, read: Read = None, as_json: Json = False) -> None:
         print(f"{f['name']}: {rig}, {f['frames']} frames at {f['fps']:g} fps, {f['seconds']:.2f} s")
         print(f"  unit      {unit}; body height {f['height']:.2f} m")
         print(f"  path      root {f['root']}, {travel}")
+        if not f["level_ground"]:
+            print("  ground    not level: takes go on at the height that they reached")
         if f["in_place_speed"] is not None:
             print(f"  place     walks in place, its feet imply {f['in_place_speed']:.2f} m/s: --trajectory makes it go")
         print(f"  contacts  {stands or 'none'}")

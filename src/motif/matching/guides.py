@@ -55,8 +55,8 @@ def _lay(exemplar: Exemplar, constraint: Constraint, length: int, pca: Pca, spee
     if speed_ratio != 1:
         count = min(max(round(len(x) * speed_ratio), 1), length * stride)
         x, start = resample.resize(x, count), min(round(start * speed_ratio), length * stride - count)
-        for name in ("root_velocity", "root_turn"):
-            x[:, features.slices[name]] /= speed_ratio
+        for part in features.velocities:
+            x[:, part] /= speed_ratio
     target, weight = x.new_zeros(length * stride, features.width), x.new_zeros(length * stride, 1)
     target[start : start + len(x)], weight[start : start + len(x)] = x, 1
     weight = weight.unflatten(0, (-1, stride)).mean(1)

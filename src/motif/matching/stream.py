@@ -105,18 +105,18 @@ def _next_block(stream: Stream, cursor: _Cursor) -> tuple[Motion, _Cursor]:
         amount, when = exemplar.tempo_amount(config.tempo), torch.arange(frames).double()
         when[first:stop] = first + time_warp(stop - first, dt, amount, rng)
         take = make_take(plan, match(plan)[0], when if amount else None, 1.0, "")
-        take = take if cursor.tail is None else _faded(cursor.tail, take, first)
+        take = take if cursor.tail is None else _faded(cursor.tail, take, first, exemplar.features.uneven)
     window, tail = window[max(end - context, 0) :], take.crop(stop, stop + fade)
     frames = max(round(BLOCK * rate), 2)
     return take.crop(first, stop), _Cursor(coarse, rng.get_state(), window, min(end, context), frames, tail)
 
 
-def _faded(tail: Motion, take: Motion, first: int) -> Motion:
+def _faded(tail: Motion, take: Motion, first: int, uneven: bool) -> Motion:
     """Return a take with its frame ``first`` placed on the first one of ``tail``, and faded in over the tail."""
     s, fade = take.skeleton, len(tail)
     take = take.transform(float(tail.heading()[0] - take.heading()[first]))
     gap = tail.world()[1][0, s.root] - take.world()[1][first, s.root]
-    take = take.transform(0.0, (float(gap[0]), 0.0, float(gap[2])))
+    take = take.transform(0.0, (float(gap[0]), float(gap[1]) if uneven else 0.0, float(gap[2])))
     rotations, positions = take.rotations.clone(), take.positions.clone()
     u = (torch.arange(fade, device=positions.device) + 1) / (fade + 1)
     weight, span = u * u * (3 - 2 * u), slice(first, first + fade)

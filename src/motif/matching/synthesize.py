@@ -77,7 +77,7 @@ def synthesize(
                 when = time_warp(plan.frames, exemplar.frame_time, amount, take_rng(request.seed, k))
             elif plan.speed_ratio != 1:
                 when = torch.arange(plan.frames).double() * plan.speed_ratio
-            factor = 1.0 if steady else amplitude_of(config.amplitude, request.seed, k)
+            factor = 1.0 if steady or exemplar.features.uneven else amplitude_of(config.amplitude, request.seed, k)
             return make_take(plan, indices[k], when, factor, f"{exemplar.clips[0].name}-take-{k + 1:02d}")
 
         return parallel.parallel_map(take, range(request.n), lambda fraction: request.progress((1 + fraction) / 2))

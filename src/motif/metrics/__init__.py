@@ -103,6 +103,8 @@ def report(
     relative = [relative_curves(b, c, normal, m) for b, c, m in zip(new, curves, matches, strict=True)]
     own = [relative_curves(b, c, normal, None) for b, c in zip(exemplar, normal, strict=True)]
     moments = worst_moments(relative, own, frame_time)
+    if body["rise_ratio"] > 1:
+        moments.append(verdict.rise_moment(curves, normal, frame_time, height))
     if body["held"]:
         moments.append(verdict.held_moment(curves, normal, frame_time, height))
     return Report(

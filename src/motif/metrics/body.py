@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from jaxtyping import Float
 from torch import Tensor
 
-from .. import contact, parallel, windows
+from .. import contact, ground, parallel, windows
 from ..errors import MotifError
 from ..motion import Motion, heading
 from ..skeleton import Skeleton
@@ -20,13 +20,15 @@ class Body:
 
     motion: Motion
     world: Float[Tensor, "t j 3"]
-    """Joint positions in metres."""
+    """Joint positions in metres; over the ground under them where the exemplar's is not level."""
     heading: Float[Tensor, "t"]
     """Direction of the body, radians."""
     poses: Float[Tensor, "n k 3"]
     """See :func:`motif.windows.poses`."""
     level: Float[Tensor, "c"]
     """Height at which each contact joint rests, metres, in the exemplar."""
+    root_height: Float[Tensor, "t"]
+    """Of the root in the world, metres."""
 
     @property
     def skeleton(self) -> Skeleton:
@@ -52,13 +54,27 @@ def bodies(takes: Sequence[Motion], against: Sequence[Motion]) -> tuple[list[Bod
         if len(other) < MIN_FRAMES:
             raise MotifError(f"{other.name!r} has {len(other)} frames; a score needs at least {MIN_FRAMES}")
         windows.check_finite(other)
-    skeleton, floor, level = first.skeleton, first.floor(), contact.floors(first.world()[1], first.skeleton)
+    skeleton, uneven = first.skeleton, any(map(ground.is_uneven, against))
+
+    def positions(motion: Motion) -> tuple[Tensor, Tensor]:
+        world_q, world = motion.world()
+        return world_q, ground.levelled(world, skeleton, motion.frame_time) if uneven else world
+
+    truth = positions(first)[1]
+    floor, level = contact.floor(truth, skeleton), contact.floors(truth, skeleton)
 
     def body(motion: Motion) -> Body:
         motion = replace(motion, skeleton=skeleton)  # each file may suggest its own contacts and root
-        world_q, world = motion.world()
+        world_q, world = positions(motion)
         facing = heading(world_q[:, skeleton.root], skeleton, motion.frame_time)
-        return Body(motion, world, facing, windows.poses(motion, world, facing, floor), level)
+        return Body(
+            motion,
+            world,
+            facing,
+            windows.poses(motion, world, facing, floor),
+            level,
+            motion.world()[1][:, skeleton.root, 1],
+        )
 
     found = parallel.parallel_map(body, motions)
     return found[: len(takes)], found[len(takes) :]

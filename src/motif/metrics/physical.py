@@ -18,6 +18,8 @@ Curves = dict[str, Tensor]
 OFFSETS = {"slip": 0.005, "jerk": 1.0, "sink": 0.002, "float": 0.005, "still": 0.02}
 """Added to both sides of a ratio: what no eye sees, in body heights (a second, a second cubed) or a share."""
 SEAM = 1.25  # a pose that changes its speed this many times faster than the exemplar's ever does is a seam
+RISE_SECONDS, RISE_OFFSET = 0.05, 0.15
+"""Sigma in seconds over which the root's way up and down is smoothed; body heights a second added to both sides."""
 STILL = 0.02  # body heights a second: a pose that changes less stands still
 BEND = math.radians(10)  # a joint may turn this far beyond all that it does in the exemplar
 
@@ -77,6 +79,19 @@ def pose_speed(body: Body) -> Float[Tensor, "t"]:
     return torch.nn.functional.pad(change, (0, len(local) - len(change)), value=torch.nan)
 
 
+def rise(body: Body) -> Float[Tensor, "t"]:
+    """Return how fast the root rises, m/s, smoothed; less than 0 where it falls."""
+    dt = body.motion.frame_time
+    speed = torch.nn.functional.pad(body.root_height.diff(), (1, 0)) / dt
+    return contact.smooth(speed[:, None], RISE_SECONDS / dt)[:, 0]
+
+
+def fastest_rise(many: Sequence[Curves], height: float) -> tuple[float, float]:
+    """Return the largest speed up and down in several motions, m/s, both raised by what no eye sees."""
+    speeds = pooled(many, "rise")
+    return (float(speeds.max()) + RISE_OFFSET * height, float(-speeds.min()) + RISE_OFFSET * height)
+
+
 def longest_hold(curves: Curves, limit: float) -> tuple[int, int]:
     """Return first and last frame, not included, of the longest stretch whose pose changes slower than a limit, m/s."""
     low = torch.nn.functional.pad((curves["pose_speed"] < limit).int(), (1, 1)).diff()
@@ -101,7 +116,7 @@ def _derivative(body: Body, order: int, reduce: Callable[[Tensor, int], Tensor] 
 
 def curves(body: Body, exemplar: Sequence[Body]) -> Curves:
     """Return all of the above by name, per frame, and the joints' largest speed and mean acceleration."""
-    found = {"jerk": jerk(body), "bent": bent(body, exemplar), "pose_speed": pose_speed(body)}
+    found = {"jerk": jerk(body), "bent": bent(body, exemplar), "pose_speed": pose_speed(body), "rise": rise(body)}
     found |= {"speed": _derivative(body, 1, Tensor.amax), "acceleration": _derivative(body, 2)}
     if body.skeleton.contacts:
         found |= {"slip": slip(body), "still": still(body), "sink": sink(body), "float": floating(body)}
@@ -125,7 +140,8 @@ def measures(new: Sequence[Curves], exemplar: Sequence[Curves], body: Body) -> d
 
     ``slip_ratio`` support-foot slip; ``jerk_ratio``; ``still_ratio`` contact consistency; ``sink_ratio`` ground
     penetration; ``float_ratio``; ``peak_ratio`` the speed that one frame in a thousand exceeds; ``seams`` jumps of
-    pose a minute that the exemplar never makes; ``bent`` share of joints beyond the exemplar's range; ``held`` by how
+    pose a minute that the exemplar never makes; ``rise_ratio`` how fast the root
+    rises or falls at most; ``bent`` share of joints beyond the exemplar's range; ``held`` by how
     many seconds the pose stands still for longer than the exemplar's ever does.
     """
     height = body.skeleton.height
@@ -137,6 +153,8 @@ def measures(new: Sequence[Curves], exemplar: Sequence[Curves], body: Body) -> d
     jumps = [(torch.nan_to_num(c["acceleration"]) > limit).int() for c in new]
     seconds = sum(len(c["acceleration"]) for c in new) * body.motion.frame_time
     found["seams"] = sum(int((j.diff() == 1).sum() + j[:1].sum()) for j in jumps) / seconds * 60
+    ways = (fastest_rise(side, height) for side in (new, exemplar))
+    found["rise_ratio"] = max(a / b for a, b in zip(*ways, strict=True))
     slow, dt = hold_limit(exemplar, height), body.motion.frame_time
     longest, own = (max(b - a for a, b in (longest_hold(c, slow) for c in side)) * dt for side in (new, exemplar))
     return found | {"bent": float(pooled(new, "bent").mean()), "held": max(longest - own, 0.0)}

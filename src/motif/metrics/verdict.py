@@ -18,13 +18,14 @@ class Moment(NamedTuple):
     """Where in time a measure is worst."""
 
     measure: str
-    """``slip``, ``jerk``, ``pose`` or ``held``."""
+    """``slip``, ``jerk``, ``pose``, ``held`` or ``rise``."""
     take: int
     start: float
     """Seconds."""
     stop: float
     times: float
-    """How many times the exemplar's mean (``slip``, ``jerk``) or the tolerance (``pose``) it is there; or seconds."""
+    """How many times the exemplar's mean (``slip``, ``jerk``) or the tolerance (``pose``) it is there; or seconds (``held``).
+    Of ``rise`` the exemplar's largest."""
     usual: float
     """The same of the exemplar's own worst moment; 1 for ``pose``."""
 
@@ -76,6 +77,18 @@ def held_moment(curves: Sequence[Curves], exemplar: Sequence[Curves], frame_time
     return Moment("held", take, start, stop, stop - start, max(own, frame_time))
 
 
+def rise_moment(curves: Sequence[Curves], exemplar: Sequence[Curves], frame_time: float, height: float) -> Moment:
+    """Return where a take rises or falls fastest beside the exemplar's fastest way up or down."""
+    limits, found = physical.fastest_rise(exemplar, height), []
+    for take, curve in enumerate(curves):
+        for way, limit in zip((curve["rise"], -curve["rise"]), limits, strict=True):
+            times = (float(way.max()) + physical.RISE_OFFSET * height) / limit
+            found.append((times, take, int(way.argmax())))
+    times, take, top = max(found)
+    around, end = round(0.25 / frame_time), len(curves[take]["rise"])
+    return Moment("rise", take, max(top - around, 0) * frame_time, min(top + around, end) * frame_time, times, 1.0)
+
+
 class Rule(NamedTuple):
     """A sentence for a measure beyond its limit."""
 
@@ -94,6 +107,7 @@ ABOVE = (
     Rule("jerk_ratio", 1.2, lambda v: 2 * v, "it shakes {v:.1f}x more than your clip, {jerk}"),
     Rule("jerk_peak", 1.25, lambda v: v, "it jerks {v:.1f}x more than anywhere in your clip, {jerk}"),
     Rule("seams", 2, lambda v: 1 + v / 10, "the pose jumps {v:.0f} times a minute, which your clip never does"),
+    Rule("rise_ratio", 1.3, lambda v: 2 * v, "it rises or falls {v:.1f}x as fast as your clip ever does, {rise}"),
     Rule("held", 1.0, lambda v: 1 + v, "it stands still {v:.1f} s longer than your clip ever does, {held}"),
     Rule("sink_ratio", 2, lambda v: v / 2, "feet sink into the floor {v:.1f}x as deep as in your clip"),
     Rule("float_ratio", 1.5, lambda v: v, "it floats {v:.1f}x as high above the floor as your clip"),

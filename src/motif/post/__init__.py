@@ -1,5 +1,7 @@
 """From matched features to a take: feet are steadied, constraints met, the trajectory followed, feet locked."""
 
+from dataclasses import replace
+
 from jaxtyping import Float
 from torch import Tensor
 
@@ -19,15 +21,17 @@ def finalize_take(
     begins if the edit does not say; ``dt`` seconds a frame.
     """
     s = features.skeleton
-    x, drift, velocity = x.split((features.width, 2, 3 * len(s.contacts)), -1)
+    x, drift, velocity = x.split((features.width, 2 + features.uneven, 3 * len(s.contacts)), -1)
     foot_lock = foot_lock and bool(s.contacts)
     if foot_lock:
         x = x.clone()
         slide = contact.smooth(drift - feet.foot_drift(features, x, dt), contact.SMOOTH / dt)
-        x[..., features.slices["root_velocity"]] += slide
+        x[..., features.slices["root_velocity"]] += slide[..., :2]
+        x[..., features.slices["ground_velocity"]] += slide[..., 2:]
     edited = constraints.impose(features, edit, x, dt) if edit.exact_constraints else x
     if edit.trajectory is not None:
-        edited, start = trajectory.warp_to_trajectory(features, edit.trajectory, edited, dt)
+        edited, begin = trajectory.warp_to_trajectory(features, edit.trajectory, edited, dt)
+        start = replace(begin, ground=start.ground)
     elif edit.exact_constraints:
         edited, start = constraints.meet_in_world(features, edit, edited, dt, start)
     rotations, positions = features.decode(edited, dt, start)
@@ -39,5 +43,5 @@ def finalize_take(
     heading, path = features.trajectory(edited, dt, start)
     for c in edit.exact_constraints:
         room = constraints.blend_room(edit, s, c, len(take))
-        take = constraints.copy_exactly(take, c, room, float(heading[0, c.start]), path[0, c.start])
+        take = constraints.copy_exactly(take, c, room, float(heading[0, c.start]), path[0, c.start], features.uneven)
     return take

@@ -39,8 +39,8 @@ def _edges(constraint: Constraint, room: tuple[int, int]) -> list[tuple[int, int
 def impose(features: Features, edit: Edit, x: Float[Tensor, "n t d"], dt: float) -> Float[Tensor, "n t d"]:
     """Set constrained channels, and bend the frames before and after to fit."""
     s, x, bendable = features.skeleton, x.clone(), x.new_ones(features.width)
-    for name in ("root_velocity", "root_turn", "contacts"):  # what is a velocity has no acceleration to take over
-        bendable[features.slices[name]] = 0
+    for part in (*features.velocities, features.slices["contacts"]):  # a velocity has no acceleration to take over
+        bendable[part] = 0
     for c in edit.exact_constraints:
         moving = len(c.motion) > 1
         mask, target = features.channel_mask(s.select(c.joints), moving).to(x), features.encode(c.motion)
@@ -63,18 +63,24 @@ def impose(features: Features, edit: Edit, x: Float[Tensor, "n t d"], dt: float)
 
 
 def copy_exactly(
-    take: Motion, constraint: Constraint, room: tuple[int, int], heading: float, position: Float[Tensor, "3"]
+    take: Motion,
+    constraint: Constraint,
+    room: tuple[int, int],
+    heading: float,
+    position: Float[Tensor, "3"],
+    uneven: bool = False,
 ) -> Motion:
     """Copy constrained joints, those that no layout holds included, and bend what jumps in ``room`` frames beside them.
 
-    A constraint that is not in world space is placed where the take is: at a heading (radians) and root position.
+    A constraint that is not in world space is placed where the take is: at a heading (radians) and root position, of
+    which the height counts on ``uneven`` ground.
     """
     s, piece, moving = take.skeleton, constraint.motion, len(constraint.motion) > 1
     joints = list(s.select(constraint.joints))
     if not constraint.world_space and s.root in joints:
         piece = piece.transform(heading - float(piece.heading()[0]))
         gap = position.to(piece.positions) - piece.world()[1][0, s.root]
-        piece = piece.transform(0.0, (float(gap[0]), 0.0, float(gap[2])))
+        piece = piece.transform(0.0, (float(gap[0]), float(gap[1]) if uneven else 0.0, float(gap[2])))
     q, p = take.rotations.clone(), take.positions.clone()
     exact_q, exact_p = piece.rotations[:, joints], piece.positions[:, joints]
     own_q, own_p = take.rotations[:, joints], take.positions[:, joints]
@@ -120,14 +126,26 @@ def meet_in_world(
     _, path = features.trajectory(x, dt, start)
     offset = path[:, pins[0].start]
     start = replace(start, x=first.x - offset[:, 0] + start.x, z=first.z - offset[:, 2] + start.z)
+    if features.uneven:
+        start = replace(start, ground=first.ground - _ground(x, at, dt, start)[:, pins[0].start] + start.ground)
     for before, pin in zip(pins, pins[1:]):
         heading, path = features.trajectory(x, dt, start)
-        goal = features.start(pin.motion)
+        goal, bump = features.start(pin.motion), bump_window(before.stop, pin.start, x)
         missing = (path.new_tensor([goal.x, 0.0, goal.z]) - path[:, pin.start]) * path.new_tensor([1.0, 0.0, 1.0])
-        steps = missing[:, None] * bump_window(before.stop, pin.start, x)[:, None] / dt
+        steps = missing[:, None] * bump[:, None] / dt
         local = rotation.rotate(rotation.about("y", -heading[:, before.stop - 1 : pin.start]), steps)
         x[:, before.stop : pin.start + 1, at["root_velocity"]] += local[..., (0, 2)].to(x.dtype)
+        if features.uneven:
+            rise = goal.ground - _ground(x, at, dt, start)[:, pin.start]
+            x[:, before.stop : pin.start + 1, at["ground_velocity"]] += (rise[:, None] * bump / dt)[..., None]
     return x, start
+
+
+def _ground(x: Float[Tensor, "n t d"], at: dict[str, slice], dt: float, start: Start) -> Float[Tensor, "n t"]:
+    """Return the height of the ground under takes, metres."""
+    rise = x[..., at["ground_velocity"].start] * dt
+    rise[..., 0] = start.ground
+    return rise.cumsum(-1)
 
 
 def bump_window(first: int, last: int, like: Tensor) -> Float[Tensor, "t"]:

@@ -26,8 +26,9 @@ DAMPING = 0.08  # damping of the inverse kinematics as a fraction of the limb's 
 # --- features of feet ------------------------------------------------------------------------------------------------
 def foot_drift(
     features: Features, x: Float[Tensor, "*b t d"], dt: float, world: Float[Tensor, "*b t c 3"] | None = None
-) -> Float[Tensor, "*b t 2"]:
-    """Return how fast standing feet slide, x and z in the heading frame of the frame before, m/s.
+) -> Float[Tensor, "*b t e"]:
+    """Return how fast standing feet slide, x and z in the heading frame of the frame before, m/s; y, too, where the
+    ground is not level.
 
     Averages of patches agree on poses better than on the path, so takes slide more than the clips; the difference,
     taken off the root's velocity, is most of what a foot lock would otherwise have to bend legs for. ``world`` is where
@@ -35,10 +36,11 @@ def foot_drift(
     """
     s, at = features.skeleton, features.slices
     if not contact_limbs(s):
-        return torch.zeros_like(x[..., at["root_velocity"]])
+        return x.new_zeros(*x.shape[:-1], 2 + features.uneven)
     on = contact.without_short(x[..., at["contacts"]] > 0.5, round(contact.SHORTEST / dt))
     drift = contact.drift(_feet(features, x, dt) if world is None else world, on, dt)
-    return rotation.rotate(rotation.inv(_heading_before(features, x, dt)), drift)[..., (0, 2)]
+    drift = rotation.rotate(rotation.inv(_heading_before(features, x, dt)), drift)
+    return drift[..., (0, 2, 1) if features.uneven else (0, 2)]
 
 
 def with_feet(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[Tensor, "*b t e"]:

@@ -26,9 +26,11 @@ TITLES = {
     "slip": "Feet: speed of the standing foot",
     "jerk": "Shake: jerk of all joints",
     "pose": "Poses: error of each second to the nearest one of the clip",
+    "rise": "Up and down: speed of the root's fastest rise or fall",
     "held": "Stillness: the longest stretch in which the pose does not change",
 }
-UNITS = {"slip": "clip's mean = 1", "jerk": "clip's mean = 1", "pose": "tolerance = 1", "held": "seconds"}
+UNITS = {"slip": "clip's mean = 1", "jerk": "clip's mean = 1", "pose": "tolerance = 1"}
+UNITS |= {"rise": "clip's fastest = 1", "held": "seconds"}
 SHOWN = 6  # takes whose curves are drawn: those with the worst moments first
 POINTS = 600  # of a curve at most
 

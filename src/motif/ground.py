@@ -1,0 +1,82 @@
+"""Ground that is not level: stairs, slopes and boxes, found from where feet come to rest while the body rises with them.
+
+Only clips whose ground clearly rises are treated so. Everything else stands on level ground, whatever its feet do.
+"""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from . import contact
+from .motion import Motion
+from .skeleton import Skeleton
+
+SPEED, SHORTEST = 0.15, 0.15
+"""A foot rests below this many body heights a second for at least this many seconds: at the top of a jump it does not."""
+BELOW_ROOT = 0.35  # of the root's height in the natural pose: what is higher up is a kick, or a leg of one who lies
+STEP = 0.12  # body heights by which resting feet differ at least: a leg held up or the tip of the toes is less
+FOLLOWS, CORRELATION = (0.5, 1.4), 0.85  # how far, and how surely, the root rises with the feet
+SMOOTH = 0.1  # seconds (sigma) over which the ground's height is smoothed
+
+
+def resting(
+    feet: Float[Tensor, "t c 3"], root: Float[Tensor, "t"], skeleton: Skeleton, frame_time: float
+) -> Bool[Tensor, "t c"]:
+    """Return where contact joints rest, at whatever height: slow, and well below the height of the root, metres."""
+    rest = skeleton.rest_positions[:, 1]
+    least = BELOW_ROOT * float((rest[skeleton.root] - rest[list(skeleton.contacts)].min()).abs())
+    slow = contact.speed(feet, frame_time) < SPEED * skeleton.height
+    return contact.without_short(slow & (root[:, None] - feet[..., 1] > least), max(round(SHORTEST / frame_time), 1))
+
+
+def is_uneven(motion: Motion) -> bool:
+    """Return whether the ground under a clip rises or falls: its feet rest at heights that its root follows."""
+    s = motion.skeleton
+    small, kept = s.contact_rig
+    if not s.contacts or s.root not in kept or len(motion) < 3:
+        return False
+    if not s.ancestors(s.root)[1:]:  # the root's height alone tells most clips
+        up = motion.positions[:, s.root, 1]
+        if float(up.max() - up.min()) < FOLLOWS[0] * STEP * s.height:
+            return False
+    world = small.fk(motion.rotations[:, list(kept)], motion.positions[:, list(kept)])[1]
+    feet, root = world[:, list(small.contacts)], world[:, kept.index(s.root), 1]
+    on = resting(feet, root, s, motion.frame_time)
+    stands = on.any(-1)
+    if int(stands.sum()) < 3:
+        return False
+    feet, root = feet[..., 1].masked_fill(~on, torch.inf).amin(-1)[stands].double(), root[stands].double()
+    low, high = (feet.kthvalue(1 + round(share * (len(feet) - 1))).values for share in (0.03, 0.97))
+    up = feet > (low + high) / 2
+    if float(high - low) < STEP * s.height or up.all() or not up.any():
+        return False
+    follows = float((root[up].median() - root[~up].median()) / (high - low))
+    return FOLLOWS[0] < follows < FOLLOWS[1] and float(torch.corrcoef(torch.stack((feet, root)))[0, 1]) > CORRELATION
+
+
+def heights(world: Float[Tensor, "t j 3"], skeleton: Skeleton, frame_time: float) -> Float[Tensor, "t"]:
+    """Return how high the ground under the body is, metres: the mean of its resting feet, on straight lines between."""
+    feet = world[:, list(skeleton.contacts)]
+    on = resting(feet, world[:, skeleton.root, 1], skeleton, frame_time)
+    stands = on.any(-1)
+    if not stands.any():
+        return world.new_zeros(len(world))
+    limbs: dict[int, list[int]] = {}
+    for index, joint in enumerate(skeleton.contacts):
+        limbs.setdefault(skeleton.limb_of(joint), []).append(index)
+    height = feet[..., 1].masked_fill(~on, torch.inf)
+    lowest = torch.stack([height[:, own].amin(-1) for own in limbs.values()], -1)
+    rests = lowest.isfinite()
+    level = torch.where(rests, lowest, 0.0).sum(-1) / rests.sum(-1).clamp_min(1)
+    at, known = torch.arange(len(world), device=world.device), stands.nonzero()[:, 0]
+    after = torch.searchsorted(known, at).clamp(max=len(known) - 1)
+    before = (torch.searchsorted(known, at, right=True) - 1).clamp(min=0)
+    a, b = known[before], known[after]
+    share = ((at - a) / (b - a).clamp_min(1)).clamp(0, 1).to(level)
+    return contact.smooth(torch.lerp(level[a], level[b], share)[:, None], SMOOTH / frame_time)[:, 0]
+
+
+def levelled(world: Float[Tensor, "t j 3"], skeleton: Skeleton, frame_time: float) -> Float[Tensor, "t j 3"]:
+    """Return joint positions over the ground under them instead of over the world's zero."""
+    height = heights(world, skeleton, frame_time)
+    return world - torch.nn.functional.pad(height[:, None, None], (1, 1))
