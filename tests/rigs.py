@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from motif import rotation
+from motif import contact, rotation
 from motif.motion import Motion
 from motif.rig_guess import guess_pairs_and_contacts, guess_rig
 from motif.skeleton import Skeleton
@@ -165,3 +165,49 @@ def sliding(motion: Motion, joint: int = -1) -> Motion:
     p[:, joint] *= 1 + wave[:, None]
     p[:, joint, 1] += wave
     return Motion(motion.skeleton, motion.rotations, p, motion.frame_time, motion.name)
+
+
+def climb(levels: list[float], fps: float = 30.0, step: float = 0.6) -> Motion:
+    """The biped of :func:`tree` walking: one foot after the other rests at these heights, metres, half a metre on.
+
+    The body is over both feet, a little ahead of the lower one; two seconds of standing come first and last.
+    """
+    rig, rest = tree(), 2.0
+    frames = round((len(levels) * step + 2 * rest) * fps)
+    time = torch.arange(frames, dtype=torch.float64) / fps - rest
+    feet = torch.zeros(2, frames, 3, dtype=torch.float64)  # ankles over the ground
+    at = [torch.tensor([0.1 * side, 0.0, 0.0], dtype=torch.float64) for side in (1, -1)]
+    for k, level in enumerate([*levels, levels[-1]]):  # the last step closes up
+        foot, goal = k % 2, at[k % 2].clone()
+        goal[1], goal[2] = level, 0.5 * min(k + 1, len(levels))
+        u = ((time - k * step) / step).clamp(0, 1)
+        ease = (u * u * (3 - 2 * u))[:, None]
+        swing = at[foot] + ease * (goal - at[foot])
+        swing[:, 1] = at[foot][1] + (u * 1.6).clamp(0, 1) * (goal - at[foot])[1] + 0.12 * torch.sin(math.pi * u)
+        moves = (u > 0) & (time >= k * step)
+        feet[foot] = torch.where(moves[:, None], swing, feet[foot] if k > 1 else at[foot])
+        at[foot] = goal
+    mean, low = feet.mean(0), feet[..., 1].amin(0)
+    hips = torch.stack((torch.zeros(frames), 0.5 * (mean[:, 1] + low) + 0.94, mean[:, 2]), -1)
+    hips = contact.smooth(hips, 0.1 * fps)
+    return _standing_on(rig, hips, feet + torch.tensor([0.0, 0.1, 0.0]), fps)
+
+
+def _standing_on(rig: Skeleton, hips: torch.Tensor, feet: torch.Tensor, fps: float) -> Motion:
+    """Legs bent in their plane so that ankles are where ``feet`` say; soles stay level."""
+    frames = len(hips)
+    rotations = torch.zeros(frames, len(rig), 4)
+    rotations[..., 0] = 1
+    positions = rig.offset_tensor().expand(frames, -1, -1).clone()
+    positions[:, 0] = hips.float()
+    for side, ankle in zip(("Left", "Right"), feet, strict=True):
+        reach = (ankle - hips)[:, 1:]
+        length = reach.norm(dim=-1).clamp(max=0.899)
+        bend = torch.acos((length / 0.9).clamp(max=1.0))
+        swing = -torch.atan2(reach[:, 1], -reach[:, 0])
+        for name, angle in ((f"{side}UpLeg", swing - bend), (f"{side}Leg", 2 * bend), (f"{side}Foot", -swing - bend)):
+            rotations[:, rig.index(name)] = rotation.about("x", angle.float())
+    for side, sign in (("Left", 1.0), ("Right", -1.0)):
+        swing = 0.4 * sign * torch.sin(2 * math.pi * torch.arange(frames) / fps / 1.2)
+        rotations[:, rig.index(f"{side}Arm")] = rotation.about("x", swing)
+    return Motion(rig, rotations, positions, 1 / fps, "climb")

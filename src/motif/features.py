@@ -38,8 +38,9 @@ class Features:
     """The layout for one rig: which joints move, what the others hold, and the named slices of a frame.
 
     Slices: ``root_height`` [1] m, over the ground; ``root_velocity`` [2] x and z in the heading frame of the frame
-    before, m/s; ``root_turn`` [1] rad/s; ``ground_velocity`` [0 or 1] of the ground's height, m/s; ``root_tilt`` [6] world rotation of the root with its heading taken out;
-    ``rotations`` [6 R] local rotations; ``positions`` [3 S] local translations, m; ``contacts`` [C] in 0..1.
+    before, m/s; ``root_turn`` [1] rad/s; ``ground_velocity`` [0 or 1] how fast the ground rises, m/s; ``root_tilt``
+    [6] world rotation of the root with its heading taken out; ``rotations`` [6 R] local rotations; ``positions`` [3 S]
+    local translations, m; ``contacts`` [C] in 0..1.
     """
 
     skeleton: Skeleton

@@ -1,4 +1,4 @@
-"""Ground that is not level: stairs, slopes and boxes, found from where feet come to rest while the body rises with them.
+"""Ground that is not level: stairs, slopes and boxes, told by where feet come to rest and the body with them.
 
 Only clips whose ground clearly rises are treated so. Everything else stands on level ground, whatever its feet do.
 """
@@ -12,7 +12,7 @@ from .motion import Motion
 from .skeleton import Skeleton
 
 SPEED, SHORTEST = 0.15, 0.15
-"""A foot rests below this many body heights a second for at least this many seconds: at the top of a jump it does not."""
+"""A foot rests below this many body heights a second for this many seconds: at the top of a jump it does not."""
 BELOW_ROOT = 0.35  # of the root's height in the natural pose: what is higher up is a kick, or a leg of one who lies
 STEP = 0.12  # body heights by which resting feet differ at least: a leg held up or the tip of the toes is less
 FOLLOWS, CORRELATION = (0.5, 1.4), 0.85  # how far, and how surely, the root rises with the feet

@@ -24,8 +24,8 @@ class Moment(NamedTuple):
     """Seconds."""
     stop: float
     times: float
-    """How many times the exemplar's mean (``slip``, ``jerk``) or the tolerance (``pose``) it is there; or seconds (``held``).
-    Of ``rise`` the exemplar's largest."""
+    """How many times the exemplar's mean (``slip``, ``jerk``) or fastest (``rise``) or the tolerance (``pose``) it is
+    there; or seconds (``held``)."""
     usual: float
     """The same of the exemplar's own worst moment; 1 for ``pose``."""
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from .. import contact
+from .. import contact, ground
 from ..errors import MotifError
 from ..motion import Motion
 from ..skeleton import Skeleton
@@ -70,7 +70,8 @@ def _figure(motion: Motion, name: str) -> Figure:
     tall = float(np.ptp(s.rest_positions[body, 1].numpy()))
     size = math.sqrt(s.height * min(max(tall, s.height / 4), s.height))
     joints = tuple(sorted({s.root, *bones.flatten().tolist()}))
-    contacts = contact.labels(positions, s, motion.frame_time).numpy()
+    even = positions if not ground.is_uneven(motion) else ground.levelled(positions, s, motion.frame_time)
+    contacts = contact.labels(even, s, motion.frame_time).numpy()
     looks = (tuple(colours), tuple(size * w for w in widths), contacts, _head(s), _camera_axes(motion, world[:, body]))
     return Figure(motion, name, size, s.root, joints, world, bones, *looks)
 
