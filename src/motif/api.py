@@ -290,8 +290,8 @@ def takes_problems(motion: Motion) -> list[str]:
 def info(motion: Motion) -> dict[str, Any]:
     """Return what motif sees in a clip, as plain values: rig, rate, length, unit, contacts, parts, problems."""
     s = motion.skeleton
-    world = motion.world()[1]
-    stands = contact.labels(world, s, motion.frame_time).float().mean(0).tolist() if s.contacts else []
+    _, root, feet = motion.root_and_feet()
+    stands = contact.labels(feet, s, motion.frame_time).float().mean(0).tolist() if s.contacts else []
     problems = []
     if not s.contacts:
         problems.append("no ground contacts found: feet cannot be locked; name them with skeleton.with_contacts(...)")
@@ -301,7 +301,7 @@ def info(motion: Motion) -> dict[str, Any]:
         problems.append("no left/right pairs found: the clip cannot be mirrored")
     problems += takes_problems(motion)
     in_place = clip_traits.in_place_velocity(motion)
-    travel = world[-1, s.root] - world[0, s.root]
+    travel = root[-1] - root[0]
     return {
         "name": motion.name,
         "joints": sum(not tip for tip in s.end),

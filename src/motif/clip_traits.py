@@ -69,7 +69,7 @@ def in_place_velocity(motion: Motion) -> Float[Tensor, "2"] | None:
     if not s.contacts or len(motion) < 3:
         return None
     feet = world[:, list(s.contacts)]
-    above = feet[..., 1] - contact.floors(world, s)
+    above = feet[..., 1] - contact.floors(feet, s)
     lowest = above.argmin(-1)[1:]
     at = torch.arange(len(lowest), device=world.device)
     near = above[at + 1, lowest] < contact.HEIGHT * s.height

@@ -23,7 +23,7 @@ def floor(world: Float[Tensor, "t j 3"], skeleton: Skeleton) -> float:
     return float(world[:, list(skeleton.contacts or range(len(skeleton))), 1].amin(1).quantile(0.05))
 
 
-def floors(world: Float[Tensor, "*b t j 3"], skeleton: Skeleton) -> Float[Tensor, "c"]:
+def floors(feet: Float[Tensor, "*b t c 3"], skeleton: Skeleton) -> Float[Tensor, "c"]:
     """Return the resting level of each contact joint in metres: an ankle comes to rest higher than a toe.
 
     The level a joint comes down to in the clip, but no higher above the lowest one than in the natural pose: a joint
@@ -31,16 +31,11 @@ def floors(world: Float[Tensor, "*b t j 3"], skeleton: Skeleton) -> Float[Tensor
     """
     joints = list(skeleton.contacts)
     if not joints:
-        return world.new_zeros(0)
-    heights = world[..., joints, 1].reshape(-1, len(joints)).to(torch.promote_types(world.dtype, torch.float32))
-    seen = heights.quantile(0.05, dim=0).to(world)
+        return feet.new_zeros(0)
+    heights = feet[..., 1].reshape(-1, len(joints)).to(torch.promote_types(feet.dtype, torch.float32))
+    seen = heights.quantile(0.05, dim=0).to(feet)
     rest = skeleton.rest_positions[joints, 1].to(seen)
     return torch.minimum(seen, seen.min() + rest - rest.min() + HEIGHT * skeleton.height)
-
-
-def speeds(world: Float[Tensor, "*b t j 3"], skeleton: Skeleton, frame_time: float) -> Float[Tensor, "*b t c"]:
-    """Return the speed of each contact joint in m/s, see :func:`speed`."""
-    return speed(world[..., list(skeleton.contacts), :], frame_time)
 
 
 def speed(p: Float[Tensor, "*b t c 3"], frame_time: float) -> Float[Tensor, "*b t c"]:
@@ -53,17 +48,17 @@ def speed(p: Float[Tensor, "*b t c 3"], frame_time: float) -> Float[Tensor, "*b 
 
 
 def labels(
-    world: Float[Tensor, "*b t j 3"], skeleton: Skeleton, frame_time: float, level: Float[Tensor, "c"] | None = None
+    feet: Float[Tensor, "*b t c 3"], skeleton: Skeleton, frame_time: float, level: Float[Tensor, "c"] | None = None
 ) -> Bool[Tensor, "*b t c"]:
-    """Return where contact joints stand: slow and low, for at least ``SHORTEST`` seconds.
+    """Return where contact joints, at ``feet`` in the world, stand: slow and low, for at least ``SHORTEST`` seconds.
 
-    ``level`` are the resting levels (:func:`floors`) of a clip that ``world`` is judged by; its own if not given.
+    ``level`` are the resting levels (:func:`floors`) of a clip that they are judged by; their own if not given.
     """
     if not skeleton.contacts:
-        return world.new_zeros(*world.shape[:-2], 0, dtype=torch.bool)
-    level = floors(world, skeleton) if level is None else level
-    low = world[..., list(skeleton.contacts), 1] - level < HEIGHT * skeleton.height
-    slow = speeds(world, skeleton, frame_time) < SPEED * skeleton.height
+        return feet.new_zeros(feet.shape[:-1], dtype=torch.bool)
+    level = floors(feet, skeleton) if level is None else level
+    low = feet[..., 1] - level < HEIGHT * skeleton.height
+    slow = speed(feet, frame_time) < SPEED * skeleton.height
     return without_short(low & slow, max(round(SHORTEST / frame_time), 1))
 
 

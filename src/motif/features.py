@@ -97,16 +97,15 @@ class Features:
     def encode(self, motion: Motion) -> Float[Tensor, "t d"]:
         """Return the features of a motion of this rig. Frame 0 takes its velocities from frame 1."""
         s, dt = self.skeleton, motion.frame_time
-        world_q, world_p = motion.world()
-        root_q, root_p = world_q[:, s.root], world_p[:, s.root]
+        root_q, root_p, feet = motion.root_and_feet()
         root = root_channels(root_q, root_p, heading(root_q, s, dt), dt)
-        stands = contact.labels(world_p, s, dt)
+        stands = contact.labels(feet, s, dt)
         if self.uneven:
-            height = ground.heights(world_p, s, dt)
+            height = ground.heights(feet, root_p[:, 1], s, dt)
             rise = torch.nn.functional.pad(height.diff(), (1, 0)) / dt
             rise[:1] = rise[1:2] if len(rise) > 1 else 0.0
             root = torch.cat((root[:, :1] - height[:, None], root[:, 1:4], rise[:, None], root[:, 4:]), -1)
-            stands = ground.resting(world_p[:, list(s.contacts)], root_p[:, 1], s, dt)
+            stands = ground.resting(feet, root_p[:, 1], s, dt)
         turns = rotation.to_sixd(_pick(motion.rotations, self.rotating)).flatten(1)
         moves = _pick(motion.positions, self.translating).flatten(1)
         return torch.cat((root, turns, moves, stands.to(root_p)), -1)
@@ -115,7 +114,8 @@ class Features:
         """Return where a motion begins."""
         height = 0.0
         if self.uneven:
-            height = float(ground.heights(motion.world()[1], self.skeleton, motion.frame_time)[0])
+            _, root, feet = motion.root_and_feet()
+            height = float(ground.heights(feet, root[:, 1], self.skeleton, motion.frame_time)[0])
         motion = motion.crop(0, max(round(1 / motion.frame_time), 2))  # no later frame tells how it faces at first
         x, _, z = motion.world()[1][0, self.skeleton.root].tolist()
         return Start(x, z, float(motion.heading()[0]), height)

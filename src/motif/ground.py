@@ -32,15 +32,14 @@ def resting(
 def is_uneven(motion: Motion) -> bool:
     """Return whether the ground under a clip rises or falls: its feet rest at heights that its root follows."""
     s = motion.skeleton
-    small, kept = s.contact_rig
-    if not s.contacts or s.root not in kept or len(motion) < 3:
+    if not s.contacts or len(motion) < 3:
         return False
     if not s.ancestors(s.root)[1:]:  # the root's height alone tells most clips
         up = motion.positions[:, s.root, 1]
         if float(up.max() - up.min()) < FOLLOWS[0] * STEP * s.height:
             return False
-    world = small.fk(motion.rotations[:, list(kept)], motion.positions[:, list(kept)])[1]
-    feet, root = world[:, list(small.contacts)], world[:, kept.index(s.root), 1]
+    _, root, feet = motion.root_and_feet()
+    root = root[:, 1]
     on = resting(feet, root, s, motion.frame_time)
     stands = on.any(-1)
     if int(stands.sum()) < 3:
@@ -54,13 +53,17 @@ def is_uneven(motion: Motion) -> bool:
     return FOLLOWS[0] < follows < FOLLOWS[1] and float(torch.corrcoef(torch.stack((feet, root)))[0, 1]) > CORRELATION
 
 
-def heights(world: Float[Tensor, "t j 3"], skeleton: Skeleton, frame_time: float) -> Float[Tensor, "t"]:
-    """Return how high the ground under the body is, metres: the mean of its resting feet, on straight lines between."""
-    feet = world[:, list(skeleton.contacts)]
-    on = resting(feet, world[:, skeleton.root, 1], skeleton, frame_time)
+def heights(
+    feet: Float[Tensor, "t c 3"], root: Float[Tensor, "t"], skeleton: Skeleton, frame_time: float
+) -> Float[Tensor, "t"]:
+    """Return how high the ground under the body is, metres: the mean of its resting feet, on straight lines between.
+
+    ``feet`` are where contact joints are and ``root`` how high the root is, metres in the world.
+    """
+    on = resting(feet, root, skeleton, frame_time)
     stands = on.any(-1)
     if not stands.any():
-        return world.new_zeros(len(world))
+        return torch.zeros_like(root)
     limbs: dict[int, list[int]] = {}
     for index, joint in enumerate(skeleton.contacts):
         limbs.setdefault(skeleton.limb_of(joint), []).append(index)
@@ -68,7 +71,7 @@ def heights(world: Float[Tensor, "t j 3"], skeleton: Skeleton, frame_time: float
     lowest = torch.stack([height[:, own].amin(-1) for own in limbs.values()], -1)
     rests = lowest.isfinite()
     level = torch.where(rests, lowest, 0.0).sum(-1) / rests.sum(-1).clamp_min(1)
-    at, known = torch.arange(len(world), device=world.device), stands.nonzero()[:, 0]
+    at, known = torch.arange(len(root), device=root.device), stands.nonzero()[:, 0]
     after = torch.searchsorted(known, at).clamp(max=len(known) - 1)
     before = (torch.searchsorted(known, at, right=True) - 1).clamp(min=0)
     a, b = known[before], known[after]
@@ -78,5 +81,5 @@ def heights(world: Float[Tensor, "t j 3"], skeleton: Skeleton, frame_time: float
 
 def levelled(world: Float[Tensor, "t j 3"], skeleton: Skeleton, frame_time: float) -> Float[Tensor, "t j 3"]:
     """Return joint positions over the ground under them instead of over the world's zero."""
-    height = heights(world, skeleton, frame_time)
+    height = heights(world[:, list(skeleton.contacts)], world[:, skeleton.root, 1], skeleton, frame_time)
     return world - torch.nn.functional.pad(height[:, None, None], (1, 1))

@@ -100,7 +100,7 @@ class RigBatch:
         for k, s in enumerate(self.rigs):
             if s.contacts:
                 joints = index_tensor(s.contacts, p.device)
-                stands[k, :, joints, 0] = contact.labels(world_p[k, :, : len(s)], s, frame_time).to(p)
+                stands[k, :, joints, 0] = contact.labels(world_p[k, :, joints], s, frame_time).to(p)
         at_root = self.is_root[:, None, :, None]
         turns = torch.where(at_root, root[..., 4:], rotation.to_sixd(rotations))
         places = torch.where(at_root, 0.0, positions)

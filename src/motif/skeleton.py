@@ -316,11 +316,11 @@ class Skeleton:
 
     @functools.cached_property
     def contact_rig(self) -> "tuple[Skeleton, tuple[int, ...]]":
-        """The contact joints and all that they hang from as a small rig, for kinematics of feet alone, and its joints.
+        """Root, contact joints and all that they hang from as a small rig, for kinematics of feet, and its joints.
 
-        Its contacts are in the same order. A rig without contacts is its own.
+        Its contacts are in the same order.
         """
-        kept = sorted({j for c in self.contacts for j in self.ancestors(c)}) or list(range(len(self)))
+        kept = sorted({j for c in (self.root, *self.contacts) for j in self.ancestors(c)})
         return replace(self.subset(kept), contacts=tuple(kept.index(c) for c in self.contacts)), tuple(kept)
 
 

@@ -61,7 +61,7 @@ def bodies(takes: Sequence[Motion], against: Sequence[Motion]) -> tuple[list[Bod
         return world_q, ground.levelled(world, skeleton, motion.frame_time) if uneven else world
 
     truth = positions(first)[1]
-    floor, level = contact.floor(truth, skeleton), contact.floors(truth, skeleton)
+    floor, level = contact.floor(truth, skeleton), contact.floors(truth[:, list(skeleton.contacts)], skeleton)
 
     def body(motion: Motion) -> Body:
         motion = replace(motion, skeleton=skeleton)  # each file may suggest its own contacts and root

@@ -31,15 +31,15 @@ def grounded(body: Body) -> Bool[Tensor, "t c"]:
 
 def slip(body: Body) -> Float[Tensor, "t"]:
     """Return the horizontal speed of the stillest grounded contact joint, m/s; NaN where nothing is near the ground."""
-    near, flat = grounded(body), body.world * body.world.new_tensor([1.0, 0.0, 1.0])
-    speed = contact.speeds(flat, body.skeleton, body.motion.frame_time).masked_fill(~near, torch.inf)
+    near, feet = grounded(body), body.world[:, list(body.skeleton.contacts)]
+    speed = contact.speed(feet * feet.new_tensor([1.0, 0.0, 1.0]), body.motion.frame_time).masked_fill(~near, torch.inf)
     return speed.amin(-1).masked_fill(~near.any(-1), torch.nan)
 
 
 def still(body: Body) -> Float[Tensor, "t"]:
     """Return contact consistency: which share of the joints near the ground stands still; NaN where none is near."""
-    near = grounded(body)
-    slow = contact.speeds(body.world, body.skeleton, body.motion.frame_time) < contact.SPEED * body.skeleton.height
+    near, feet = grounded(body), body.world[:, list(body.skeleton.contacts)]
+    slow = contact.speed(feet, body.motion.frame_time) < contact.SPEED * body.skeleton.height
     return (near & slow).sum(-1) / near.sum(-1).float().masked_fill(~near.any(-1), torch.nan)
 
 
