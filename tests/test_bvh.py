@@ -13,7 +13,7 @@ import bvh_fuzz
 import reference
 from motif import io, rotation
 from motif.errors import MotifError, MotifWarning
-from motif.io import ReadConfig, bvh
+from motif.io import ReadConfig, bvh, bvh_numbers
 from motif.motion import FileFormat, Motion
 from motif.skeleton import Skeleton
 
@@ -551,3 +551,26 @@ def test_a_z_up_file_is_noticed_and_turned(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         bvh.read(io.save(upright, tmp_path / "upright.bvh"))
+
+
+# --- numbers ---------------------------------------------------------------------------------------------------------
+def test_numbers_are_read_as_python_reads_them():
+    random = np.random.default_rng(1)
+    spellings = ("%.6f", "%d", "%+.3f", "%e", "%.17g", "%.12f", "%.0f.", "%r", "%.0f")
+    for _ in range(100):
+        width, rows = random.integers(1, 9), random.integers(1, 60)
+        values = random.normal(0, 10.0 ** random.integers(-5, 6), (rows, width)).tolist()
+        words = [[random.choice(spellings) % v for v in row] for row in values]
+        gaps = random.choice([" ", "\t", "  "]), random.choice(["\n", "\n\n", " \n \n"])
+        text = gaps[1].join(gaps[0].join(row) for row in words)
+        found, expected = bvh_numbers.read_rows(text.encode(), int(width)), np.array([[*map(float, r)] for r in words])
+        assert np.array_equal(found.view(np.int64), expected.view(np.int64))  # the sign of zero, too
+
+
+NO_ROWS = ("1 2\n3", "1 2 3\n1", "x y", "1..2 3", "--1 2", "1-2 3", ". 2", "- 2", "1_0 2", "1e 2")
+
+
+@pytest.mark.parametrize("text", NO_ROWS)
+def test_what_is_no_row_of_numbers_is_refused(text):
+    with pytest.raises(ValueError, match=r"\w"):
+        bvh_numbers.read_rows(text.encode(), 2)

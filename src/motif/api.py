@@ -65,7 +65,7 @@ class Model:
 
         Args:
             n: how many.
-            seconds: length of each; what ``edit`` says, or else twice the clips, if not given.
+            seconds: length of each; what ``edit`` says, or else twice the clips (two minutes at most).
             seed: same seed, same takes.
             edit: what to keep, follow, loop and weigh.
             config: how the takes are made.

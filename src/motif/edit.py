@@ -94,7 +94,7 @@ class Edit:
     """What is asked of takes of one rig. ``dataclasses.replace`` adds fields to what a method below returns."""
 
     seconds: float | None = None
-    """Length of a take; if not given as long as the trajectory takes, or else twice the clips."""
+    """Length of a take; if not given as long as the trajectory takes, or else twice the clips, at most two minutes."""
     loop: bool = False
     """Whether the first frame follows the last."""
     constraints: tuple[Constraint, ...] = ()

@@ -18,6 +18,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from . import parallel
+
 Components = tuple[Tensor, ...]
 """Components of quaternions or vectors, each a tensor of its own."""
 BLOCK = 1024  # frames of a clip that are computed at a time
@@ -52,7 +54,7 @@ def length(v: Float[Tensor, "*b n"]) -> Float[Tensor, "*b"]:
 
 def by_blocks(function: Callable[[Tensor], Tensor], x: Float[Tensor, "t *b"]) -> Tensor:
     """Apply a function of single rows to some at a time: on a long clip what it makes on the way stays in the cache."""
-    return torch.cat([function(some) for some in x.split(BLOCK)])
+    return torch.cat(parallel.parallel_map(function, x.split(BLOCK)))
 
 
 def identity(*shape: int, like: Tensor | None = None) -> Float[Tensor, "..."]:

@@ -37,7 +37,7 @@ class Takes:
     """Takes and their files."""
 
     seconds: float | None = None
-    """Length of each; what an edit needs, or else twice the clips, if not given."""
+    """Length of each; what an edit needs, or else twice the clips (two minutes at most), if not given."""
     seed: Seed = 0
     out: Annotated[Path | None, Parameter(name=["-o", "--out"])] = None
     """Folder for the takes; out/NAME of the first clip if not given (of a crowd out/NAME-crowd)."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import MotifError, MotifWarning
 from ..skeleton import free_name
+from . import bvh_numbers
 
 MAX_BYTES, MAX_JOINTS, MAX_VALUE = 2**30, 2000, 1e8
 POSITIONS = ("Xposition", "Yposition", "Zposition")
@@ -59,8 +60,7 @@ def parse(source: str | Path | bytes) -> BvhFile:
     joints = _Hierarchy(path).read(header)
     declared, line, frame_time, start = _motion_header(text, motion.end(), path)
     channels = tuple(tuple(j.channels or ()) for j in joints)
-    lines = text[start:].split("\n")
-    values = _rows(lines, text.count("\n", 0, start) + 1, sum(map(len, channels)), path)
+    values = _rows(text[start:], text.count("\n", 0, start) + 1, sum(map(len, channels)), path)
     if len(values) != declared:
         warn(f"{path}:{line}: declares {declared} frames but holds {len(values)}; all {len(values)} are read")
     parents, end = tuple(j.parent for j in joints), tuple(j.end for j in joints)
@@ -101,7 +101,7 @@ def _text(source: str | Path | bytes) -> tuple[str, str]:
             raise
         except (OSError, ValueError) as error:
             raise MotifError(f"{path}: cannot be read ({error}); check the path and its permissions") from error
-    if not raw.strip():
+    if not raw or raw.isspace():
         raise MotifError(f"{path}: is empty; expected a BVH file that starts with HIERARCHY; {_AGAIN}")
     if b"\0" in raw:
         line = raw[: raw.index(b"\0")].count(b"\n") + 1
@@ -306,18 +306,18 @@ def _motion_header(text: str, start: int, path: str) -> tuple[int, int, float, i
     return count, count_line, frame_time, at
 
 
-def _rows(lines: list[str], first: int, width: int, path: str) -> np.ndarray:
-    """The numbers below ``Frame Time``, all at once if all is well; ``first`` is the number of ``lines[0]``."""
-    line = next((i for i, content in enumerate(lines) if content and not content.isspace()), None)
-    if line is None:
+def _rows(text: str, first: int, width: int, path: str) -> np.ndarray:
+    """The numbers below ``Frame Time``, all at once if all is well; ``first`` is the number of the first line."""
+    if not text or text.isspace():
         _fail(path, first, "no frames follow", f"expected one row of {width} numbers per frame; {_AGAIN}")
     if width == 0:
+        line = text[: len(text) - len(text.lstrip())].count("\n")
         _fail(path, first + line, "found frames though no joint has CHANNELS", "add CHANNELS to the joints that move")
     with contextlib.suppress(ValueError):
-        values = np.loadtxt(lines, dtype=np.float64, comments=None, ndmin=2)
-        if values.shape[1] == width and values.max() <= MAX_VALUE and values.min() >= -MAX_VALUE:  # False for NaN
+        values = bvh_numbers.read_rows(text.encode("utf-8", "surrogatepass"), width)
+        if values.max() <= MAX_VALUE and values.min() >= -MAX_VALUE:  # False for NaN
             return values
-    return _rows_slowly(lines, first, width, path)
+    return _rows_slowly(text.split("\n"), first, width, path)
 
 
 def _rows_slowly(lines: list[str], first: int, width: int, path: str) -> np.ndarray:

@@ -18,6 +18,8 @@ from ..motion import Motion
 from ..post import feet, trajectory
 from ..tempo import TempoVariability, tempo_variability
 
+MAX_DEFAULT_SECONDS = 120.0  # of a take, where none are asked for: to show all of a long clip is quadratic work
+
 
 @dataclass(frozen=True, eq=False)
 class Exemplar:
@@ -95,7 +97,7 @@ def prepare(clips: Sequence[Motion], rate: float = 30.0) -> Exemplar:
 
 def take_length(exemplar: Exemplar, edit: Edit) -> tuple[int, int]:
     """Return the frames of a take at the clips' rate and at the finest level, and check that it can be made."""
-    s, default = exemplar.features.skeleton, 2 * len(exemplar.table) * exemplar.frame_time
+    s, default = exemplar.features.skeleton, min(2 * len(exemplar.table) * exemplar.frame_time, MAX_DEFAULT_SECONDS)
     if edit.trajectory is not None:
         default = edit.trajectory.length / max(exemplar.travel[0], MIN_SPEED * s.height)
     frames = max(round(edit.duration(default) / exemplar.frame_time), 1)

@@ -12,7 +12,7 @@ from .exemplar import Exemplar
 from .search import Database
 
 TRAJECTORY_WEIGHT = 2.0  # factor on the root's velocities where there is a trajectory
-MAX_AXES = 64
+MAX_AXES, MAX_FRAMES = 64, 20_000  # axes kept, and about how many frames of long clips they are fitted to
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,8 @@ def pca(
     if edit.trajectory is not None:
         for name in ("root_velocity", "root_turn"):
             scale[features.slices[name]] *= TRAJECTORY_WEIGHT
-    x = torch.cat(exemplar.fine) * scale
+    x = torch.cat(exemplar.fine)
+    x = x[:: max(len(x) // MAX_FRAMES, 1)] * scale
     centre = x.mean(0)
     values, vectors = torch.linalg.eigh((x - centre).T.double() @ (x - centre).double())
     explained = values.flip(0).clamp_min(0).cumsum(0) / values.clamp_min(0).sum().clamp_min(1e-12)

@@ -44,6 +44,21 @@ class Database:
         """The clip that each patch begins in."""
         return torch.repeat_interleave(torch.tensor(self.lengths)).to(self.frames.device)[: self.patches]
 
+    def near(self, places: Int[Tensor, "p"], radius: int) -> "tuple[Database, Int[Tensor, m]]":
+        """Return a database of what lies within ``radius`` frames of patches at these places, and its own places."""
+        count, patch, ends = len(self.frames), self.patch, torch.tensor(list(accumulate(self.lengths)))
+        ends = ends.to(places.device)
+        clip = torch.searchsorted(ends, places, right=True)
+        first = torch.maximum(places - radius, torch.nn.functional.pad(ends[:-1], (1, 0))[clip])
+        last = torch.minimum(places + patch + radius, ends[clip])
+        opened = torch.zeros(count + 1, dtype=torch.long, device=places.device)
+        opened.index_add_(0, first, torch.ones_like(first)).index_add_(0, last, -torch.ones_like(last))
+        kept = (opened.cumsum(0)[:-1] > 0).nonzero()[:, 0]
+        breaks = (kept.diff() > 1) | torch.isin(kept[1:], ends)
+        edges = torch.nn.functional.pad(breaks.nonzero()[:, 0] + 1, (1, 1))
+        edges[-1] = len(kept)
+        return Database(self.frames[kept], tuple(edges.diff().tolist()), patch), kept
+
 
 def nearest(
     x: Float[Tensor, "t k"],

@@ -28,6 +28,9 @@ KEPT_JOINT_WEIGHT = 0.3
 legs is where they came from, and nothing is new; without any, arms and legs do not fit each other."""
 DIVERSITY_NOISE = 1.5, 4.0
 """Deviation of the log of a patch's weight at full diversity, and how much of it is added where all joints are kept."""
+LONG, NEAR, NEAR_FROM = 8, 2.0, 0.3
+"""Of clips this many times as long as a take, levels above this fraction of the finest rate look for patches only
+within so many patches of those that the level before found."""
 TURN_SECONDS = 0.5  # sigma over which a drift of the heading is told from the sway of a gait
 INIT_SCALE = 0.3  # factor on the first guess where there is a trajectory: it must not hold takes to other speeds
 
@@ -151,13 +154,16 @@ def match(plan: TakePlan, progress: Callable[[float], None] = lambda fraction: N
     space = pca(exemplar, edit, -(-plan.frames // exemplar.stride), KEPT_JOINT_WEIGHT, config.variance)
     imposed = guides(exemplar, edit, plan.length, space, plan.speed_ratio)
     guided = bool(edit.trajectory or edit.clip_weights or any(c.cutoff is not None for c in edit.constraints))
-    rate_ratios, x, indices = _rate_ratios(plan), None, None
+    rate_ratios, x, indices, count = _rate_ratios(plan), None, None, 1
     for level, ratio in enumerate(rate_ratios):
         frames, database = max(round(plan.length * ratio), plan.patch), space.database(ratio, plan.patch)
         x = _init(plan, space, database, frames, ratio) if x is None else resample.resize(x, frames)
         alpha = config.alpha(ratio, guided) * mean_distance(x, database.frames)
         search = partial(nearest, database=database, alpha=alpha, loop=edit.loop)
         calls = _preferences(plan, search, database.patches, frames, ratio)
+        if indices is not None and ratio > NEAR_FROM and _is_long(plan, database.patches, frames):
+            calls = [_near(call, i * len(database.frames) // count) for call, i in zip(calls, indices)]
+        count = len(database.frames)
         for turn in range(config.rounds):
             for guide in imposed:
                 if ratio <= guide.max_rate_ratio or not level:
@@ -171,10 +177,23 @@ def match(plan: TakePlan, progress: Callable[[float], None] = lambda fraction: N
     return indices
 
 
+def _is_long(plan: TakePlan, patches: int, frames: int) -> bool:
+    """Return whether a database is so much longer than takes that they look for patches near the last level's only."""
+    edit = plan.request.edit
+    return patches > LONG * frames and not (edit.clip_weights or edit.constraints or edit.trajectory)
+
+
+def _near(search: partial, places: Int[Tensor, "p"]) -> Callable[[Float[Tensor, "t k"]], Int[Tensor, "q"]]:
+    """Return a search among patches near these places alone."""
+    database = search.keywords["database"]
+    part, origin = database.near(places.clamp(max=database.patches - 1), round(NEAR * database.patch))
+    return lambda x: origin[search(x, database=part)]
+
+
 def _rate_ratios(plan: TakePlan) -> list[float]:
     """Return the rate of each level as a fraction of the finest."""
     rate, clips, patch = plan.exemplar.rate, [len(x) for x in plan.exemplar.fine], plan.patch
-    slowest = rate * min(max(plan.config.coarsest * patch / sum(clips), 1.5 * patch / min(clips)), 1.0)
+    slowest = rate * min(max(plan.config.coarsest * patch / sum(clips), 1.5 * patch / min(*clips, plan.length)), 1.0)
     if plan.init is not None:
         slowest = rate * plan.init.shape[1] / plan.length
     return [level / rate for level in resample.level_rates(rate, slowest)]
