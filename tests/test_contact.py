@@ -53,7 +53,7 @@ def test_short_runs_and_gaps_are_noise():
 
 def test_the_lock_stills_feet_and_pops_nothing(clip):
     s, bad = clip.skeleton, slid(clip)
-    on = contact.labels(clip.root_and_feet()[2], s, clip.frame_time)
+    on = contact.labels(clip.root_and_feet[2], s, clip.frame_time)
     on[130:190] = False
     fixed = replace(bad, rotations=feet.lock(s, (bad.rotations, bad.positions), on, clip.frame_time))
     before, after = (physical.slip(b).nanmean() for b in bodies([bad, fixed], [clip])[0])
@@ -73,7 +73,7 @@ def test_the_lock_stills_feet_and_pops_nothing(clip):
 @pytest.mark.parametrize(("start", "stop"), [(100, 160), (30, 50), (120, 121)])
 def test_held_limbs_are_not_turned_and_their_neighbours_do_not_jump(clip, start, stop):
     s, bad = clip.skeleton, slid(clip)
-    on = contact.labels(clip.root_and_feet()[2], s, clip.frame_time)
+    on = contact.labels(clip.root_and_feet[2], s, clip.frame_time)
     held = torch.zeros(len(bad), len(s), dtype=torch.bool)
     held[start:stop] = True
 
@@ -95,7 +95,7 @@ def test_held_limbs_are_not_turned_and_their_neighbours_do_not_jump(clip, start,
 def test_any_rig_is_labelled_and_locked(rig):
     motion = walk(RIGS[rig](), 60, 30, 0)
     s = motion.skeleton
-    on = contact.labels(motion.root_and_feet()[2], s, motion.frame_time)
+    on = contact.labels(motion.root_and_feet[2], s, motion.frame_time)
     assert on.shape == (60, len(s.contacts))
     pose = motion.rotations.expand(2, -1, -1, -1), motion.positions.expand(2, -1, -1, -1)
     out = feet.lock(s, pose, on.expand(2, -1, -1), 1 / 30)
@@ -106,7 +106,7 @@ def test_any_rig_is_labelled_and_locked(rig):
 def test_giants_and_dwarfs_stand_alike(clip):
     s = clip.skeleton
     giant = replace(s, offsets=tuple((*(10 * x for x in o),) for o in s.offsets))
-    here = contact.labels(clip.root_and_feet()[2], s, clip.frame_time)
+    here = contact.labels(clip.root_and_feet[2], s, clip.frame_time)
     there = contact.labels(
         giant.fk(clip.rotations, 10 * clip.positions)[1][:, list(giant.contacts)], giant, clip.frame_time
     )
@@ -116,7 +116,7 @@ def test_giants_and_dwarfs_stand_alike(clip):
 def test_standing_feet_stay_and_only_they_pull(clip):
     """Foot by foot: within a run of contact a foot keeps to its mean place."""
     s, bad = clip.skeleton, slid(clip)
-    on = contact.labels(clip.root_and_feet()[2], s, clip.frame_time)
+    on = contact.labels(clip.root_and_feet[2], s, clip.frame_time)
     fixed = replace(bad, rotations=feet.lock(s, (bad.rotations, bad.positions), on, clip.frame_time))
 
     def spread(motion):
@@ -133,7 +133,7 @@ def test_standing_feet_stay_and_only_they_pull(clip):
 def test_rigs_without_contacts_come_back_untouched():
     motion = walk(RIGS["star"](), 30, 30, 0)
     s = motion.skeleton
-    on = contact.labels(motion.root_and_feet()[2], s, motion.frame_time)
+    on = contact.labels(motion.root_and_feet[2], s, motion.frame_time)
     assert on.shape == (30, 0)
     assert torch.equal(feet.lock(s, (motion.rotations, motion.positions), on, motion.frame_time), motion.rotations)
 

@@ -63,7 +63,7 @@ def test_real_clips_stand_on_level_ground(clips):
 
 def test_heights_are_those_of_the_stairs():
     motion = climb(GROUNDS["stairs"])
-    _, root, feet = motion.root_and_feet()
+    _, root, feet = motion.root_and_feet
     height = ground.heights(feet, root[:, 1], motion.skeleton, motion.frame_time)
     assert float(height[:30].mean()) == pytest.approx(0.02, abs=0.01)
     assert float(height.max()) == pytest.approx(0.02 + UP[-1], abs=0.03)
@@ -136,5 +136,5 @@ def test_a_stream_goes_on_at_its_height():
 def test_contacts_of_level_clips_are_as_they_were():
     motion = walk(RIGS["tree"](), 90, 30.0, 0)
     features = Features.of([motion])
-    labels = contact.labels(motion.root_and_feet()[2], motion.skeleton, motion.frame_time)
+    labels = contact.labels(motion.root_and_feet[2], motion.skeleton, motion.frame_time)
     assert torch.equal(features.encode(motion)[:, features.slices["contacts"]], labels.to(torch.float32))

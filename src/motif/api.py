@@ -290,7 +290,7 @@ def takes_problems(motion: Motion) -> list[str]:
 def info(motion: Motion) -> dict[str, Any]:
     """Return what motif sees in a clip, as plain values: rig, rate, length, unit, contacts, parts, problems."""
     s = motion.skeleton
-    _, root, feet = motion.root_and_feet()
+    _, root, feet = motion.root_and_feet
     stands = contact.labels(feet, s, motion.frame_time).float().mean(0).tolist() if s.contacts else []
     problems = []
     if not s.contacts:

@@ -97,7 +97,7 @@ class Features:
     def encode(self, motion: Motion) -> Float[Tensor, "t d"]:
         """Return the features of a motion of this rig. Frame 0 takes its velocities from frame 1."""
         s, dt = self.skeleton, motion.frame_time
-        root_q, root_p, feet = motion.root_and_feet()
+        root_q, root_p, feet = motion.root_and_feet
         root = root_channels(root_q, root_p, heading(root_q, s, dt), dt)
         stands = contact.labels(feet, s, dt)
         if self.uneven:
@@ -114,7 +114,7 @@ class Features:
         """Return where a motion begins."""
         height = 0.0
         if self.uneven:
-            _, root, feet = motion.root_and_feet()
+            _, root, feet = motion.root_and_feet
             height = float(ground.heights(feet, root[:, 1], self.skeleton, motion.frame_time)[0])
         motion = motion.crop(0, max(round(1 / motion.frame_time), 2))  # no later frame tells how it faces at first
         x, _, z = motion.world()[1][0, self.skeleton.root].tolist()

@@ -38,7 +38,7 @@ def is_uneven(motion: Motion) -> bool:
         up = motion.positions[:, s.root, 1]
         if float(up.max() - up.min()) < FOLLOWS[0] * STEP * s.height:
             return False
-    _, root, feet = motion.root_and_feet()
+    _, root, feet = motion.root_and_feet
     root = root[:, 1]
     on = resting(feet, root, s, motion.frame_time)
     stands = on.any(-1)

@@ -3,6 +3,7 @@
 Metres, seconds, radians; right-handed, Y up, a body of heading 0 faces +Z. Every method returns a new Motion.
 """
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -85,8 +86,9 @@ class Motion:
         """Return world rotations and positions of all joints."""
         return self.skeleton.fk(self.rotations, self.positions)
 
+    @functools.cached_property
     def root_and_feet(self) -> tuple[Float[Tensor, "t 4"], Float[Tensor, "t 3"], Float[Tensor, "t c 3"]]:
-        """Return world rotation and position of the root and positions of the contact joints, of no others."""
+        """World rotation and position of the root and positions of the contact joints, of no others."""
         s, (small, kept) = self.skeleton, self.skeleton.contact_rig
         q, p = small.fk(self.rotations[:, list(kept)], self.positions[:, list(kept)])
         root = kept.index(s.root)
@@ -98,7 +100,7 @@ class Motion:
         The twist about the vertical of the root against its natural pose; where a body upside down has none, it is
         carried over from the frames around.
         """
-        return heading(self.root_and_feet()[0], self.skeleton, self.frame_time)
+        return heading(self.root_and_feet[0], self.skeleton, self.frame_time)
 
     def transform(self, yaw: float = 0.0, translation: Sequence[float] = (0.0, 0.0, 0.0)) -> "Motion":
         """Return the motion turned by ``yaw`` radians about the vertical through the origin, then moved (metres)."""

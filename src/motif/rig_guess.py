@@ -18,6 +18,7 @@ _FOOT = re.compile(r"foot|feet|toe|ball|paw|hoof|heel|ankle|talon", re.IGNORECAS
 _CONTROL = re.compile(r"IK|FK|(?:^|[_.\- ])(?:ik|fk|control|ctrl|target|pole)(?=[_.\- ]|$)")
 _SIDES = (("Left", "Right"), ("left", "right"), ("LEFT", "RIGHT"))
 _SIDE_TOKEN = re.compile(r"(?<![A-Za-z])([LRlr])(?=[A-Z_.\- ]|$)|(?<=[a-z0-9])([LR])$")
+TYPICAL_FRAMES = 5000  # of a long clip: about how many its most typical frame is chosen from
 
 
 def guess_rig(
@@ -32,10 +33,12 @@ def guess_rig(
     if rest_known:
         return guess_pairs_and_contacts(s)
     if guess_pairs_and_contacts(s).left:
-        mean = rotation.normalise(rotation.unroll(rotations.transpose(0, 1)).mean(1))
-        far = rotation.by_blocks(lambda q: rotation.geodesic(q, mean), rotations)
+        step = max(len(rotations) // TYPICAL_FRAMES, 1)
+        some = rotations[::step]
+        mean = rotation.normalise(rotation.unroll(some.transpose(0, 1)).mean(1))
+        far = rotation.by_blocks(lambda q: rotation.geodesic(q, mean), some)
         far[:, : s.root + 1] = 0
-        typical = int(far.sum(1).argmin())
+        typical = step * int(far.sum(1).argmin())
         shown = s.fk(rotations[typical], positions[typical])[1]
         if _concordance(s.rest_positions[:, 1], shown[:, 1]) < 0.6:
             s = replace(s, rest=tuple(map(tuple, rotation.normalise(rotations[typical].double()).tolist())))
