@@ -1,11 +1,11 @@
 """A bench as wide as the users: new takes of some fifty clips of a dozen rigs, judged by the worst.
 
-Run as ``python benchmarks/wide.py [--recipes clip-match clip-match,tempo=0.0] [--only WORD...] [--takes 3] [--longest 60]``, after
-``tar xJf ../shared/data/NAME.tar.xz -C .data`` for bvh, cmu-mocap, motion-extra, creatures and bandai-namco. A row is a clip:
-the takes (twice the clip's length, at most ``longest`` seconds), judged together. *Pops* are jumps of the pose
+Run as ``python benchmarks/wide.py [--recipes clip-match clip-match,tempo=0.0] [--only WORD...] [--seeds 3] [--longest 60]``, after
+``tar xJf ../shared/data/NAME.tar.xz -C .data`` for bvh, cmu-mocap, motion-extra, creatures and bandai-namco. A row is a clip
+or a pair: a take of each seed (twice the clips' length, at most ``longest`` seconds), judged together. *Pops* are jumps of the pose
 a minute that the clip never makes; *held* is the longest that a take stands still, beyond the longest that the clip does,
-in seconds. The last rows are the worst of each column, and its worst tenth. ``--keep FOLDER`` keeps the first
-take of each clip, to be looked at.
+in seconds; *rise* is how fast the root rises or falls at most, beside the clip. The last rows are the worst of each column, and its worst tenth. ``--keep FOLDER`` keeps the
+takes, to be looked at.
 """
 
 import math
@@ -20,71 +20,83 @@ from suite import parse
 import motif
 from motif import api, metrics
 
-BVH, CMU, EXTRA = DATA / "bvh", DATA / "cmu-mocap", DATA / "motion-extra"
-STYLES, MASS = BVH / "deep-motion-editing/style_transfer/data/xia_test", BVH / "mass/data/motion"
-DRAWINGS = BVH / "animated-drawings/examples/bvh"
-MESH = DATA / "creatures/mesh2motion/static/animations"
 BANDAI = "Bandai-Namco-Research-Motiondataset-{0}/data/dataset-{0}_{1}.bvh"
-FILES: list[tuple[Path, motif.ReadConfig]] = [
-    *((SHARED / f"{name}.bvh", motif.ReadConfig()) for name in ("Salsa-Dancing-6", "Walk-In-Circle", "xia-proud")),
-    (SHARED / "Baseball-Milling-Idle.bvh", motif.ReadConfig()),
-    *((DRAWINGS / f"fair1/{n}.bvh", motif.ReadConfig(up="z")) for n in ("dab", "jumping", "wave_hello", "zombie")),
-    *((DRAWINGS / f"{name}.bvh", motif.ReadConfig()) for name in ("cmu1/jumping_jacks", "rokoko/jesse_dance")),
-    *(
-        (STYLES / f"{n}.bvh", motif.ReadConfig())
-        for n in ("neutral_01_000", "sexy_01_001", "old_13_000", "angry_13_000")
+CONFIGS = {"z": motif.ReadConfig(up="z"), "add": motif.ReadConfig(root_offset="add"), "": motif.ReadConfig()}
+FOLDERS: dict[str, tuple[Path, str, str]] = {
+    "mixamo": (SHARED, "Salsa-Dancing-6 Walk-In-Circle xia-proud Baseball-Milling-Idle", ""),
+    "drawings": (DATA / "bvh/animated-drawings/examples/bvh/fair1", "dab jumping wave_hello zombie", "z"),
+    "drawings 2": (DATA / "bvh/animated-drawings/examples/bvh", "cmu1/jumping_jacks rokoko/jesse_dance", ""),
+    "styles": (
+        DATA / "bvh/deep-motion-editing/style_transfer/data/xia_test",
+        "neutral_01_000 sexy_01_001 old_13_000 angry_13_000",
+        "",
     ),
-    *(
-        (MASS / f"{n}.bvh", motif.ReadConfig())
-        for n in ("backflip", "balance", "cart", "dance", "kick", "pirouette", "walk")
+    "mass": (DATA / "bvh/mass/data/motion", "backflip balance cart dance kick pirouette walk", ""),
+    "cmu": (
+        DATA / "cmu-mocap/bvh",
+        "01_01 01_13 05_09 14_14 29_02 49_02 135_11 16_14 09_01 127_37",
+        "",
     ),
-    *(
-        (CMU / f"bvh/{n}.bvh", motif.ReadConfig())
-        for n in ("01_01", "01_13", "05_09", "14_14", "29_02", "49_02", "135_11")
-    ),
-    *((CMU / f"bvh/{name}.bvh", motif.ReadConfig()) for name in ("03_01", "16_14", "09_01", "127_37")),
-    *((CMU / f"bvh-cgspeed/{n}.bvh", motif.ReadConfig()) for n in ("13_10", "60_07", "61_07", "indian_15", "10_04")),
-    *((EXTRA / f"reactidle/{n}.bvh", motif.ReadConfig(root_offset="add")) for n in ("003_genuine", "000_genuine")),
-    *((EXTRA / f"dog-lifelike/raw-bvh/dog_{n}_001.bvh", motif.ReadConfig()) for n in ("back", "quad_walkrun")),
-    (EXTRA / "dog-lifelike/raw-bvh/dog_idle_004.bvh", motif.ReadConfig()),
-    *(
-        (MESH / f"{n}-animations.glb", motif.ReadConfig())
-        for n in ("bird", "dragon", "spider", "kaiju", "fox", "horse")
-    ),
-    *((DATA / BANDAI.format(1, n), motif.ReadConfig()) for n in ("dash_not-confident_001", "walk_old_001")),
-    *((DATA / BANDAI.format(1, n), motif.ReadConfig()) for n in ("dance-short_normal_001", "slash_normal_001")),
-    *((DATA / BANDAI.format(2, n), motif.ReadConfig()) for n in ("walk-turn-left_normal_004", "run_active_001")),
-]
+    "cmu, uneven ground": (DATA / "cmu-mocap/bvh", "14_21 14_33 01_06 03_01", ""),
+    "box": (SHARED.parents[1] / "cases", "box_jump", ""),
+    "cgspeed": (DATA / "cmu-mocap/bvh-cgspeed", "13_10 13_36 60_07 61_07 indian_15 10_04", ""),
+    "idles": (DATA / "motion-extra/reactidle", "003_genuine 000_genuine", "add"),
+    "dog": (DATA / "motion-extra/dog-lifelike/raw-bvh", "dog_back_001 dog_quad_walkrun_001 dog_idle_004", ""),
+    "bandai 1": (DATA, " ".join(f"1_{n}" for n in ("dash_not-confident_001", "walk_old_001")), ""),
+    "bandai 1, short": (DATA, " ".join(f"1_{n}" for n in ("dance-short_normal_001", "slash_normal_001")), ""),
+    "bandai 2": (DATA, " ".join(f"2_{n}" for n in ("walk-turn-left_normal_004", "run_active_001")), ""),
+    "creatures": (DATA / "creatures/mesh2motion/static/animations", "bird dragon spider kaiju fox horse", ""),
+}
+PAIRS = ("Walk-In-Circle Baseball-Milling-Idle", "Salsa-Dancing-6 Walk-In-Circle")
 COLUMNS = ("slip_ratio", "jerk_ratio", "coverage", "precision", "novelty", "two_sample")
+BODY = {"pops": "seams", "held": "held", "rise": "rise_ratio"}
 
 
-def judged(clip: motif.Motion, takes: list[motif.Motion]) -> dict[str, float]:
-    """Return the measures of the takes of a clip."""
-    found = metrics.report(takes, [clip], published=False)
-    return {**{k: found.headline[k] for k in COLUMNS}, "pops": found.physical["seams"], "held": found.physical["held"]}
+def clips() -> Iterator[tuple[str, list[Path], motif.ReadConfig]]:
+    """Yield the name of each row, its files and how they are read."""
+    for kind, (folder, names, config) in FOLDERS.items():
+        for name in names.split():
+            if kind.startswith("bandai"):
+                path = folder / BANDAI.format(*name.split("_", 1))
+            else:
+                path = folder / (f"{name}-animations.glb" if kind == "creatures" else f"{name}.bvh")
+            yield path.stem, [path], CONFIGS[config]
+    for names in PAIRS:
+        yield names.replace(" ", " + "), [SHARED / f"{name}.bvh" for name in names.split()], CONFIGS[""]
+
+
+def judged(exemplar: list[motif.Motion], takes: list[motif.Motion]) -> dict[str, float]:
+    """Return the measures of the takes of clips."""
+    found = metrics.report(takes, exemplar, published=False)
+    body = {name: found.physical[key] for name, key in BODY.items()}
+    return {**{k: found.headline[k] for k in COLUMNS}, **body}
 
 
 def rows(given, found: list[dict[str, float]]) -> Iterator[list[str]]:
     """Yield a row of each clip and recipe, and add its measures to what was found."""
-    for path, config in FILES:
-        if given.only != ["all"] and not any(word in str(path) for word in given.only):
+    for title, paths, config in clips():
+        if given.only != ["all"] and not any(word in str(path) for word in given.only for path in paths):
             continue
-        if not path.exists():
-            yield [path.stem, "absent", *[""] * (len(COLUMNS) + 5)]
+        if not all(path.exists() for path in paths):
+            yield [title, "absent", *[""] * (len(COLUMNS) + len(BODY) + 3)]
             continue
-        clip = motif.load(path, config)
+        exemplar = [motif.load(path, config) for path in paths]
+        exemplar = [m.resample(min(e.fps for e in exemplar)) for m in exemplar]
+        seconds, fps = sum(m.seconds for m in exemplar), exemplar[0].fps
         for spec in given.recipes:
             recipe, sampling = parse(spec)
-            length, model = min(2 * clip.seconds, given.longest), api.fit(recipe, [clip])
-            takes, took = timed(partial(model.sample, given.takes, length, config=sampling))
-            values = {**judged(clip, takes), "seconds": took, "spec": given.recipes.index(spec), "length": clip.seconds}
+            length, model = min(2 * seconds, given.longest), api.fit(recipe, exemplar)
+            made = [timed(partial(model.sample, 1, length, seed=s, config=sampling)) for s in range(given.seeds)]
+            takes, took = [takes[0] for takes, _ in made], sum(seconds for _, seconds in made)
+            values = {**judged(exemplar, takes), "seconds": took, "spec": given.recipes.index(spec), "length": seconds}
             found.append(values)
             if given.keep:
                 folder = Path(given.keep)
                 folder.mkdir(parents=True, exist_ok=True)
-                motif.save(takes[0], folder / f"{path.stem}.{spec}.bvh")
-            cells = [number(k, values[k]) if k in COLUMNS else f"{values[k]:.2f}" for k in (*COLUMNS, "pops", "held")]
-            yield [path.stem, spec, f"{clip.seconds:.1f}", f"{clip.fps:.0f}", *cells, f"{took:.1f}"]
+                for n, take in enumerate(takes):
+                    motif.save(take, folder / f"{title}.{spec}.{n}.bvh")
+            cells = [number(k, values[k]) if k in COLUMNS else f"{values[k]:.2f}" for k in (*COLUMNS, *BODY)]
+            yield [title, spec, f"{seconds:.1f}", f"{fps:.0f}", *cells, f"{took:.1f}"]
 
 
 def worst(given, found: list[dict[str, float]]) -> Iterator[list[str]]:
@@ -95,7 +107,7 @@ def worst(given, found: list[dict[str, float]]) -> Iterator[list[str]]:
             continue
         for name, share in (("worst", 0.0), ("worst tenth", 0.1), ("median", 0.5)):
             cells = []
-            for k in (*COLUMNS, "pops", "held"):
+            for k in (*COLUMNS, *BODY):
                 values = sorted(v[k] for v in own if not math.isnan(v[k]))
                 values = values if k in ("coverage", "precision", "novelty") else values[::-1]
                 value = values[int(share * len(values))] if values else math.nan
@@ -105,7 +117,7 @@ def worst(given, found: list[dict[str, float]]) -> Iterator[list[str]]:
 
 def main() -> None:
     """Make and judge takes of every clip."""
-    given = options(__doc__, recipes=["clip-match"], only=["all"], takes=3, longest=60.0, keep="")
+    given = options(__doc__, recipes=["clip-match"], only=["all"], seeds=3, longest=60.0, keep="")
     torch.set_num_threads(1)
     found: list[dict[str, float]] = []
 
@@ -113,7 +125,7 @@ def main() -> None:
         yield from rows(given, found)
         yield from worst(given, found)
 
-    table(["clip", "recipe", "s", "fps", *COLUMNS, "pops", "held", "made in s"], both())
+    table(["clip", "recipe", "s", "fps", *COLUMNS, *BODY, "made in s"], both())
 
 
 if __name__ == "__main__":

@@ -574,3 +574,11 @@ NO_ROWS = ("1 2\n3", "1 2 3\n1", "x y", "1..2 3", "--1 2", "1-2 3", ". 2", "- 2"
 def test_what_is_no_row_of_numbers_is_refused(text):
     with pytest.raises(ValueError, match=r"\w"):
         bvh_numbers.read_rows(text.encode(), 2)
+
+
+@pytest.mark.parametrize("size", [1e-6, 1e-3, 1.0, 180.0, 9e5, 1e7])
+def test_numbers_are_written_as_python_writes_them(size):
+    values = np.random.default_rng(0).normal(0, size / 3, (50, 7))
+    values[0, :4], values[1] = [0.0, -0.0, 5e-7, -5e-7], np.rint(values[1])
+    row = " ".join(["%.6f"] * 7) + "\n"
+    assert bvh_numbers.write_rows(values) == "".join(row % tuple(r) for r in (np.round(values, 6) + 0.0).tolist())

@@ -24,6 +24,7 @@ from ..files import replace_file
 from ..motion import FileFormat, Motion
 from ..rig_guess import guess_body_root, guess_rig, looks_z_up
 from ..skeleton import Skeleton
+from . import bvh_numbers
 from .bvh_text import POSITIONS, ROTATIONS, BvhFile, parse, warn
 
 CMU_UNIT = 0.056444  # metres per unit in the conversions of the CMU mocap library: an inch over its scale of 0.45
@@ -141,10 +142,8 @@ def write(
         turns = iter(angles[j].T)
         columns += [next(turns) if c in ROTATIONS else positions[:, j, "XYZ".index(c[0])] for c in plan[j]]
     values = np.stack(columns, 1)
-    row = " ".join(["%.6f"] * values.shape[1]) + "\n"
     head = f"MOTION\nFrames: {len(motion)}\nFrame Time: {float(motion.frame_time)!r}\n"
-    body = "".join([row % tuple(numbers) for numbers in (np.round(values, 6) + 0.0).tolist()])
-    text = _hierarchy_text(motion.skeleton, plan, order, unit) + head + body
+    text = _hierarchy_text(motion.skeleton, plan, order, unit) + head + bvh_numbers.write_rows(values)
     replace_file(Path(path), lambda beside: beside.write_bytes(text.encode("utf-8", "surrogatepass")))
     return Path(path)
 

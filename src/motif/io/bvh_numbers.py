@@ -1,4 +1,4 @@
-"""Rows of plain decimal numbers, read all at once: most of a motion file is nothing else."""
+"""Rows of plain decimal numbers, read and written all at once: most of a motion file is nothing else."""
 
 from collections.abc import Iterator
 
@@ -9,6 +9,9 @@ from .. import parallel
 BLOCK = 1 << 19  # bytes read at a time, so that what is made on the way stays in the cache
 LONG = 20  # bytes from which numbers are not told apart: all have too many digits
 DIGITS = 15  # of a number read here, all of which a float64 holds; what is longer or has an exponent is left to Python
+
+_THREE = np.array([[*b"%03d" % n] for n in range(1000)], np.uint8)
+_THREE_SHORT = np.where(np.array([[n > 99, n > 9, True] for n in range(1000)]), _THREE, 0).astype(np.uint8)
 
 
 def read_rows(text: bytes, width: int) -> np.ndarray:
@@ -70,3 +73,32 @@ def _number(word: bytes) -> float:
     if b"_" in word:  # only Python reads 1_000
         raise ValueError(word)
     return float(word)
+
+
+def write_rows(values: np.ndarray) -> str:
+    """Return lines of numbers, [T, C], with six decimals each, rounded half to even; no zero has a sign."""
+    if not values.size or np.abs(values).max() >= 1e6:
+        row = " ".join(["%.6f"] * values.shape[1]) + "\n"
+        return "".join([row % tuple(numbers) for numbers in (np.round(values, 6) + 0.0).tolist()])
+    step = max(BLOCK // 8 // values.shape[1], 1)
+    return "".join([_write_block(values[k : k + step]) for k in range(0, len(values), step)])
+
+
+def _write_block(values: np.ndarray) -> str:
+    """Write digits in groups of three, each number in as many bytes, and leave out those that stay zero."""
+    millionths = np.rint(values * 1e6).astype(np.int64).reshape(-1)
+    size = np.abs(millionths)
+    whole = size // 1_000_000
+    rest = (size - whole * 1_000_000).astype(np.int32)
+    whole, high = whole.astype(np.int32), rest // 1000
+    text = np.zeros((len(whole), 15), np.uint8)
+    text[:, 0] = (millionths < 0) * np.uint8(ord("-"))
+    text[:, 4:7] = _THREE_SHORT[whole % 1000]
+    large = np.flatnonzero(whole > 999)
+    text[large, 1:4], text[large, 4:7] = _THREE_SHORT[whole[large] // 1000], _THREE[whole[large] % 1000]
+    text[:, 7] = ord(".")
+    text[:, 8:11], text[:, 11:14] = _THREE[high], _THREE[rest - high * 1000]
+    text[:, 14] = ord(" ")
+    text.reshape(*values.shape, 15)[:, -1, 14] = ord("\n")
+    flat = text.reshape(-1)
+    return flat[flat != 0].tobytes().decode("ascii")

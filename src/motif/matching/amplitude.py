@@ -10,11 +10,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .. import contact
+from .. import contact, resample
 from ..features import Features
 from ..seeds import take_rng
 
 POSTURE_SECONDS = 1.0  # sigma over which movements are told from the posture that they are made in
+POSTURE_RATE = 8.0  # Hz at which that is done
 GOLDEN = (math.sqrt(5) - 1) / 2  # takes one after the other spread evenly over the range
 
 
@@ -28,8 +29,10 @@ def scale_movements(features: Features, x: Float[Tensor, "t e"], factor: float, 
     """Return features whose movements about their slow posture, and whose travel, are ``factor`` times as large."""
     at, out = features.slices, x.clone()
     moving = [at["root_height"], slice(at["root_tilt"].start, at["positions"].stop)]
+    few = max(round(len(x) * dt * POSTURE_RATE), 2)  # so slow a part needs few frames
     for part in moving:
-        posture = contact.smooth(x[:, part], POSTURE_SECONDS / dt)
+        slow = contact.smooth(resample.resize(x[:, part], few), POSTURE_SECONDS * few / (len(x) * dt))
+        posture = resample.resize(slow, len(x))
         out[:, part] = posture + factor * (x[:, part] - posture)
     velocities = [at["root_velocity"], slice(features.width, x.shape[1])]  # after the features: those of feet
     for part in velocities:
