@@ -25,7 +25,8 @@ def finalize_take(
     foot_lock = foot_lock and bool(s.contacts)
     if foot_lock:
         x = x.clone()
-        slide = contact.smooth(drift - feet.foot_drift(features, x, dt), contact.SMOOTH / dt)
+        own, aside = feet.held_drift(features, x, dt)
+        slide = contact.smooth(drift - own, contact.SMOOTH / dt)
         x[..., features.slices["root_velocity"]] += slide[..., :2]
         x[..., features.slices["ground_velocity"]] += slide[..., 2:]
     edited = constraints.impose(features, edit, x, dt) if edit.exact_constraints else x

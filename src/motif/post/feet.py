@@ -18,6 +18,7 @@ Encoded = Float[Tensor, "n t d"]
 Pose = tuple[Float[Tensor, "*b t j 4"], Float[Tensor, "*b t j 3"]]
 Points = Float[Tensor, "b t c 3"]
 Parts = dict[int, rotation.Components]
+APART = 0.1  # body heights a second that standing feet differ by from their mean where one of them must give way
 EASE = 0.15  # seconds over which a correction comes and goes
 MAX_PULL = 0.15  # a foot is pulled at most about this fraction of its limb's length
 DAMPING = 0.08  # damping of the inverse kinematics as a fraction of the limb's length
@@ -41,6 +42,42 @@ def foot_drift(
     drift = contact.drift(_feet(features, x, dt) if world is None else world, on, dt)
     drift = rotation.rotate(rotation.inv(_heading_before(features, x, dt)), drift)
     return drift[..., (0, 2, 1) if features.uneven else (0, 2)]
+
+
+def held_drift(
+    features: Features, x: Float[Tensor, "1 t d"], dt: float
+) -> tuple[Float[Tensor, "1 t e"], Float[Tensor, "1 t c"]]:
+    """Return the :func:`foot_drift` of a take, of one foot alone where feet that stand slide apart, and who gives way.
+
+    Where a take changes from one place of its clips to another, feet stand in both, but elsewhere: the mean of both
+    slides them over the ground together. One who moves stays on one foot, which is the one that slides least, and
+    takes a step with the other: that foot's contacts give way, 0 to 1.
+    """
+    s, at = features.skeleton, features.slices
+    drift, limbs = foot_drift(features, x, dt), contact_limbs(s)
+    aside = x.new_zeros(*x.shape[:2], len(s.contacts))
+    if len(limbs) < 2:
+        return drift, aside
+    world = _feet(features, x, dt)
+    on = contact.without_short(x[..., at["contacts"]] > 0.5, round(contact.SHORTEST / dt))
+    step = world.diff(dim=1)[0] / dt
+    step = torch.cat((step[:1], step)) * step.new_tensor([1.0, float(features.uneven), 1.0])
+    stands = torch.stack([on[0, :, own].any(-1) for _, own in limbs], -1)
+    moves = [(step[:, own] * on[0, :, own, None]).sum(1) / on[0, :, own].sum(1).clamp_min(1)[:, None] for _, own in limbs]
+    moves = contact.smooth(torch.stack(moves, 1).flatten(1), contact.SMOOTH / dt).unflatten(1, (-1, 3))
+    mean = (moves * stands[..., None]).sum(1) / stands.sum(1).clamp_min(1)[:, None]
+    apart = ((moves - mean[:, None]).norm(dim=-1) * stands).amax(1)
+    edge = torch.nn.functional.pad((apart > APART * s.height).int(), (1, 1)).diff()
+    before = _heading_before(features, x, dt)
+    for a, b in zip((edge == 1).nonzero()[:, 0].tolist(), (edge == -1).nonzero()[:, 0].tolist(), strict=True):
+        way = moves[a:b].norm(dim=-1).sum(0).masked_fill(~stands[a:b].any(0), torch.inf)
+        stay = int(way.argmin())
+        local = rotation.rotate(rotation.inv(before[0, a:b]), moves[a:b, stay])
+        drift[0, a:b] = local[:, (0, 2, 1) if features.uneven else (0, 2)]
+        for k, (_, own) in enumerate(limbs):
+            if k != stay and stands[a:b, k].any():
+                aside[0, a:b, own] = torch.sin(torch.linspace(0, math.pi, b - a + 2)[1:-1]).to(x)[:, None]
+    return drift, aside
 
 
 def with_feet(features: Features, x: Float[Tensor, "*b t d"], dt: float) -> Float[Tensor, "*b t e"]:
