@@ -190,10 +190,10 @@ def climb(levels: list[float], fps: float = 30.0, step: float = 0.6) -> Motion:
     mean, low = feet.mean(0), feet[..., 1].amin(0)
     hips = torch.stack((torch.zeros(frames), 0.5 * (mean[:, 1] + low) + 0.94, mean[:, 2]), -1)
     hips = contact.smooth(hips, 0.1 * fps)
-    return _standing_on(rig, hips, feet + torch.tensor([0.0, 0.1, 0.0]), fps)
+    return standing_on(rig, hips, feet + torch.tensor([0.0, 0.1, 0.0]), fps)
 
 
-def _standing_on(rig: Skeleton, hips: torch.Tensor, feet: torch.Tensor, fps: float) -> Motion:
+def standing_on(rig: Skeleton, hips: torch.Tensor, feet: torch.Tensor, fps: float) -> Motion:
     """Legs bent in their plane so that ankles are where ``feet`` say; soles stay level."""
     frames = len(hips)
     rotations = torch.zeros(frames, len(rig), 4)

@@ -3,11 +3,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from motif import api, contact, rotation
+from motif import api, contact, post, rotation
+from motif.edit import Edit
+from motif.features import Features, Start
 from motif.metrics import physical
 from motif.metrics.body import bodies
 from motif.post import feet
-from rigs import RIGS, tree, walk
+from rigs import RIGS, standing_on, tree, walk
 
 
 @pytest.fixture(scope="module")
@@ -169,3 +171,23 @@ def test_feet_alone_are_where_whole_bodies_have_them(rig):
     assert torch.allclose(
         contact.feet(s, motion.rotations, motion.positions), motion.world()[1][:, list(s.contacts)], atol=1e-5
     )
+
+
+def test_where_feet_stand_elsewhere_one_stays_and_the_other_steps():
+    rig, dt = tree(), 1 / 30
+    wide = torch.tensor([[0.1, 0.1, 0.3], [-0.1, 0.1, -0.3]]).double()
+    close = torch.tensor([[0.1, 0.1, 0.0], [-0.1, 0.1, 0.0]]).double()
+    hips = torch.tensor([0.0, 0.95, 0.0]).double().expand(60, 3)
+    first, second = (standing_on(rig, hips, p[:, None].expand(2, 60, 3), 30.0) for p in (wide, close))
+    features = Features.of([first, second])
+    a, b = features.encode(first), features.encode(second)
+    share = ((torch.arange(60) - 24) / 12.0).clamp(0, 1)[:, None]
+    x = torch.lerp(a, b, share * share * (3 - 2 * share))
+    assert float(x[:, features.slices["contacts"]].min()) > 0.5, "both feet are said to stand throughout"
+    matched = torch.lerp(feet.with_feet(features, a, dt), feet.with_feet(features, b, dt), share)[:, features.width :]
+    take = post.finalize_take(features, Edit(), torch.cat((x, matched), -1)[None], dt, Start(), True, "take")
+    speed = contact.speed(take.root_and_feet[2], dt) / rig.height
+    assert float(speed.amin(-1).max()) < 0.06, "one foot always stands"
+    assert float(speed.amax()) > 0.5, "and the other steps"
+    heights = take.root_and_feet[2][..., 1]
+    assert float(heights.max() - heights[0].max()) > 0.01, "over the ground"

@@ -22,11 +22,11 @@ def finalize_take(
     """
     s = features.skeleton
     x, drift, velocity = x.split((features.width, 2 + features.uneven, 3 * len(s.contacts)), -1)
-    foot_lock = foot_lock and bool(s.contacts)
+    foot_lock, aside = foot_lock and bool(s.contacts), None
     if foot_lock:
         x = x.clone()
         own, aside = feet.held_drift(features, x, dt)
-        slide = contact.smooth(drift - own, contact.SMOOTH / dt)
+        slide = contact.smooth(drift - own, feet.SLIDE_SECONDS / dt)
         x[..., features.slices["root_velocity"]] += slide[..., :2]
         x[..., features.slices["ground_velocity"]] += slide[..., 2:]
     edited = constraints.impose(features, edit, x, dt) if edit.exact_constraints else x
@@ -37,7 +37,7 @@ def finalize_take(
         edited, start = constraints.meet_in_world(features, edit, edited, dt, start)
     rotations, positions = features.decode(edited, dt, start)
     if foot_lock:
-        rotations = feet.lock_take(features, edit, x, edited, velocity, dt, (rotations, positions))
+        rotations = feet.lock_take(features, edit, (x, edited), velocity, dt, (rotations, positions), aside)
     take = Motion(s, rotations[0], positions[0], dt, name, features.file_format)
     if not edit.exact_constraints:
         return take

@@ -18,6 +18,9 @@ Encoded = Float[Tensor, "n t d"]
 Pose = tuple[Float[Tensor, "*b t j 4"], Float[Tensor, "*b t j 3"]]
 Points = Float[Tensor, "b t c 3"]
 Parts = dict[int, rotation.Components]
+LIFT = 0.03  # body heights by which a foot is lifted that must step aside
+SLIDE_SECONDS = 0.08  # sigma over which what the root's velocity is corrected by is smoothed: less makes the body jump
+LIKELY = 0.2  # share of the clips by which a foot stands from which it is taken to, where no foot does by more
 APART = 0.1  # body heights a second that standing feet differ by from their mean where one of them must give way
 EASE = 0.15  # seconds over which a correction comes and goes
 MAX_PULL = 0.15  # a foot is pulled at most about this fraction of its limb's length
@@ -38,7 +41,7 @@ def foot_drift(
     s, at = features.skeleton, features.slices
     if not contact_limbs(s):
         return x.new_zeros(*x.shape[:-1], 2 + features.uneven)
-    on = contact.without_short(x[..., at["contacts"]] > 0.5, round(contact.SHORTEST / dt))
+    on = contact.without_short(labelled(x[..., at["contacts"]]), round(contact.SHORTEST / dt))
     drift = contact.drift(_feet(features, x, dt) if world is None else world, on, dt)
     drift = rotation.rotate(rotation.inv(_heading_before(features, x, dt)), drift)
     return drift[..., (0, 2, 1) if features.uneven else (0, 2)]
@@ -59,23 +62,28 @@ def held_drift(
     if len(limbs) < 2:
         return drift, aside
     world = _feet(features, x, dt)
-    on = contact.without_short(x[..., at["contacts"]] > 0.5, round(contact.SHORTEST / dt))
+    on = contact.without_short(labelled(x[..., at["contacts"]]), round(contact.SHORTEST / dt))
     step = world.diff(dim=1)[0] / dt
     step = torch.cat((step[:1], step)) * step.new_tensor([1.0, float(features.uneven), 1.0])
     stands = torch.stack([on[0, :, own].any(-1) for _, own in limbs], -1)
-    moves = [(step[:, own] * on[0, :, own, None]).sum(1) / on[0, :, own].sum(1).clamp_min(1)[:, None] for _, own in limbs]
+    moves = [
+        (step[:, own] * on[0, :, own, None]).sum(1) / on[0, :, own].sum(1).clamp_min(1)[:, None] for _, own in limbs
+    ]
     moves = contact.smooth(torch.stack(moves, 1).flatten(1), contact.SMOOTH / dt).unflatten(1, (-1, 3))
     mean = (moves * stands[..., None]).sum(1) / stands.sum(1).clamp_min(1)[:, None]
     apart = ((moves - mean[:, None]).norm(dim=-1) * stands).amax(1)
     edge = torch.nn.functional.pad((apart > APART * s.height).int(), (1, 1)).diff()
     before = _heading_before(features, x, dt)
     for a, b in zip((edge == 1).nonzero()[:, 0].tolist(), (edge == -1).nonzero()[:, 0].tolist(), strict=True):
-        way = moves[a:b].norm(dim=-1).sum(0).masked_fill(~stands[a:b].any(0), torch.inf)
-        stay = int(way.argmin())
-        local = rotation.rotate(rotation.inv(before[0, a:b]), moves[a:b, stay])
-        drift[0, a:b] = local[:, (0, 2, 1) if features.uneven else (0, 2)]
+        still, move = stands[a:b].sum(0), moves[a:b]
+        way = (move.norm(dim=-1) * stands[a:b]).sum(0) / still.clamp_min(1)
+        stay = int(way.masked_fill(2 * still < b - a, torch.inf).argmin())
+        local = rotation.rotate(rotation.inv(before[0, a:b]), move[:, stay])
+        local = local[:, (0, 2, 1) if features.uneven else (0, 2)]
+        drift[0, a:b] = torch.where(stands[a:b, stay, None], local, drift[0, a:b])
         for k, (_, own) in enumerate(limbs):
-            if k != stay and stands[a:b, k].any():
+            off = (move[:, k] - move[:, stay]).norm(dim=-1)[stands[a:b, k]]
+            if k != stay and len(off) and float(off.mean()) > APART * s.height:
                 aside[0, a:b, own] = torch.sin(torch.linspace(0, math.pi, b - a + 2)[1:-1]).to(x)[:, None]
     return drift, aside
 
@@ -107,16 +115,29 @@ def _heading_before(features: Features, x: Float[Tensor, "*b t d"], dt: float) -
     return rotation.about("y", torch.cat((heading[..., :1], heading[..., :-1]), -1).to(x.dtype))
 
 
+def labelled(x: Float[Tensor, "*b t c"]) -> Bool[Tensor, "*b t c"]:
+    """Return which contacts a blend of labels calls standing: above half, else the largest if it is no accident."""
+    most = x.amax(-1, keepdim=True)
+    return (x > 0.5) | ((most <= 0.5) & (x >= most) & (x > LIKELY))
+
+
 # --- the lock of a take ----------------------------------------------------------------------------------------------
 def lock_take(
-    features: Features, edit: Edit, x: Encoded, edited: Encoded, velocity: Float[Tensor, "n t e"], dt: float, pose: Pose
+    features: Features,
+    edit: Edit,
+    both: tuple[Encoded, Encoded],
+    velocity: Float[Tensor, "n t e"],
+    dt: float,
+    pose: Pose,
+    aside: Float[Tensor, "n t c"] | None = None,
 ) -> Float[Tensor, "n t j 4"]:
     """Return the local rotations of a ``pose`` with feet locked where the contacts say so.
 
-    ``x`` are features as they were matched and ``velocity`` is their :func:`contact_velocity`; ``edited`` are those of
-    ``pose``, which meet constraints and trajectory, ``x`` itself if there are none.
+    ``both`` are features as they were matched, and those of ``pose``, which meet constraints and trajectory (the same
+    if there are none); ``velocity`` is the :func:`contact_velocity` of the first; ``aside`` says which feet step aside
+    (:func:`held_drift`).
     """
-    s, frames = features.skeleton, x.shape[1]
+    (x, edited), s, frames = both, features.skeleton, both[0].shape[1]
     around = min(round(2 / dt), frames) if edit.loop else 0
     index = torch.arange(-around, frames + around, device=x.device) % frames
     wide = edited[:, index]
@@ -124,13 +145,16 @@ def lock_take(
     if edited is not x:  # feet that stood still stand where the edit moves them
         own = features.decode(x[:, index], dt, joints=s.contact_rig[1])
     slow = contact.speed(contact.feet(s, *own), dt) < 1.5 * contact.SPEED * s.height  # nothing fast is locked
-    on = contact.without_short((wide[..., features.slices["contacts"]] > 0.5) & slow, round(contact.SHORTEST / dt))
+    on = contact.without_short(labelled(wide[..., features.slices["contacts"]]) & slow, round(contact.SHORTEST / dt))
     turn = _heading_before(features, wide, dt)[:, :, None]
     steps = rotation.rotate(turn, velocity[:, index].unflatten(-1, (-1, 3))) * dt
     fixed = raised = None
     if edit.exact_constraints:
         fixed = edit.mask(s, frames).to(x.device)[index].expand(len(x), -1, -1)
         raised = height_offset(features, edit, x, edited, dt)[:, index]
+    if aside is not None and aside.any():
+        on = on & (aside[:, index] == 0)
+        raised = (0.0 if raised is None else raised) + LIFT * s.height * aside[:, index]
     locked = lock(s, (q, p), on, dt, fixed, steps, raised)[:, around : around + frames]
     above = list(s.ancestors(s.root))
     locked[:, :, above] = pose[0][:, :, above]
