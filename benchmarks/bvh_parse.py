@@ -18,7 +18,7 @@ from motif.io import bvh
 def main() -> None:
     """Measure and print."""
     given = options(__doc__, "clip?", rounds=21)
-    clip, rounds = given.clip or str(resources.files("motif") / "assets" / "cmu_01_01.bvh"), given.rounds
+    clip, rounds = given.clip or str(resources.files("motif") / "assets" / "cmu_17_10.bvh"), given.rounds
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)  # two threads on a busy machine wait for each other
     motion, theirs = bvh.read(clip), pybvh.read_bvh_file(clip)

@@ -1,4 +1,4 @@
-"""Composition: one jump, twice, in a new take; it goes on from wherever the take has got to."""
+"""Composition: one combination of punches, twice, in a new take; it goes on from wherever the take has got to."""
 
 import motif
 

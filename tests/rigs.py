@@ -1,10 +1,11 @@
 """Odd rigs and smooth motions for them, built in code: nothing may be tested on one skeleton only."""
 
 import math
+from pathlib import Path
 
 import torch
 
-from motif import contact, rotation
+from motif import contact, io, rotation
 from motif.motion import Motion
 from motif.rig_guess import guess_pairs_and_contacts, guess_rig
 from motif.skeleton import Skeleton
@@ -116,6 +117,11 @@ def walk(rig: Skeleton, frames: int, fps: float, seed: int) -> Motion:
     positions[:, 0] += (forward * (0.8 * rig.height / fps)).cumsum(0)
     positions[:, 0, 1] += 0.03 * rig.height * torch.sin(5 * t[:, 0, 0])
     return Motion(rig, rotations, positions, 1 / fps, "walk")
+
+
+def jumps() -> Motion:
+    """A real clip: CMU 01_01 at 30 fps as cgspeed converted it, jumps and turns (src/motif/assets/NOTICE.txt)."""
+    return io.load(Path(__file__).parent / "cases" / "cmu_01_01.bvh")
 
 
 # --- the same motion, spelled another way ----------------------------------------------------------------------------

@@ -114,5 +114,5 @@ def test_docs_point_at_files_that_exist():
 
 def test_demo_clip_is_what_the_notice_says():
     clip = api.demo_clip()
-    assert (len(clip), round(clip.fps, 6), clip.file_format.unit) == (688, 30.0, 1.0)
+    assert (len(clip), round(clip.fps, 6), clip.file_format.unit) == (516, 30.0, 1.0)
     assert "mocap.cs.cmu.edu" in (PACKAGE / "assets" / "NOTICE.txt").read_text()

@@ -19,6 +19,7 @@ from motif import api, rotation
 from motif.cli import main
 from motif.config import CrowdConfig, ReadConfig, SampleConfig, TrainConfig
 from motif.io import load, save
+from rigs import jumps
 
 
 def run_process(*arguments, cwd=None):
@@ -47,7 +48,7 @@ def run(*arguments, cwd="."):
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
     """The first 8 s of the demo clip as a file."""
-    return save(api.demo_clip().crop(0, 240), tmp_path_factory.mktemp("clip") / "jump.bvh")
+    return save(jumps().crop(0, 240), tmp_path_factory.mktemp("clip") / "jump.bvh")
 
 
 @pytest.fixture(scope="module")
@@ -311,7 +312,7 @@ def test_debug_shows_where(tmp_path):
 
 
 def test_never_writes_over_the_clip(tmp_path):
-    source = save(api.demo_clip().crop(0, 90), tmp_path / "walk-take-01.bvh")
+    source = save(jumps().crop(0, 90), tmp_path / "walk-take-01.bvh")
     original = source.read_bytes()
     code, _, err = run("vary", source, "-n", 1, "-o", tmp_path)
     assert code == 0, err  # the take is called walk-take-01-take-01
@@ -342,7 +343,7 @@ def test_demo(tmp_path):
     code, out, err = run_process("demo", "-o", tmp_path / "demo")
     assert code == 0, err
     names = sorted(p.name for p in (tmp_path / "demo").iterdir())
-    assert names == [*(f"cmu_01_01-take-0{i}.bvh" for i in range(1, 5)), "preview.gif", "sheet.png"]
+    assert names == [*(f"cmu_17_10-take-0{i}.bvh" for i in range(1, 5)), "preview.gif", "sheet.png"]
     assert "slip_ratio" in out
 
 

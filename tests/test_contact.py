@@ -3,18 +3,18 @@ from dataclasses import replace
 import pytest
 import torch
 
-from motif import api, contact, post, rotation
+from motif import contact, post, rotation
 from motif.edit import Edit
 from motif.features import Features, Start
 from motif.metrics import physical
 from motif.metrics.body import bodies
 from motif.post import feet
-from rigs import RIGS, standing_on, tree, walk
+from rigs import RIGS, jumps, standing_on, tree, walk
 
 
 @pytest.fixture(scope="module")
 def clip():
-    return api.demo_clip().crop(0, 300)
+    return jumps().crop(0, 300)
 
 
 def slid(motion):

@@ -9,7 +9,7 @@ from motif import api, crowd
 from motif.config import CrowdConfig
 from motif.errors import MotifError
 from motif.seeds import take_rng
-from rigs import RIGS, walk
+from rigs import RIGS, jumps, walk
 
 
 def nearest(takes):
@@ -61,7 +61,7 @@ def test_crowds_that_cannot_be():
 
 
 def test_a_crowd_whose_length_is_no_whole_number_of_frames():
-    takes = api.fit("clip-match", api.demo_clip().crop(0, 200)).crowd(47, seconds=1.22, seed=0)
+    takes = api.fit("clip-match", jumps().crop(0, 200)).crowd(47, seconds=1.22, seed=0)
     assert [len(t) for t in takes] == [37] * 47
 
 
@@ -74,7 +74,7 @@ def test_takes_are_long_enough_for_every_speed():
             for seed in range(8):
                 assert max(round(source / crowd.member_speed(spread, seed, seed)), 1) >= frames
             assert max(round(source / (1 + spread)), 1) >= frames
-    take = api.demo_clip().crop(0, 120)
+    take = jumps().crop(0, 120)
     for speed in (0.91, 1.0, 1.0371, 1.1):
         assert len(take.retime(speed)) == max(round(120 / speed), 1)
 
@@ -89,7 +89,7 @@ def test_heading_and_speed_do_not_depend_on_each_other():
         ]
     )
     assert float((torch.corrcoef(draws.T) - torch.eye(3)).abs().max()) < 0.12
-    clip = api.demo_clip().crop(0, 60)
+    clip = jumps().crop(0, 60)
     headings = torch.stack([t.heading()[0] for t in crowd.arrange([clip] * 40)]).remainder(2 * math.pi)
     speeds = torch.tensor([crowd.member_speed(0.1, 0, k) for k in range(40)])
     assert abs(float(torch.corrcoef(torch.stack((headings, speeds)))[0, 1])) < 0.4
@@ -103,7 +103,7 @@ def test_how_a_crowds_takes_are_sampled_can_be_set():
 
 
 def test_a_crowd_that_is_too_long_is_refused_before_training():
-    clip = api.demo_clip().crop(0, 60)
+    clip = jumps().crop(0, 60)
     with pytest.raises(MotifError, match="a crowd's takes last at most 3273 s"):
         api.check_request("clip-gan", clip, 2, 3500, config=CrowdConfig())
     api.check_request("clip-gan", clip, 2, 3500, config=CrowdConfig(spread=0.0))

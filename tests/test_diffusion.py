@@ -18,7 +18,7 @@ from motif.nn.layers import PcaProjection, receptive_field, timestep_embedding
 from motif.recipes.clip_flow import ClipFlow, flow_loss, sample_euler
 from motif.recipes.sinmdm import RECIPES, SinMdm, cosine_alphas_cumprod, denoising_loss, sample_ddpm
 from motif.train.optim import lr_factor
-from rigs import RIGS, walk
+from rigs import RIGS, jumps, walk
 
 
 # --- networks --------------------------------------------------------------------------------------------------------
@@ -205,7 +205,7 @@ def test_what_is_kept_reaches_the_flow_and_seams_are_clean(rig):
 
 
 def test_the_flow_learns():
-    clip = api.demo_clip()
+    clip = jumps()
     early, late = (api.fit(ClipFlow(steps=s, width=64, batch=8), clip, 1) for s in (10, 300))
     real = resample.resize(late.prepared.exemplar.fine[0], 200)
     random = torch.Generator().manual_seed(5)

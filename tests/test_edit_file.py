@@ -9,11 +9,12 @@ import torch
 from motif import api, edit_file
 from motif.edit import Constraint, Edit, Trajectory
 from motif.errors import MotifError
+from rigs import jumps
 
 
 @pytest.fixture(scope="module")
 def clip():
-    return api.demo_clip()
+    return jumps()
 
 
 def test_round_trip(clip, tmp_path):

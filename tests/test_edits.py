@@ -14,7 +14,7 @@ from motif.motion import Motion
 from motif.post import feet
 from motif.post.trajectory import sample_trajectory
 from motif.request import Request
-from rigs import RIGS, walk
+from rigs import RIGS, jumps, walk
 from test_recipes import RECIPES
 
 SEAM = 1.5
@@ -25,7 +25,7 @@ CREATURES = "creatures/mesh2motion/static/animations/fox-animations.glb"
 
 
 def demo() -> Motion:
-    return api.demo_clip()
+    return jumps()
 
 
 CLIPS = {

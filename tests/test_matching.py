@@ -17,7 +17,7 @@ from motif.matching.synthesize import TakePlan, match
 from motif.post import constraints, trajectory
 from motif.request import Request
 from motif.seeds import take_rng
-from rigs import RIGS, walk
+from rigs import RIGS, jumps, walk
 
 
 # --- search ----------------------------------------------------------------------------------------------------------
@@ -111,7 +111,7 @@ def test_pieces_are_the_shorter_the_more_is_reordered():
 
 
 def test_reorder_and_diversity_are_apart():
-    clip = api.demo_clip().crop(0, 200)
+    clip = jumps().crop(0, 200)
     exemplar = matching.prepare([clip])
 
     def takes(edit, **settings):

@@ -14,11 +14,12 @@ from motif.errors import MotifError
 from motif.metrics import classifier, fakes, papers, physical, realism
 from motif.metrics.body import bodies
 from motif.view import page
+from rigs import jumps
 
 
 @pytest.fixture(scope="module")
 def clip():
-    return api.demo_clip()
+    return jumps()
 
 
 def slid(motion, speed):

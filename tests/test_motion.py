@@ -10,7 +10,7 @@ from motif import api, rotation
 from motif.errors import MotifError
 from motif.motion import Motion, unwrap
 from motif.rig_guess import guess_rig
-from rigs import RIGS, along_x, bird, build, chain, quadruped, sliding, tree, under_a_node, walk
+from rigs import RIGS, along_x, bird, build, chain, jumps, quadruped, sliding, tree, under_a_node, walk
 
 FLIP = torch.tensor([-1.0, 1.0, 1.0])
 
@@ -311,7 +311,7 @@ def test_concat_settles_into_the_later_clip(stroll):
 
 
 def test_concat_of_a_real_clip_mends_the_seam():
-    clip = api.demo_clip()
+    clip = jumps()
     a, b = clip.crop(0, 150), clip.crop(400, 600)
     joined, hard = Motion.concat([a, b]), Motion.concat([a, b], blend=0)
     assert identical(joined.crop(0, 150), a)
@@ -348,7 +348,7 @@ def test_motions_must_fit_their_rig(stroll):
 
 
 def test_rate_rig_and_spelling_stay():
-    clip = api.demo_clip()
+    clip = jumps()
     for made in (clip.crop(5, 50), clip.mirror(), clip.align(), clip.ground(), clip.loop(), clip.transform(1.0)):
         assert made.frame_time == clip.frame_time
         assert made.skeleton is clip.skeleton
@@ -377,7 +377,7 @@ def test_nothing_changes_in_place(stroll):
 
 
 def test_retiming_is_faster_and_as_sharp():
-    clip = api.demo_clip()
+    clip = jumps()
     fast = clip.retime(1.25)
     assert len(fast) == round(len(clip) / 1.25)
     assert torch.allclose(fast.world()[1][::4], clip.world()[1][::5][: len(fast.world()[1][::4])], atol=2e-3)

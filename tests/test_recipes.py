@@ -20,7 +20,7 @@ from motif.motion import Motion
 from motif.recipes.clip_flow import ClipFlow
 from motif.recipes.clip_gan import ClipGan
 from motif.recipes.clip_match import ClipMatch
-from rigs import RIGS, walk
+from rigs import RIGS, jumps, walk
 
 RECIPES = {
     "clip-match": ClipMatch(),
@@ -32,7 +32,7 @@ RECIPES = {
 
 @pytest.fixture(scope="module")
 def clip():
-    return api.demo_clip()
+    return jumps()
 
 
 def jerk(motion):

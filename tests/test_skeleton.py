@@ -5,11 +5,11 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 import torch
 
-from motif import api, rotation
+from motif import rotation
 from motif.errors import MotifError
 from motif.rig_guess import guess_pairs_and_contacts
 from motif.skeleton import Skeleton, strip_namespace
-from rigs import RIGS, along_x, bird, build, chain, quadruped, sliding, star, tree, two, under_a_node, walk
+from rigs import RIGS, along_x, bird, build, chain, jumps, quadruped, sliding, star, tree, two, under_a_node, walk
 
 
 def obvious_fk(s, q, p):
@@ -198,7 +198,7 @@ def test_a_joint_and_a_limb_of_one_name():
     limb = s.select(["limb:LeftShoulder"])
     assert [s.names[j] for j in limb] == ["LeftShoulder", "LeftArm", "LeftForeArm", "LeftHand"]
     assert s.select(["LeftShoulder", "limb:LeftShoulder"]) == limb
-    clip = api.demo_clip().skeleton  # its joint has an end site of its own nowhere, its limb nine joints
+    clip = jumps().skeleton  # its joint has an end site of its own nowhere, its limb nine joints
     assert [clip.names[j] for j in clip.select(["LeftShoulder"])] == ["LeftShoulder"]
     assert len(clip.select(["limb:LeftShoulder"])) == 9
     with pytest.raises(MotifError, match="did you mean 'limb:LeftShoulder'"):

@@ -9,7 +9,7 @@ from motif.config import SampleConfig
 from motif.edit import Edit
 from motif.features import Features
 from motif.seeds import take_rng
-from rigs import RIGS, walk
+from rigs import RIGS, jumps, walk
 
 
 def test_values_at_whole_frames_are_the_frames_and_at_others_the_wave():
@@ -57,14 +57,14 @@ def test_a_steady_clip_has_no_tempo_variability_and_a_varying_one_its_own():
     assert steady.amount(0.2) < 0.07
     varying = tempo.tempo_variability([repeated([0.7, 1.0, 1.4, 0.84, 1.18])])
     assert varying.amount(0.3) > steady.amount(0.3) + 0.05
-    alone = api.demo_clip().crop(0, 60)
+    alone = jumps().crop(0, 60)
     assert tempo.tempo_variability([alone]).amount(0.2) > 0.15  # nothing comes again: nothing is known to be steady
     assert tempo.tempo_variability([alone]).amount(0.0) == 0
     assert tempo.tempo_variability([alone.crop(0, 3)]).amount(0.2) == 0
 
 
 def test_what_is_warped_comes_to_the_same_place():
-    clip = api.demo_clip()
+    clip = jumps()
     features = Features.of([clip])
     x = features.encode(clip)
     when = tempo.time_warp(len(clip), clip.frame_time, 0.2, take_rng(4, 0))
@@ -77,7 +77,7 @@ def test_what_is_warped_comes_to_the_same_place():
 
 
 def test_tempo_makes_takes_newer_and_kept_pieces_stay_in_time():
-    clip = api.demo_clip()
+    clip = jumps()
     plain, warped = (metrics.score(api.vary(clip, 4, seed=1, config=SampleConfig(tempo=t)), [clip]) for t in (0.0, 0.4))
     assert warped["novelty"] > plain["novelty"] + 0.05
     assert warped["slip_ratio"] < 1.3

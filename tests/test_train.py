@@ -36,6 +36,7 @@ from motif.train import (
     run,
 )
 from motif.train.optim import lr_factor
+from rigs import jumps
 
 
 class Toy(nn.Module):
@@ -190,7 +191,7 @@ def test_a_stage_that_ends_before_it_is_settled_does_not_disturb_the_next(monkey
 def test_threads_are_those_asked_for_and_put_back():
     seen, before = [], torch.get_num_threads()
     look = lambda progress: seen.append(torch.get_num_threads())  # noqa: E731
-    api.fit("clip-gan", api.demo_clip(), config=TrainConfig("fp32", "cpu", threads=2, steps=1), progress=look)
+    api.fit("clip-gan", jumps(), config=TrainConfig("fp32", "cpu", threads=2, steps=1), progress=look)
     assert seen == [2]
     assert torch.get_num_threads() == before
 
@@ -338,7 +339,7 @@ def learn(folder, life=None):
         if life is not None and len(marks) == 1:
             threading.Timer(life, os.kill, (os.getpid(), signal.SIGKILL)).start()
 
-    clip = api.demo_clip().crop(0, 150)
+    clip = jumps().crop(0, 150)
     config = TrainConfig("fp32", "cpu", save_every=0.06)
     recipe = registry.ClipGan(steps=100, batch=4, width=16)
     model = api.fit(recipe, clip, seed=3, folder=folder / "run", config=config, progress=callback)
@@ -754,7 +755,7 @@ def test_modules_are_compiled_while_they_are_trained(monkeypatch):
 def test_losses_are_computed_where_the_net_is(engine):
     """On the meta device, which has no numbers but refuses to mix with the processor, as a GPU does."""
     recipe = replace(registry.recipe(engine), steps=3, batch=2, width=8)
-    prepared = recipe.prepare(api.Domain.of([api.demo_clip().crop(0, 150)]))
+    prepared = recipe.prepare(api.Domain.of([jumps().crop(0, 150)]))
     net = recipe.net(prepared).to("meta")
     with pytest.raises(RuntimeError, match=r"same device|meta"):
         next(net.parameters()) + torch.zeros(next(net.parameters()).shape)

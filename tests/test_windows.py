@@ -4,8 +4,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from motif import api, tempo, windows
+from motif import tempo, windows
 from motif.errors import MotifError
+from rigs import jumps
 
 
 def test_window_errors_are_the_definition():
@@ -38,7 +39,7 @@ def test_poses_are_compared_at_about_thirty_hertz():
 
 
 def test_a_clip_that_is_not_finite_is_refused_before_it_is_learned():
-    clip = api.demo_clip()
+    clip = jumps()
     positions = clip.positions.clone()
     positions[7, 0, 1] = math.nan
     with pytest.raises(MotifError, match="frame 7 is not finite"):

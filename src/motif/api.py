@@ -269,8 +269,8 @@ def _several(motions: Sequence[Motion] | Motion) -> Sequence[Motion]:
 
 
 def demo_clip() -> Motion:
-    """Return the clip that ships with motif: CMU 01_01, jumps and turns, 22.9 s at 30 fps (assets/NOTICE.txt)."""
-    with resources.as_file(resources.files("motif") / "assets" / "cmu_01_01.bvh") as path:
+    """Return the clip that ships with motif: CMU 17_10, boxing, 17.2 s at 30 fps (assets/NOTICE.txt)."""
+    with resources.as_file(resources.files("motif") / "assets" / "cmu_17_10.bvh") as path:
         return load(path)
 
 

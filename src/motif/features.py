@@ -52,8 +52,8 @@ class Features:
     """What the other joints hold."""
     base_positions: Float[Tensor, "j 3"]
     file_format: FileFormat = FileFormat()  # noqa: RUF009  (frozen)
-    uneven: bool = False
-    """Whether the ground is not level (:mod:`motif.ground`): heights are then over the ground under the feet."""
+    climb: tuple[float, float] | None = None
+    """How fast the root falls (less than 0) and rises at most, m/s, where the ground is not level; None where it is."""
     _made: dict = field(default_factory=dict, init=False, repr=False)
 
     @staticmethod
@@ -71,8 +71,11 @@ class Features:
             moving = moving | ((m.positions - base_p).abs().amax((0, 2)) > 1e-4 * s.height)
         turning[[*s.ancestors(s.root)]] = moving[[*s.ancestors(s.root)]] = False
         rotating, translating = (tuple(some.nonzero()[:, 0].tolist()) for some in (turning, moving))
-        uneven = any(map(ground.is_uneven, motions))
-        return Features(s, rotating, translating, base_q, base_p, first.file_format, uneven)
+        climb = None
+        if any(map(ground.is_uneven, motions)):
+            speeds = torch.cat([ground.climb(m.root_and_feet[1][:, 1], m.frame_time) for m in motions])
+            climb = float(speeds.min()), float(speeds.max())
+        return Features(s, rotating, translating, base_q, base_p, first.file_format, climb)
 
     @cached_property
     def slices(self) -> dict[str, slice]:
@@ -83,6 +86,11 @@ class Features:
         widths |= {"contacts": len(self.skeleton.contacts)}
         ends = accumulate(widths.values())
         return {name: slice(end - width, end) for (name, width), end in zip(widths.items(), ends, strict=True)}
+
+    @property
+    def uneven(self) -> bool:
+        """Whether the ground is not level (:mod:`motif.ground`): heights are then over the ground under the feet."""
+        return self.climb is not None
 
     @property
     def velocities(self) -> list[slice]:

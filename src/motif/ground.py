@@ -16,6 +16,7 @@ SPEED, SHORTEST = 0.15, 0.15
 BELOW_ROOT = 0.35  # of the root's height in the natural pose: what is higher up is a kick, or a leg of one who lies
 STEP = 0.12  # body heights by which resting feet differ at least: a leg held up or the tip of the toes is less
 FOLLOWS, CORRELATION = (0.5, 1.4), 0.85  # how far, and how surely, the root rises with the feet
+CLIMB = 0.05  # seconds (sigma) over which speeds up and down are smoothed
 SMOOTH = 0.1  # seconds (sigma) over which the ground's height is smoothed
 
 
@@ -77,6 +78,12 @@ def heights(
     a, b = known[before], known[after]
     share = ((at - a) / (b - a).clamp_min(1)).clamp(0, 1).to(level)
     return contact.smooth(torch.lerp(level[a], level[b], share)[:, None], SMOOTH / frame_time)[:, 0]
+
+
+def climb(root: Float[Tensor, "*b t"], frame_time: float) -> Float[Tensor, "*b t"]:
+    """Return how fast a root at these heights (metres) rises, m/s, smoothed; less than 0 where it falls."""
+    speed = torch.nn.functional.pad(root.diff(), (1, 0)) / frame_time
+    return contact.smooth(speed[..., None], CLIMB / frame_time)[..., 0]
 
 
 def levelled(world: Float[Tensor, "t j 3"], skeleton: Skeleton, frame_time: float) -> Float[Tensor, "t j 3"]:

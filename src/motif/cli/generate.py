@@ -116,7 +116,7 @@ def demo(*, out: Folder = Path("out/demo"), seed: Seed = 1) -> None:
     options.use_one_thread()
     clip = motif.demo_clip()
     length = f"{clip.seconds:.1f} s at {clip.fps:g} fps, {len(clip.skeleton)} joints"
-    print(f"The clip: CMU 01_01, jumps and turns, {length}.")
+    print(f"The clip: CMU 17_10, boxing, {length}.")
     with progress_bar("matching") as progress:
         takes = motif.fit("clip-match", clip, seed).sample(4, seed=seed, progress=progress)
     files = write_takes(takes, make_folder(out), [])

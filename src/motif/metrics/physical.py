@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from .. import contact, rotation
+from .. import contact, ground, rotation
 from .body import Body
 
 Curves = dict[str, Tensor]
@@ -18,8 +18,7 @@ Curves = dict[str, Tensor]
 OFFSETS = {"slip": 0.005, "jerk": 1.0, "sink": 0.002, "float": 0.005, "still": 0.02}
 """Added to both sides of a ratio: what no eye sees, in body heights (a second, a second cubed) or a share."""
 SEAM = 1.25  # a pose that changes its speed this many times faster than the exemplar's ever does is a seam
-RISE_SECONDS, RISE_OFFSET = 0.05, 0.15
-"""Sigma in seconds over which the root's way up and down is smoothed; body heights a second added to both sides."""
+RISE_OFFSET = 0.15  # body heights a second added to both sides of a ratio of speeds up or down
 STILL = 0.02  # body heights a second: a pose that changes less stands still
 BEND = math.radians(10)  # a joint may turn this far beyond all that it does in the exemplar
 
@@ -81,9 +80,7 @@ def pose_speed(body: Body) -> Float[Tensor, "t"]:
 
 def rise(body: Body) -> Float[Tensor, "t"]:
     """Return how fast the root rises, m/s, smoothed; less than 0 where it falls."""
-    dt = body.motion.frame_time
-    speed = torch.nn.functional.pad(body.root_height.diff(), (1, 0)) / dt
-    return contact.smooth(speed[:, None], RISE_SECONDS / dt)[:, 0]
+    return ground.climb(body.root_height, body.motion.frame_time)
 
 
 def fastest_rise(many: Sequence[Curves], height: float) -> tuple[float, float]:

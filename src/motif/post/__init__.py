@@ -5,11 +5,22 @@ from dataclasses import replace
 from jaxtyping import Float
 from torch import Tensor
 
-from .. import contact
+from .. import contact, ground
 from ..edit import Edit
 from ..features import Features, Start
 from ..motion import Motion
 from . import constraints, feet, trajectory
+
+
+def within_climb(features: Features, x: Float[Tensor, "1 t d"], dt: float) -> Float[Tensor, "1 t d"]:
+    """Return features whose root rises and falls no faster than the clips do, where the ground is not level."""
+    if features.climb is None or x.shape[1] < 2:
+        return x
+    x, part = x.clone(), features.slices["ground_velocity"]
+    for _ in range(2):  # what is taken off is smooth, so a little is left the first time
+        speed = ground.climb(features.trajectory(x, dt)[1][..., 1], dt)
+        x[..., part] -= (speed - speed.clamp(*features.climb))[..., None].to(x.dtype)
+    return x
 
 
 def finalize_take(
@@ -29,6 +40,7 @@ def finalize_take(
         slide = contact.smooth(drift - own, feet.SLIDE_SECONDS / dt)
         x[..., features.slices["root_velocity"]] += slide[..., :2]
         x[..., features.slices["ground_velocity"]] += slide[..., 2:]
+    x = within_climb(features, x, dt)
     edited = constraints.impose(features, edit, x, dt) if edit.exact_constraints else x
     if edit.trajectory is not None:
         edited, begin = trajectory.warp_to_trajectory(features, edit.trajectory, edited, dt)
