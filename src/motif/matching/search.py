@@ -44,7 +44,7 @@ class Database:
         """The clip that each patch begins in."""
         return torch.repeat_interleave(torch.tensor(self.lengths)).to(self.frames.device)[: self.patches]
 
-    def near(self, places: Int[Tensor, "p"], radius: int) -> "tuple[Database, Int[Tensor, m]]":
+    def near(self, places: Int[Tensor, "p"], radius: int) -> tuple["Database", Int[Tensor, "m"]]:
         """Return a database of what lies within ``radius`` frames of patches at these places, and its own places."""
         count, patch, ends = len(self.frames), self.patch, torch.tensor(list(accumulate(self.lengths)))
         ends = ends.to(places.device)
