@@ -70,8 +70,11 @@ def _figure(motion: Motion, name: str) -> Figure:
     tall = float(np.ptp(s.rest_positions[body, 1].numpy()))
     size = math.sqrt(s.height * min(max(tall, s.height / 4), s.height))
     joints = tuple(sorted({s.root, *bones.flatten().tolist()}))
-    even = positions if not ground.is_uneven(motion) else ground.levelled(positions, s, motion.frame_time)
-    contacts = contact.labels(even[:, list(s.contacts)], s, motion.frame_time).numpy()
+    _, root, feet = motion.root_and_feet
+    if ground.is_uneven(motion):
+        contacts = ground.resting(feet, root[:, 1], s, motion.frame_time).numpy()
+    else:
+        contacts = contact.labels(feet, s, motion.frame_time).numpy()
     looks = (tuple(colours), tuple(size * w for w in widths), contacts, _head(s), _camera_axes(motion, world[:, body]))
     return Figure(motion, name, size, s.root, joints, world, bones, *looks)
 
