@@ -104,7 +104,7 @@ def _next_block(stream: Stream, cursor: _Cursor) -> tuple[Motion, _Cursor]:
         first, stop = round(cursor.before / rate / dt), min(round(end / rate / dt), frames - fade)
         amount, when = exemplar.tempo_amount(config.tempo), torch.arange(frames).double()
         when[first:stop] = first + time_warp(stop - first, dt, amount, rng)
-        take = make_take(plan, match(plan)[0], when if amount else None, 1.0, "")
+        take = make_take(plan, match(plan)[0], when if amount else None)
         take = take if cursor.tail is None else _faded(cursor.tail, take, first, exemplar.features.uneven)
     window, tail = window[max(end - context, 0) :], take.crop(stop, stop + fade)
     frames = max(round(BLOCK * rate), 2)

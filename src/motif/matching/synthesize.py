@@ -14,7 +14,7 @@ from ..motion import Motion
 from ..request import Request
 from ..seeds import take_rng
 from ..tempo import apply_time_warp, time_warp
-from .amplitude import amplitude_of, scale_movements
+from .amplitude import vary_movements
 from .config import MatchConfig
 from .exemplar import Exemplar, prepare, take_length
 from .guides import guides
@@ -80,8 +80,9 @@ def synthesize(
                 when = time_warp(plan.frames, exemplar.frame_time, amount, take_rng(request.seed, k))
             elif plan.speed_ratio != 1:
                 when = torch.arange(plan.frames).double() * plan.speed_ratio
-            factor = 1.0 if steady or exemplar.features.uneven else amplitude_of(config.amplitude, request.seed, k)
-            return make_take(plan, indices[k], when, factor, f"{exemplar.clips[0].name}-take-{k + 1:02d}")
+            amplitude = 0.0 if steady or exemplar.features.uneven else config.amplitude
+            vary = partial(vary_movements, exemplar.features, exemplar.frame_time, amplitude, request.seed, k)
+            return make_take(plan, indices[k], when, vary, f"{exemplar.clips[0].name}-take-{k + 1:02d}")
 
         return parallel.parallel_map(take, range(request.n), lambda fraction: request.progress((1 + fraction) / 2))
 
@@ -114,14 +115,20 @@ def _paced(plan: TakePlan) -> TakePlan:
 
 
 def make_take(
-    plan: TakePlan, indices: Int[Tensor, "q"], when: Float[Tensor, "t"] | None, amplitude: float, name: str
+    plan: TakePlan,
+    indices: Int[Tensor, "q"],
+    when: Float[Tensor, "t"] | None = None,
+    vary: Callable[[Tensor], Tensor] = lambda x: x,
+    name: str = "",
 ) -> Motion:
-    """Return a take from its patches, with the frames (fractional) that are shown if its tempo differs."""
+    """Return a take from its patches, with the frames (fractional) that are shown if its tempo differs.
+
+    ``vary`` changes its features.
+    """
     exemplar, edit, x = plan.exemplar, plan.request.edit, _blend(plan, indices)
     if edit.trajectory is None or when is None:  # along one, more or fewer frames may have been matched than are shown
         x = x[: plan.frames]
-    if amplitude != 1:
-        x = scale_movements(exemplar.features, x, amplitude, exemplar.frame_time)
+    x = vary(x)
     if edit.trajectory is None and exemplar.heading_span is not None:
         x = _facing_one_way(exemplar, x)
     x = x if when is None else apply_time_warp(exemplar.features, x, when.to(x.device))
