@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from motif import api, contact, matching, metrics
+from motif.config import SampleConfig
 from motif.edit import Constraint, Edit, Trajectory
 from motif.errors import MotifError
 from motif.features import Features
 from motif.matching import search
-from motif.matching.amplitude import amplitude_of, scale_movements
+from motif.matching.amplitude import amplitude_of, scale_movements, vary_stance
 from motif.matching.stalls import move_on, stalls
 from motif.matching.synthesize import TakePlan, match
 from motif.post import constraints, trajectory
@@ -279,3 +280,19 @@ def test_movements_are_larger_and_the_posture_is_kept():
         scale_movements(features, x, 1.0, motion.frame_time)[:, features.slices["contacts"]],
         x[:, features.slices["contacts"]],
     )
+
+
+def test_stance_changes_where_one_stands_and_not_where_one_travels(clips):
+    idle, walk = (api.load(clips / name) for name in ("Baseball-Milling-Idle.bvh", "xia-normal.bvh"))
+    for clip, least, most in ((idle, 0.003, 0.05), (walk, 0.0, 1e-4)):
+        features, dt = Features.of([clip]), clip.frame_time
+        x = features.encode(clip)
+        x[:, features.slices["root_velocity"]] += 0.0 if clip is idle else 2.0 * clip.skeleton.height
+        changed = vary_stance(features, x, 0.01, dt, torch.Generator().manual_seed(1))
+        apart = (features.decode(changed, dt)[0] - features.decode(x, dt)[0]).norm(dim=-1).amax(0)
+        assert least < float(apart.max()) < most
+        at = features.slices
+        assert torch.equal(changed[:, : at["root_tilt"].stop], x[:, : at["root_tilt"].stop])
+    takes = [api.vary(idle, 1, seconds=4, seed=1, config=SampleConfig(stance=s))[0] for s in (0.0, 0.01)]
+    apart = (takes[0].world()[1] - takes[1].world()[1]).norm(dim=-1).mean() / idle.skeleton.height
+    assert 0.001 < float(apart) < 0.03

@@ -65,11 +65,13 @@ class SampleConfig:
     """0 to 1: how much larger or smaller the movements of each take are than the clip's."""
     completeness: float | None = None
     """0 to 1: how hard each take tries to show every part of the clip."""
+    stance: float = 0.0
+    """0 to 1: radians (sigma) by which each take holds its joints differently while standing; .01 is plenty."""
 
     def __post_init__(self):
         if self.finish not in ("full", "none"):
             raise MotifError(f"finish is {self.finish!r}; give 'full' or 'none'")
-        for name, value in self.given.items():
+        for name, value in {**self.given, "stance": self.stance}.items():
             if not 0 <= value <= 1:
                 raise MotifError(f"{name} is {value}; give a number from 0 to 1")
 

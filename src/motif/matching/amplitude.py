@@ -16,20 +16,19 @@ from ..seeds import take_rng
 
 POSTURE_SECONDS = 1.0  # sigma over which movements are told from the posture that they are made in
 POSTURE_RATE = 8.0  # Hz at which that is done
-STANCE = 0.1  # radians (sigma) by which joints are held differently in a take where one stands, over the amplitude
 MOVES = 0.1  # body heights that what hangs on such a joint reaches at least
 TRAVELS = 0.3  # body heights a second from which one does not stand
 GOLDEN = (math.sqrt(5) - 1) / 2  # takes one after the other spread evenly over the range
 
 
 def vary_movements(
-    features: Features, dt: float, limit: float, seed: int, take: int, x: Float[Tensor, "t e"]
+    features: Features, dt: float, limits: tuple[float, float], seed: int, take: int, x: Float[Tensor, "t e"]
 ) -> Float[Tensor, "t e"]:
-    """Return features of a take with its own amplitude and stance; ``limit`` is that of :func:`amplitude_of`."""
-    if limit == 0:
-        return x
-    x = scale_movements(features, x, amplitude_of(limit, seed, take), dt)
-    return vary_stance(features, x, STANCE * limit, dt, take_rng(seed, take))
+    """Return features of a take with its own amplitude (:func:`amplitude_of`) and stance (:func:`vary_stance`)."""
+    amplitude, angle = limits
+    if amplitude:
+        x = scale_movements(features, x, amplitude_of(amplitude, seed, take), dt)
+    return vary_stance(features, x, angle, dt, take_rng(seed, take)) if angle else x
 
 
 def amplitude_of(limit: float, seed: int, take: int) -> float:

@@ -62,7 +62,7 @@ def synthesize(
 ) -> list[Motion]:
     """Sample takes by matching, from features at a coarse rate or else from the clips' own pieces in a new order.
 
-    Of the request's ``config`` only the foot lock is read here. Errors name the field of the edit that cannot be met.
+    Of the request's ``config`` only foot lock and stance are read here. Errors name the field of the edit that cannot be met.
     """
     with parallel.single_thread():
         if request.edit.trajectory is not None:
@@ -80,8 +80,9 @@ def synthesize(
                 when = time_warp(plan.frames, exemplar.frame_time, amount, take_rng(request.seed, k))
             elif plan.speed_ratio != 1:
                 when = torch.arange(plan.frames).double() * plan.speed_ratio
-            amplitude = 0.0 if steady or exemplar.features.uneven else config.amplitude
-            vary = partial(vary_movements, exemplar.features, exemplar.frame_time, amplitude, request.seed, k)
+            free = not (steady or exemplar.features.uneven)
+            limits = (config.amplitude, request.config.stance) if free else (0.0, 0.0)
+            vary = partial(vary_movements, exemplar.features, exemplar.frame_time, limits, request.seed, k)
             return make_take(plan, indices[k], when, vary, f"{exemplar.clips[0].name}-take-{k + 1:02d}")
 
         return parallel.parallel_map(take, range(request.n), lambda fraction: request.progress((1 + fraction) / 2))
