@@ -62,7 +62,8 @@ def synthesize(
 ) -> list[Motion]:
     """Sample takes by matching, from features at a coarse rate or else from the clips' own pieces in a new order.
 
-    Of the request's ``config`` only foot lock and stance are read here. Errors name the field of the edit that cannot be met.
+    Of the request's ``config`` only foot lock and stance are read here. Errors name the field of the edit that cannot
+    be met.
     """
     with parallel.single_thread():
         if request.edit.trajectory is not None:
