@@ -502,3 +502,18 @@ def test_new_legs_do_not_sink_below_a_kept_trunk(monkeypatch):
     with_offset = sunk()
     monkeypatch.setattr(feet, "height_offset", lambda features, edit, x, *_: x.new_zeros(1, len(clip), len(contacts)))
     assert with_offset < 0.5 * sunk()
+
+
+@pytest.mark.parametrize("name", ["demo", "salsa"])
+def test_no_take_of_an_edit_is_the_clip_or_another_take(name, request):
+    clip = api.demo_clip() if name == "demo" else api.load(request.getfixturevalue("clips") / "Salsa-Dancing-6.bvh")
+    model = api.fit("clip-match", clip)
+
+    def poses(m):
+        return m.world()[1][: len(clip)] - m.root_and_feet[1][: len(clip), None]
+
+    for edit in (Edit.keep(clip, ["lower"]), Edit.inpaint(clip, 2.0, 5.0)):
+        takes = [poses(t) for t in model.sample(4, seed=1, edit=edit)]
+        every = [poses(clip), *takes]
+        apart = [(a - b).norm(dim=-1).mean() for k, a in enumerate(every) for b in every[:k]]
+        assert float(min(apart)) > 0.003 * clip.skeleton.height

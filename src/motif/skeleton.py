@@ -85,7 +85,8 @@ class Skeleton:
         if (found := self._find(name)) is not None:
             return found
         near = difflib.get_close_matches(name, [*self.names, *self.parts], 3, 0.5)
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"it has {', '.join(self.names[:8])} ..."
+        known = f"it has {', '.join(self.names[:8])} ... and the parts {', '.join(self.parts)}"
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else known
         raise MotifError(f"no joint {name!r} in this rig of {len(self)} joints; {hint}")
 
     def _find(self, name: str) -> int | None:

@@ -31,6 +31,9 @@ DIVERSITY_NOISE = 1.5, 4.0
 LONG, NEAR, NEAR_FROM = 8, 2.0, 0.3
 """Of clips this many times as long as a take, levels above this fraction of the finest rate look for patches only
 within so many patches of those that the level before found."""
+AGAIN, REDRAWS, REDRAW_SEED = 0.97, 3, 1_000_003
+"""Share of places that go straight on in the clip, or are those of an earlier take, from which a take is matched anew,
+how often at most, and what tells the seeds apart."""
 TURN_SECONDS = 0.5  # sigma over which a drift of the heading is told from the sway of a gait
 INIT_SCALE = 0.3  # factor on the first guess where there is a trajectory: it must not hold takes to other speeds
 
@@ -71,7 +74,7 @@ def synthesize(
         plan = TakePlan(exemplar, request, config, *take_length(exemplar, request.edit), 1.0, init)
         if request.edit.trajectory is not None:
             plan = _paced(plan)
-        indices = match(plan, lambda fraction: request.progress(fraction / 2))
+        indices = _redrawn(plan, match(plan, lambda fraction: request.progress(fraction / 2)))
         steady = request.edit.constraints or request.edit.trajectory
         amount = 0.0 if steady else exemplar.tempo_amount(config.tempo)
 
@@ -87,6 +90,26 @@ def synthesize(
             return make_take(plan, indices[k], when, vary, f"{exemplar.clips[0].name}-take-{k + 1:02d}")
 
         return parallel.parallel_map(take, range(request.n), lambda fraction: request.progress((1 + fraction) / 2))
+
+
+def _redrawn(plan: TakePlan, indices: Int[Tensor, "n q"]) -> Int[Tensor, "n q"]:
+    """Return the takes of an edit, those matched anew, more diversely, that are the clip or an earlier take again."""
+    request, config, made = plan.request, plan.config, indices.clone()
+    if not request.edit.exact_constraints or config.diversity == 0:
+        return indices
+    for k in range(request.n):
+        for attempt in range(1, REDRAWS + 1):
+            step = made[k].diff() == 1
+            same = [step.float(), *((made[k] == other).float() for other in made[:k])]
+            if max(float(s.mean()) for s in same) < AGAIN:
+                break
+            diverse = replace(config, diversity=min(config.diversity * 2**attempt, 1.0))
+            anew = replace(
+                request, n=1, seed=request.seed + REDRAW_SEED * (k + 1) + attempt, progress=lambda done: None
+            )
+            init = None if plan.init is None else plan.init[k : k + 1]
+            made[k] = match(replace(plan, request=anew, config=diverse, init=init))[0]
+    return made
 
 
 def _travelling(exemplar: Exemplar) -> Exemplar:
