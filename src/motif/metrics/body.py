@@ -29,6 +29,8 @@ class Body:
     """Height at which each contact joint rests, metres, in the exemplar."""
     root_height: Float[Tensor, "t"]
     """Of the root in the world, metres."""
+    uneven: bool
+    """Whether the exemplar's ground is not level: how deep or high feet are is then not known well enough to judge."""
 
     @property
     def skeleton(self) -> Skeleton:
@@ -73,7 +75,8 @@ def bodies(takes: Sequence[Motion], against: Sequence[Motion]) -> tuple[list[Bod
             facing,
             windows.poses(motion, world, facing, floor),
             level,
-            motion.world()[1][:, skeleton.root, 1],
+            motion.root_and_feet[1][:, 1],
+            uneven,
         )
 
     found = parallel.parallel_map(body, motions)

@@ -116,7 +116,8 @@ def curves(body: Body, exemplar: Sequence[Body]) -> Curves:
     found = {"jerk": jerk(body), "bent": bent(body, exemplar), "pose_speed": pose_speed(body), "rise": rise(body)}
     found |= {"speed": _derivative(body, 1, Tensor.amax), "acceleration": _derivative(body, 2)}
     if body.skeleton.contacts:
-        found |= {"slip": slip(body), "still": still(body), "sink": sink(body), "float": floating(body)}
+        found |= {"slip": slip(body), "still": still(body)}
+        found |= {} if body.uneven else {"sink": sink(body), "float": floating(body)}
     return found
 
 
