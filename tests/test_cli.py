@@ -350,3 +350,17 @@ def test_demo(tmp_path):
 def test_installed_script_answers():
     script = Path(sys.executable).parent / "motif"
     assert subprocess.run([script, "--version"], capture_output=True, text=True).stdout.strip() == "0.1.0"
+
+
+def test_show_draws_somewhere_without_being_told_where(clip, tmp_path):
+    code, out, _ = run("show", clip, cwd=tmp_path)
+    assert code == 0
+    assert (tmp_path / "out" / f"{clip.stem}.png").exists()
+    assert ".png" in out
+
+
+def test_errors_speak_of_options_not_of_python(clip, tmp_path):
+    code, _, err = run("edit", clip, "--keep", "lower", "--seconds", "-3", cwd=tmp_path)
+    assert code == 2
+    assert "seconds is -3" in err
+    assert "Edit." not in err

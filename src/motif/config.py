@@ -58,13 +58,14 @@ class SampleConfig:
     finish: Literal["full", "none"] = "full"
     """none: what the papers' networks made, decoded and no more: constraints are not met exactly, feet not held."""
     variety: float | None = None
-    """0 to 1: from takes that are true to the clip to takes that are new."""
+    """0 to 1: from takes that are true to the clip to takes that are new; .2 if not given (learned models: .25)."""
     tempo: float | None = None
-    """0 to 1: how far takes run slower here and faster there; none where the clip keeps time."""
+    """0 to 1: how far takes run slower here and faster there; none where the clip keeps time; 0 if not given."""
     amplitude: float | None = None
-    """0 to 1: how much larger or smaller the movements of each take are than the clip's."""
+    """0 to 1: how much larger or smaller the movements of each take are than the clip's; .1 if not given
+    (learned models: 0)."""
     completeness: float | None = None
-    """0 to 1: how hard each take tries to show every part of the clip."""
+    """0 to 1: how hard each take tries to show every part of the clip; .75 if not given."""
     stance: float = 0.0
     """0 to 1: radians (sigma) by which each take holds its joints differently while standing; .01 is plenty."""
 

@@ -1,7 +1,7 @@
 """A varying tempo: what a real second take has and cuts have not. Where the clip itself is steady, takes are, too.
 
 At another tempo a second of motion is nearly what it was, and two seconds are not: takes become new at less cost in
-precision than by cuts (docs/tradeoff.md). Their tempo varies as far as the clip's does where it repeats itself.
+precision than by cuts. Their tempo varies as far as the clip's does where it repeats itself.
 """
 
 import math

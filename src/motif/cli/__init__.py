@@ -42,7 +42,7 @@ def main() -> None:
     except MotifError as error:
         if debug:
             raise
-        note(f"motif: {error}")
+        note(f"motif: {str(error).replace('Edit.', '')}")
         sys.exit(130 if isinstance(error, Stopped) else 2)
     except BrokenPipeError:  # who reads our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

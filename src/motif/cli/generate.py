@@ -115,7 +115,7 @@ def demo(*, out: Folder = Path("out/demo"), seed: Seed = 1) -> None:
     """Make four new takes of the clip that ships with motif, score them and draw them: a first look in seconds."""
     options.use_one_thread()
     clip = motif.demo_clip()
-    length = f"{clip.seconds:.1f} s at {clip.fps:g} fps, {len(clip.skeleton)} joints"
+    length = f"{clip.seconds:.1f} s at {clip.fps:g} fps, {motif.info(clip)['joints']} joints"
     print(f"The clip: CMU 17_10, boxing, {length}.")
     with progress_bar("matching") as progress:
         takes = motif.fit("clip-match", clip, seed).sample(4, seed=seed, progress=progress)

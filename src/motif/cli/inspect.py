@@ -7,10 +7,13 @@ from cyclopts import Parameter
 
 import motif
 
-from .options import Clips, Json, Out, Read, list_files, load_clips
+from .options import Clips, Json, Read, list_files, load_clips
 from .output import print_json, print_scores, progress_bar, unit_words
 
 Seconds = Annotated[float | None, Parameter(help="Draw only this much from the beginning.")]
+Picture = Annotated[
+    Path | None, Parameter(name=["-o", "--out"], help="Where to draw; out/NAME.png of the first clip if not given.")
+]
 Against = Annotated[
     list[Path],
     Parameter(name=["-a", "--against"], consume_multiple=True, negative="", help="The clips, or folders of them."),
@@ -18,9 +21,10 @@ Against = Annotated[
 Page = Annotated[Path | None, Parameter(help="Write an HTML page with curves and pictures of the worst moments.")]
 
 
-def show(clips: Clips, /, *, out: Out, seconds: Seconds = None, read: Read = None) -> None:
+def show(clips: Clips, /, *, out: Picture = None, seconds: Seconds = None, read: Read = None) -> None:
     """Draw clips: a contact sheet (.png) or an animation with ground, foot trails and contacts (.gif, .mp4)."""
     motions = load_clips(clips, read)
+    out = out or Path("out") / f"{motions[0].name}.png"
     if seconds is not None:
         motions = [m.crop(0, max(round(seconds * m.fps), 1)) for m in motions]
     print(motif.show(motions, out))
