@@ -582,3 +582,12 @@ def test_numbers_are_written_as_python_writes_them(size):
     values[0, :4], values[1] = [0.0, -0.0, 5e-7, -5e-7], np.rint(values[1])
     row = " ".join(["%.6f"] * 7) + "\n"
     assert bvh_numbers.write_rows(values) == "".join(row % tuple(r) for r in (np.round(values, 6) + 0.0).tolist())
+
+
+def test_numbers_at_the_edge_of_the_fast_path():
+    just_below = np.array([[999_999.999_999_6, -999_999.999_999_6]])
+    assert bvh_numbers.write_rows(just_below) == "1000000.000000 -1000000.000000\n"
+    assert bvh_numbers.write_rows(np.array([[np.nan]])) == "nan\n"
+    for text in (b"1\x012", b"1 2\x1a", b"\x1b1 2"):
+        with pytest.raises(ValueError, match="control"):
+            bvh_numbers.read_rows(text, 2)

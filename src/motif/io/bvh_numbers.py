@@ -36,7 +36,9 @@ def _blocks(text: bytes) -> Iterator[bytes]:
 def _read_block(text: bytes, width: int) -> np.ndarray:
     """Read numbers of one shape (length, place of the point, sign) together, digit by digit."""
     line = np.frombuffer(b"\n" + text + b"\n", np.uint8)
-    blank = line <= 32
+    blank = line <= ord(" ")
+    if blank.sum() > sum(int((line == code).sum()) for code in b" \t\n\r\v\f"):
+        raise ValueError("a control character")
     edges = np.flatnonzero(blank[1:] != blank[:-1]) + 1
     starts, stops = edges[::2], edges[1::2]
     counts = np.diff(np.searchsorted(starts, np.flatnonzero(line == ord("\n"))))
@@ -77,7 +79,7 @@ def _number(word: bytes) -> float:
 
 def write_rows(values: np.ndarray) -> str:
     """Return lines of numbers, [T, C], with six decimals each, rounded half to even; no zero has a sign."""
-    if not values.size or np.abs(values).max() >= 1e6:
+    if not values.size or not np.abs(values).max() < 999_999.9999995:  # NaN, too
         row = " ".join(["%.6f"] * values.shape[1]) + "\n"
         return "".join([row % tuple(numbers) for numbers in (np.round(values, 6) + 0.0).tolist()])
     step = max(BLOCK // 8 // values.shape[1], 1)

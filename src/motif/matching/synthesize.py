@@ -132,7 +132,7 @@ def _paced(plan: TakePlan) -> TakePlan:
     ratio = post.trajectory.speed_ratio(exemplar.features, edit.trajectory, x, exemplar.frame_time)
     frames, matched = plan.frames, plan.frames * ratio
     if edit.seconds is None and edit.trajectory.times is None:
-        frames = max(round(matched), *(c.stop for c in edit.constraints), 0)
+        frames = max(round(matched), *(c.stop for c in edit.constraints), 2)
         if frames == round(matched):
             return replace(plan, frames=frames, length=-(-frames // exemplar.stride))
     length = -(-math.ceil(matched) // exemplar.stride)
