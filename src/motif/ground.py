@@ -15,7 +15,7 @@ SPEED, SHORTEST = 0.15, 0.15
 """A foot rests below this many body heights a second for this many seconds: at the top of a jump it does not."""
 BELOW_ROOT = 0.35  # of the root's height in the natural pose: what is higher up is a kick, or a leg of one who lies
 STEP = 0.12  # body heights by which resting feet differ at least: a leg held up or the tip of the toes is less
-FOLLOWS, CORRELATION = (0.5, 1.4), 0.85  # how far, and how surely, the root rises with the feet
+FOLLOWS, CORRELATION = (0.25, 1.4), 0.85  # how far, and how surely, the root rises with the feet
 CLIMB = 0.05  # seconds (sigma) over which speeds up and down are smoothed
 SMOOTH = 0.1  # seconds (sigma) over which the ground's height is smoothed
 

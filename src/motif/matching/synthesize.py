@@ -1,6 +1,7 @@
 """Takes from patches of the clips, coarse to fine."""
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from .. import clip_traits, contact, parallel, post, resample
+from ..errors import MotifWarning
 from ..motion import Motion
 from ..request import Request
 from ..seeds import take_rng
@@ -93,22 +95,32 @@ def synthesize(
 
 
 def _redrawn(plan: TakePlan, indices: Int[Tensor, "n q"]) -> Int[Tensor, "n q"]:
-    """Return the takes of an edit, those matched anew, more diversely, that are the clip or an earlier take again."""
+    """Return the takes of an edit, those matched anew, more diversely, that are the clip or an earlier take again.
+
+    Of takes that stay so the most different is kept, and it is said.
+    """
     request, config, made = plan.request, plan.config, indices.clone()
-    if not request.edit.exact_constraints or config.diversity == 0:
+    if not request.edit.constraints or config.diversity == 0:
         return indices
+
+    def sameness(take: Int[Tensor, "q"], earlier: Int[Tensor, "k q"]) -> float:
+        same = [(take.diff() == 1).float(), *((take == other).float() for other in earlier)]
+        return max(float(s.mean()) for s in same)
+
+    again = 0
     for k in range(request.n):
-        for attempt in range(1, REDRAWS + 1):
-            step = made[k].diff() == 1
-            same = [step.float(), *((made[k] == other).float() for other in made[:k])]
-            if max(float(s.mean()) for s in same) < AGAIN:
-                break
-            diverse = replace(config, diversity=min(config.diversity * 2**attempt, 1.0))
-            anew = replace(
-                request, n=1, seed=request.seed + REDRAW_SEED * (k + 1) + attempt, progress=lambda done: None
-            )
+        tried = [made[k]]
+        while sameness(tried[-1], made[:k]) >= AGAIN and len(tried) <= REDRAWS:
+            diverse = replace(config, diversity=min(config.diversity * 2 ** len(tried), 1.0))
+            seed = request.seed + REDRAW_SEED * (k + 1) + len(tried)
+            anew = replace(request, n=1, seed=seed, progress=lambda done: None)
             init = None if plan.init is None else plan.init[k : k + 1]
-            made[k] = match(replace(plan, request=anew, config=diverse, init=init))[0]
+            tried.append(match(replace(plan, request=anew, config=diverse, init=init))[0])
+        made[k] = min(tried, key=lambda take: sameness(take, made[:k]))
+        again += sameness(made[k], made[:k]) >= AGAIN
+    if again:
+        found = f"{again} of {request.n} takes are the clip or another take again: the edit leaves little free"
+        warnings.warn(f"{found}; free more of it, or give more clips", MotifWarning, stacklevel=2)
     return made
 
 
