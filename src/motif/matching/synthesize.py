@@ -100,7 +100,7 @@ def _redrawn(plan: TakePlan, indices: Int[Tensor, "n q"]) -> Int[Tensor, "n q"]:
     Of takes that stay so the most different is kept, and it is said.
     """
     request, config, made = plan.request, plan.config, indices.clone()
-    if not request.edit.constraints or config.diversity == 0:
+    if not request.edit.exact_constraints or config.diversity == 0:
         return indices
 
     def sameness(take: Int[Tensor, "q"], earlier: Int[Tensor, "k q"]) -> float:
