@@ -285,7 +285,9 @@ def takes_problems(motion: Motion) -> list[str]:
     if motion.seconds < 2.5:
         return [f"only {motion.seconds:.1f} s long: takes will be the clip again, its parts in another order; {help_}"]
     if motion.seconds < 4:
-        return [f"only {motion.seconds:.1f} s long: feet may slide 1.7 times as much as in it, and parts join less well"]
+        return [
+            f"only {motion.seconds:.1f} s long: feet may slide 1.7 times as much as in it, and parts join less well"
+        ]
     return []
 
 

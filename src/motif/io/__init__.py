@@ -1,14 +1,16 @@
 """Motion files in and out: one reader per format, chosen by the file's suffix."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..config import ReadConfig
 from ..errors import MotifError
 from ..motion import Motion
 from . import bvh, glb
+from .bvh import Known
 
-__all__ = ["READS", "WRITES", "ReadConfig", "load", "save"]
+__all__ = ["READS", "WRITES", "ReadConfig", "load", "load_all", "save"]
 
 _READERS = {".bvh": bvh.read, ".glb": glb.read, ".gltf": glb.read}
 READS = tuple(_READERS)
@@ -26,6 +28,23 @@ def load(path: str | Path, config: ReadConfig = ReadConfig()) -> Motion:
     if suffix != ".bvh" and (config.unit is not None or config.root_offset != "replace" or config.up != "y"):
         raise MotifError(f"{path}: glTF is in metres, Y-up and has no OFFSET; leave out unit, root offset and up")
     return _READERS[suffix](path, config)
+
+
+def load_all(path: str | Path, config: ReadConfig = ReadConfig(), known: Known | None = None) -> Iterator[Motion]:
+    """Yield every clip of a file that is longer than one pose: a BVH file has one, a glTF file any number.
+
+    ``known`` keeps what was found out about the rigs of BVH files; one given to several calls makes the second file of
+    a rig cost its parsing alone.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix == ".bvh":
+        yield bvh.read(path, config, known)
+    elif suffix in (".glb", ".gltf"):
+        for name, seconds in glb.clip_lengths(path).items():
+            if seconds > 0:
+                yield glb.read(path, replace(config, clip=name))
+    else:
+        yield load(path, config)
 
 
 def save(

@@ -8,7 +8,7 @@ have no unit in the file; :func:`guess_unit` tells one from the size of the body
 import itertools
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,13 +30,36 @@ from .bvh_text import POSITIONS, ROTATIONS, BvhFile, parse, warn
 CMU_UNIT = 0.056444  # metres per unit in the conversions of the CMU mocap library: an inch over its scale of 0.45
 
 
-def read(path: str | Path | bytes, config: ReadConfig = ReadConfig()) -> Motion:
-    """Read a BVH file, or its text (see :func:`parse`), as a motion in metres and quaternions."""
+Known = dict[Hashable, tuple[float, Skeleton]]
+"""By hierarchy as a file spells it: metres per unit and the rig."""
+
+
+def read(path: str | Path | bytes, config: ReadConfig = ReadConfig(), known: Known | None = None) -> Motion:
+    """Read a BVH file, or its text (see :func:`parse`), as a motion in metres and quaternions.
+
+    Files whose hierarchy is in ``known`` are of that rig and unit, without another look; others are put there.
+    """
     file = parse(path)
     rotations, positions = _quaternions(file), _positions(file, config.root_offset)
     if config.up == "z":
         turn = rotation.about("x", torch.tensor(-math.pi / 2, dtype=rotations.dtype))
         rotations[:, 0], positions[:, 0] = rotation.mul(turn, rotations[:, 0]), rotation.rotate(turn, positions[:, 0])
+    hierarchy = (file.names, file.parents, file.offsets.tobytes(), file.end, config)
+    if known is None or hierarchy not in known:
+        found = _look(file, rotations, positions, config)
+        known = {} if known is None else known
+        known[hierarchy] = found
+    unit, rig = known[hierarchy]
+    rotations, positions = rotations.float(), (positions * unit).float()
+    name = "motion" if file.path == "<text>" else Path(file.path).stem
+    motion = Motion(rig, rotations, positions, file.frame_time, name, FileFormat(file.channels, unit))
+    return motion if config.fps is None else motion.resample(config.fps)
+
+
+def _look(
+    file: BvhFile, rotations: Float[Tensor, "t j 4"], positions: Float[Tensor, "t j 3"], config: ReadConfig
+) -> tuple[float, Skeleton]:
+    """Find out the unit and the rig of a file; what looks odd about it is told."""
     raw = Skeleton(file.names, file.parents, _triples(file.offsets), file.end)
     some = torch.linspace(0, len(positions) - 1, min(len(positions), 100)).long()
     world = raw.fk(rotations[some], positions[some])[1]
@@ -50,11 +73,7 @@ def read(path: str | Path | bytes, config: ReadConfig = ReadConfig()) -> Motion:
         warn(f"{file.path}: the feet are at the bottom along Z, so this file looks Z-up; read it with --up z")
     unit = guess_unit(size)[0] if config.metres_per_unit is None else config.metres_per_unit
     skeleton = replace(raw, offsets=_triples(file.offsets * unit))
-    rotations, positions = rotations.float(), (positions * unit).float()
-    name = "motion" if file.path == "<text>" else Path(file.path).stem
-    rig, spelling = guess_rig(skeleton, rotations, positions), FileFormat(file.channels, unit)
-    motion = Motion(rig, rotations, positions, file.frame_time, name, spelling)
-    return motion if config.fps is None else motion.resample(config.fps)
+    return unit, guess_rig(skeleton, rotations.float(), (positions * unit).float())
 
 
 def guess_unit(size: float) -> tuple[float, str]:
