@@ -97,19 +97,20 @@ def pack(motion: Motion) -> dict[str, Any]:
     return row | {"positions": positions, "hash": digest}
 
 
-def unpack(row: Mapping[str, Any], rig: Skeleton) -> Motion:
-    """Return the motion of a row."""
+def unpack(row: Mapping[str, Any], rig: Skeleton, frames: slice = slice(None)) -> Motion:
+    """Return the motion of a row, or some frames of it."""
     t, j = row["frames"], len(rig)
     turning, moving = [k for k in range(j) if not rig.end[k]], list(row["moving"])
     raw = np.frombuffer(row["rotations"], np.int16), np.frombuffer(row["positions"], np.float32)
     if raw[0].size != t * 4 * len(turning) or raw[1].size != t * 3 * len(moving):
         raise MotifError(f"clip {row['id']!r} of the corpus does not fit its rig of {j} joints; make the corpus again")
-    q = torch.from_numpy(raw[0].astype(np.float32)).reshape(len(turning), 4, t).permute(2, 0, 1)
-    rotations = torch.zeros(t, j, 4)
+    q = torch.from_numpy(raw[0].reshape(len(turning), 4, t)[..., frames].astype(np.float32)).permute(2, 0, 1)
+    rotations = q.new_zeros(len(q), j, 4)
     rotations[..., 0] = 1
     rotations[:, turning] = q / q.norm(dim=-1, keepdim=True).clamp_min(1)
-    positions = rig.offset_tensor().expand(t, j, 3).clone()
-    positions[:, moving] = torch.from_numpy(raw[1].copy()).reshape(len(moving), 3, t).permute(2, 0, 1)
+    positions = rig.offset_tensor().expand(len(q), j, 3).clone()
+    places = raw[1].reshape(len(moving), 3, t)[..., frames].copy()
+    positions[:, moving] = torch.from_numpy(places).permute(2, 0, 1)
     return Motion(rig, rotations, positions, row["frame_time"], row["id"])
 
 
