@@ -18,7 +18,7 @@ from ..errors import MotifError
 from .output import FIRST, make_folder, note, unit_words
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
-Clips = Annotated[list[Path], Parameter(help="Motion files (.bvh, .glb), or folders of them.")]
+Clips = Annotated[list[Path], Parameter(help="Motion files (.bvh, .glb, .amc, DeepMimic .txt), or folders of them.")]
 Source = Annotated[list[Path], Parameter(help="A model that motif fit wrote, or motion files, all of one rig.")]
 Number = Annotated[int, Parameter(name=["-n", "--number"], help="How many.")]
 Out = Annotated[Path, Parameter(name=["-o", "--out"], help="What to write; the ending of a file says which kind.")]
@@ -192,7 +192,7 @@ def list_files(paths: Sequence[Path]) -> list[Path]:
     """Return the files themselves, and the motion files in folders, in the order of their names."""
     found = []
     for path in paths:
-        inside = sorted(p for p in path.iterdir() if p.suffix.lower() in (".bvh", ".glb")) if path.is_dir() else [path]
+        inside = sorted(filter(motif.io.holds_motion, path.iterdir())) if path.is_dir() else [path]
         if not inside:
             raise MotifError(f"{path} is a folder without motion files; expected .bvh or .glb files in it")
         found += inside

@@ -54,7 +54,7 @@ def find(root: Path) -> list[Path]:
     """Return the motion files below a folder, relative to it, in order of their names."""
     if not root.is_dir():
         raise MotifError(f"{root} is no folder; give one with motion files")
-    files = sorted(p.relative_to(root) for p in root.rglob("*") if p.suffix.lower() in io.READS and p.is_file())
+    files = sorted(p.relative_to(root) for p in root.rglob("*") if io.holds_motion(p))
     files = [f for f in files if not any(part.startswith(".") for part in f.parts)]
     if not files:
         raise MotifError(f"{root}: no motion files in it or below; motif reads {', '.join(io.READS)}")

@@ -7,26 +7,44 @@ from pathlib import Path
 from ..config import ReadConfig
 from ..errors import MotifError
 from ..motion import Motion
-from . import bvh, glb
+from . import amc, bvh, deepmimic, glb
 from .bvh import Known
 
 __all__ = ["READS", "WRITES", "ReadConfig", "load", "load_all", "save"]
 
-_READERS = {".bvh": bvh.read, ".glb": glb.read, ".gltf": glb.read}
+_READERS = {".bvh": bvh.read, ".glb": glb.read, ".gltf": glb.read, ".amc": amc.read}
+_READERS |= {".txt": deepmimic.read, ".json": deepmimic.read}
 READS = tuple(_READERS)
 WRITES = (".bvh",)
+_SNIFF = 4096  # bytes of a .txt or .json file that tell whether it holds motion
+
+
+def holds_motion(path: Path) -> bool:
+    """Whether a file is one that :func:`load` reads; many .txt and .json files beside motion are not."""
+    suffix = path.suffix.lower()
+    if suffix not in READS or not path.is_file():
+        return False
+    if suffix not in (".txt", ".json"):
+        return True
+    try:
+        with path.open("rb") as file:
+            return deepmimic.looks_like(file.read(_SNIFF))
+    except OSError:
+        return False
 
 
 def load(path: str | Path, config: ReadConfig = ReadConfig()) -> Motion:
-    """Read a motion file: ``.bvh``, ``.glb`` or ``.gltf``."""
+    """Read a motion file: ``.bvh``, ``.glb``, ``.gltf``, ``.amc`` (with its ``.asf``), ``.txt`` of DeepMimic."""
     suffix = Path(path).suffix.lower()
     if suffix not in READS:
         found, reads = _spell(suffix), ", ".join(READS)
         raise MotifError(f"{path}: motif cannot read {found}; it reads {reads}: convert the clip to one of them")
     if suffix == ".bvh" and config.clip is not None:
         raise MotifError(f"{path}: a BVH file holds one clip, so clip {config.clip!r} cannot be chosen; leave it out")
-    if suffix != ".bvh" and (config.unit is not None or config.root_offset != "replace" or config.up != "y"):
-        raise MotifError(f"{path}: glTF is in metres, Y-up and has no OFFSET; leave out unit, root offset and up")
+    only_bvh = config.root_offset != "replace" or config.up != "y" or (config.unit is not None and suffix != ".amc")
+    if suffix != ".bvh" and only_bvh:
+        what = "glTF" if suffix in (".glb", ".gltf") else f"a {suffix} file"
+        raise MotifError(f"{path}: {what} is in metres, Y-up and has no OFFSET; leave out unit, root offset and up")
     return _READERS[suffix](path, config)
 
 
