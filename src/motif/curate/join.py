@@ -15,6 +15,7 @@ from ..data import corpus
 from ..skeleton import Skeleton
 from . import CurateConfig, Reject, duplicates, sources
 
+MIRRORED = 2.5  # times the radius of copies: no body is the same on both sides
 SHARES = (0.85, 0.925)  # of groups: train below the first, val below the second, test above
 
 
@@ -149,7 +150,7 @@ class _Index:
                 if a not in dropped:
                     detail = f"within {radius:g} body heights of {self.ids[a]}"
                     dropped.setdefault(b, Reject("duplicate", detail, self.ids[b], 0.0, float(self.seconds[b])))
-            for a, b in duplicates.pairs(points, images, self.seconds[mine], radius):
+            for a, b in duplicates.pairs(points, images, self.seconds[mine], MIRRORED * radius):
                 _join(joined, self.groups[mine[a]], self.groups[mine[b]])
         for k in dropped:
             twin = self.ids.index(dropped[k].detail.rpartition(" of ")[2])

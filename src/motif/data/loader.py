@@ -5,7 +5,7 @@ the windows of a buffer are shuffled. So memory does not grow with the corpus, f
 place in an epoch is one number.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -125,7 +125,7 @@ class CorpusWindows(Batches):
             found += windows[inside : inside + self.batch - len(found)]
         return found
 
-    def _windows(self, epoch: int, number: int, groups: Sequence[int]) -> list[tuple[int, int, int, bool]]:
+    def _windows(self, epoch: int, number: int, groups: np.ndarray) -> list[tuple[int, int, int, bool]]:
         """Return the windows of a buffer in their order, and hold its row groups from now on."""
         if self._held != (epoch, number):
             rows = [(int(g), int(r), int(a)) for g in groups for r, a in self.index.starts[g]]

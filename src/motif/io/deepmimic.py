@@ -1,7 +1,7 @@
 """DeepMimic's JSON in: 44 numbers a frame for its humanoid of 13 bodies.
 
-A frame is its length in seconds, the root's place (metres, Y up) and quaternion (w, x, y, z), and then the joints in the
-order of the rig: a quaternion each, or an angle about Z for knees and elbows.
+A frame is its length in seconds, the root's place (metres, Y up) and quaternion (w, x, y, z), and then the joints in
+the order of the rig: a quaternion each, or an angle about Z for knees and elbows.
 """
 
 import json
