@@ -364,3 +364,25 @@ def test_errors_speak_of_options_not_of_python(clip, tmp_path):
     assert code == 2
     assert "seconds is -3" in err
     assert "Edit." not in err
+
+
+def test_a_corpus_is_made_looked_at_and_checked(tmp_path):
+    clip = jumps()
+    for k in range(4):
+        save(clip.crop(100 * k, 100 * k + 60), tmp_path / "raw" / f"jump_{k}.bvh")
+    (tmp_path / "raw" / "broken.bvh").write_text("HIERARCHY")
+    code, out, _ = run("curate", tmp_path / "raw", tmp_path / "corpus", "--dry-run", "--workers", 1)
+    assert code == 0 and "left out: unreadable 1" in out
+    assert not (tmp_path / "corpus" / "corpus.json").exists()
+    code, out, _ = run("curate", tmp_path / "raw", tmp_path / "corpus", "--workers", 1)
+    assert code == 0 and "4 clips" in out
+    code, out, _ = run("info", tmp_path / "corpus")
+    assert code == 0 and "all files are sound" in out
+    code, out, _ = run("show", tmp_path / "corpus", "-o", tmp_path / "x.png")
+    assert code == 0 and (tmp_path / "x.png").stat().st_size > 10_000
+    code, _, err = run("curate", tmp_path / "raw")
+    assert code == 2 and "RAW... CORPUS" in err
+    shard = tmp_path / "corpus" / "clips-00000.parquet"
+    shard.write_bytes(shard.read_bytes()[:-5])
+    code, _, err = run("info", tmp_path / "corpus")
+    assert code == 2 and "not as it was written" in err

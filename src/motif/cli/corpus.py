@@ -1,10 +1,10 @@
 """Verbs that make corpora."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -69,17 +69,32 @@ def curate(
         print(folder)
 
 
-def _print(card, cost: dict[str, float]) -> None:
-    print(
-        f"{card['clips']} clips, {card['hours']:.2f} h, of {cost['files']} files, {cost['motion_seconds'] / 3600:.2f} h"
-    )
-    for name, source in card["sources"].items():
-        print(f"  {name:<22}{source['clips']:>7} {source['seconds'] / 3600:>7.2f} h  {source['licence']}")
-    print("splits: " + ", ".join(f"{k} {v}" for k, v in card["splits"].items()))
-    print("left out: " + (", ".join(f"{k} {v}" for k, v in card["rejects"].items()) or "nothing"))
+def _print(card: Mapping[str, Any], cost: Mapping[str, float]) -> None:
+    hours = cost["motion_seconds"] / 3600
+    print(f"{card['clips']} clips, {card['hours']:.2f} h, of {cost['files']} files, {hours:.2f} h")
+    _print_card(card)
     spent = cost["cpu_seconds"]
     a_file, a_second = spent / max(cost["files"], 1), spent / max(cost["motion_seconds"], 1e-9)
     print(f"{a_file:.2f} s of processor a file, {a_second:.3f} a second of motion")
 
 
-__all__: Sequence[str] = ("curate",)
+def _print_card(card: Mapping[str, Any]) -> None:
+    for name, source in card["sources"].items():
+        print(f"  {name:<22}{source['clips']:>7} {source['seconds'] / 3600:>7.2f} h  {source['licence']}")
+    print("splits: " + ", ".join(f"{k} {v}" for k, v in card["splits"].items()))
+    print("left out: " + (", ".join(f"{k} {v}" for k, v in card["rejects"].items()) or "nothing"))
+
+
+def describe(folder: Path, as_json: bool) -> None:
+    """Print what a corpus holds; raise an error where its files are not as they were written."""
+    from ..data.corpus import Corpus
+
+    corpus = Corpus.open(folder)
+    if wrong := corpus.check():
+        raise MotifError(f"{'; '.join(wrong)}: copy the corpus again or make it again")
+    if as_json:
+        print_json(dict(corpus.card))
+        return
+    card = corpus.card
+    print(f"{folder}: {len(corpus)} clips of {card['rigs']} rigs, {card['captions']} captions; all files are sound")
+    _print_card(card)

@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 import motif
 
-from .options import Clips, Json, Read, list_files, load_clips
+from .options import Clips, Json, Read, is_corpus, list_files, load_clips
 from .output import print_json, print_scores, progress_bar, unit_words
 
 Seconds = Annotated[float | None, Parameter(help="Draw only this much from the beginning.")]
@@ -22,7 +22,16 @@ Page = Annotated[Path | None, Parameter(help="Write an HTML page with curves and
 
 
 def show(clips: Clips, /, *, out: Picture = None, seconds: Seconds = None, read: Read = None) -> None:
-    """Draw clips: a contact sheet (.png) or an animation with ground, foot trails and contacts (.gif, .mp4)."""
+    """Draw clips: a contact sheet (.png) or an animation with ground, foot trails and contacts (.gif, .mp4).
+
+    Of a corpus (motif curate) its sources, lengths, rejects and a wall of poses (.png).
+    """
+    if is_corpus(clips[0]):
+        from ..data.corpus import Corpus
+        from ..view.corpus_sheet import corpus_sheet
+
+        print(corpus_sheet(Corpus.open(clips[0]), out or Path("out") / f"{clips[0].resolve().name}.png"))
+        return
     motions = load_clips(clips, read)
     out = out or Path("out") / f"{motions[0].name}.png"
     if seconds is not None:
@@ -31,7 +40,12 @@ def show(clips: Clips, /, *, out: Picture = None, seconds: Seconds = None, read:
 
 
 def info(clips: Clips, /, *, read: Read = None, as_json: Json = False) -> None:
-    """Say what motif sees in clips: rig, rate, length, unit, contacts, problems."""
+    """Say what motif sees in clips: rig, rate, length, unit, contacts, problems. Of a corpus, check its files, too."""
+    if is_corpus(clips[0]):
+        from .corpus import describe
+
+        describe(clips[0], as_json)
+        return
     files = list_files(clips)
     facts = [motif.info(m) for m in load_clips(files, read, quiet=True)]
     if as_json:

@@ -199,6 +199,11 @@ def list_files(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
+def is_corpus(path: Path) -> bool:
+    """Whether a path is a corpus that motif curate made."""
+    return (path / "corpus.json").is_file()
+
+
 def use_one_thread() -> None:
     """Run torch on one thread: many small steps, where several threads mostly wait for one another."""
     import torch
