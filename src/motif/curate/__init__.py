@@ -45,8 +45,8 @@ class CurateConfig:
     """Standing still: a pose that hardly ever changes faster."""
     collision: float = 0.25
     """Self-collision: the share of frames in which limbs pass through one another or the trunk."""
-    bend: float = 165.0
-    """Joint range: degrees that a bone points away from where it does in the natural pose, beside its parent."""
+    bend: float = 176.0
+    """Joint range: degrees between a bone and the one above it; 180 is folded back into it."""
     duplicate: float = 0.01
     """Near-duplicates: clips whose joints are, on average, less than this apart."""
     captions: int = 2

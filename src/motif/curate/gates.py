@@ -5,7 +5,6 @@ Every gate is a plain function of a :class:`Pose`; :data:`GATES` says which limi
 """
 
 import functools
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,6 +21,7 @@ NEAR = 0.008  # body heights between the middles of two bones that touch
 LONG_BONE = 0.05  # body heights; shorter bones (fingers, helpers) are not looked at for collisions
 STANCE = 0.4  # seconds, in which every walk and run stands
 LOOKS = 8  # frames a second that collisions are looked for in
+LOWEST_FPS = 20  # below it a quick limb changes as much from frame to frame as noise does
 GRAVITY = 9.81
 
 
@@ -71,7 +71,7 @@ def shake(clip: Measured) -> float:
     The fourth difference over 16 is 1 for what alternates from frame to frame, .56 at a third of the rate and .01 at a
     tenth, where limbs move. Jerk does not tell a sprint from noise: it is as large in both.
     """
-    if len(clip.world) < 5:
+    if len(clip.world) < 5 or clip.motion.fps < LOWEST_FPS:
         return 0.0
     return float(clip.world.diff(n=4, dim=0).norm(dim=-1).mean(-1).median()) / 16 / clip.height
 
@@ -102,17 +102,22 @@ def sink(clip: Measured) -> float:
 
 
 def floating(clip: Measured) -> float:
-    """Return the longest time, s, that nothing is near the ground while the root does not fall.
+    """Return the longest time, s, that nothing holds the body up and its root does not fall.
 
-    In a real flight the root falls freely: what is off the ground for t seconds drops g t^2 / 8 from its highest point.
+    It is held up by whatever is near the ground, and by feet that rest, at any height: on stairs and boxes. In a real
+    flight the root falls freely: what is off the ground for t seconds drops g t^2 / 8 from its highest point.
     """
     s, dt = clip.motion.skeleton, clip.motion.frame_time
     if not s.contacts:
         return 0.0
-    low = clip.world[..., 1].amin(-1) - float(clip.world[..., 1].amin(-1).quantile(0.05))
+    root = clip.world[:, s.root, 1]
+    low = clip.world[..., 1].amin(-1)
+    held = (low - low.quantile(0.05) < 2 * contact.HEIGHT * clip.height) | ground.resting(clip.feet, root, s, dt).any(
+        -1
+    )
     longest = 0.0
-    for start, stop in runs(low > 2 * contact.HEIGHT * clip.height):
-        heights, seconds = clip.world[start:stop, s.root, 1], (stop - start) * dt
+    for start, stop in runs(~held):
+        heights, seconds = root[start:stop], (stop - start) * dt
         falls = float(heights.max() - torch.minimum(heights[0], heights[-1]))
         if falls < 0.25 * GRAVITY * seconds**2 / 8:
             longest = max(longest, seconds)
@@ -130,19 +135,27 @@ def static(clip: Measured) -> float:
 
 
 def bend(clip: Measured) -> float:
-    """Return by how many degrees a bone points away from where it does in the natural pose, beside its parent, in one
-    frame of a hundred, at most: 180 is folded back into itself. Turns about the bone do not count.
+    """Return the largest angle between a long bone and the long bone above it, degrees, in one frame of a hundred.
+
+    0 is straight on, 180 folded back into it; bones that are folded in the natural pose do not count.
     """
     s = clip.motion.skeleton
-    bones = [j for j in s.subtree(s.root)[1:] if s.parents[j] != s.root and s.bone_length[j] > LONG_BONE * s.height]
-    if not bones:
+    long = [s.bone_length[j] > LONG_BONE * s.height for j in range(len(s))]
+    pairs = [
+        (s.parents[j], j) for j in s.subtree(s.root)[1:] if s.parents[j] != s.root and long[j] and long[s.parents[j]]
+    ]
+    if not pairs:
         return 0.0
-    above = [s.parents[j] for j in bones]
-    offsets = s.offset_tensor(clip.world)[bones]
-    now = rotation.rotate(clip.motion.rotations[:, above], offsets)
-    rest = rotation.rotate(s.rest_tensor(clip.world)[above], offsets)
-    cosine = (now * rest).sum(-1) / (offsets.norm(dim=-1) ** 2)
-    return math.degrees(float(torch.acos(cosine.clamp(-1, 1)).quantile(0.99, dim=0).max()))
+    first, second = [p for p, _ in pairs], [j for _, j in pairs]
+    above = [s.parents[p] for p in first]
+
+    def angles(world: Tensor) -> Tensor:
+        upper, lower = world[..., first, :] - world[..., above, :], world[..., second, :] - world[..., first, :]
+        cosine = torch.nn.functional.cosine_similarity(upper, lower, dim=-1)
+        return torch.rad2deg(torch.acos(cosine.clamp(-1, 1)))
+
+    fair = angles(s.rest_positions) < 90
+    return float(angles(clip.world)[:, fair].quantile(0.99, dim=0).max()) if bool(fair.any()) else 0.0
 
 
 def collision(clip: Measured) -> float:
