@@ -218,3 +218,14 @@ def test_a_killed_worker_changes_nothing(raw, tmp_path, monkeypatch):
     parts = run_local.run(todo, other, kill, workers=2)
     assert killed
     assert [p.read_bytes() for p in parts] == [p.read_bytes() for p in plain]
+
+
+def test_ray_gives_the_same_parts(raw, tmp_path, monkeypatch):
+    pytest.importorskip("ray", reason="needs Ray: pip install '.[ray]'")
+    from motif.curate import run_ray
+
+    monkeypatch.setattr(pipeline, "CHUNK_FILES", 6)
+    todo, work = pipeline.prepare([raw], tmp_path / "a", CONFIG)
+    plain = [pipeline.run_chunk(chunk, work).read_bytes() for chunk in todo]
+    _, other = pipeline.prepare([raw], tmp_path / "b", CONFIG)
+    assert [p.read_bytes() for p in run_ray.run(todo, other, workers=1)] == plain
