@@ -229,3 +229,12 @@ def test_ray_gives_the_same_parts(raw, tmp_path, monkeypatch):
     plain = [pipeline.run_chunk(chunk, work).read_bytes() for chunk in todo]
     _, other = pipeline.prepare([raw], tmp_path / "b", CONFIG)
     assert [p.read_bytes() for p in run_ray.run(todo, other, workers=1)] == plain
+
+
+def test_a_clip_that_brings_a_stage_down_is_a_reject(monkeypatch):
+    def broken(clip, config):
+        raise IndexError("out of range")
+
+    monkeypatch.setattr(stages, "STAGES", (broken,))
+    kept, (reject,) = pipeline._curated(clip(rigs.jumps()), CONFIG)
+    assert kept == [] and reject.reason == "failed" and "IndexError: out of range" in reject.detail

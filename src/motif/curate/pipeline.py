@@ -31,6 +31,8 @@ from . import CurateConfig, Reject, captions, duplicates, facts, join, sources, 
 CHUNK_FILES, CHUNK_BYTES = 64, 64 << 20
 CODE = 2  # changes where stages give other results, so that parts of older code are not taken up
 WORK = ".parts"
+FAULTS = (MotifError, ValueError, RuntimeError, ArithmeticError, LookupError, TypeError)
+"""What one strange clip may raise; want of memory and Ctrl-C end a run."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +98,9 @@ def run_chunk(chunk: Chunk, work: Path) -> Path:
         rejects += unread
         seconds += sum(m.seconds for m in motions)
         for motion in motions:
-            clips, left_out = stages.run(_clip(chunk.root, file, source, motion), chunk.config)
+            clips, left_out = _curated(_clip(chunk.root, file, source, motion), chunk.config)
             rejects += left_out
-            for clip in (captioned(clip, chunk.config.captions) for clip in clips):
+            for clip in clips:
                 row = corpus.row_of(clip, rigs.setdefault(clip.motion.skeleton, len(rigs)))
                 rows.append(row | {"sketch": duplicates.sketch(clip.motion).numpy().tobytes()})
     beside = {
@@ -109,6 +111,15 @@ def run_chunk(chunk: Chunk, work: Path) -> Path:
     corpus.write_json(part.with_suffix(".json"), beside)
     corpus.write_rows(part, rows, _part_schema())
     return part
+
+
+def _curated(clip: Clip, config: CurateConfig) -> tuple[list[Clip], list[Reject]]:
+    """Run all stages and describe what is kept. A clip that brings a stage down is a reject: a run has millions."""
+    try:
+        clips, rejects = stages.run(clip, config)
+        return [captioned(one, config.captions) for one in clips], rejects
+    except FAULTS as error:
+        return [], [Reject("failed", f"{type(error).__name__}: {error}"[:300], clip.id, 0.0, clip.motion.seconds)]
 
 
 def _name(root: Path) -> str:
@@ -143,7 +154,7 @@ def load(root: Path, file: Path, known: dict[Any, Any]) -> tuple[list[Motion], l
             if file.suffix.lower() == ".bvh" and _lies(motions[0]):
                 motions = list(io.load_all(root / file, ReadConfig(up="z"), known))
             return motions, []
-        except MotifError as error:
+        except FAULTS as error:
             words = str(error).replace(f"{root / file}", file.name)
             return [], [Reject("unreadable", words, f"{_name(root)}/{file.as_posix()}")]
 
