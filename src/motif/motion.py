@@ -176,13 +176,16 @@ class Motion:
         p = torch.lerp(self.positions[before], self.positions[after], t[:, None, None])
         return replace(self, rotations=q, positions=p)
 
-    def mirror(self) -> "Motion":
-        """Return left and right exchanged, across the plane x = 0; refused on a rig without left/right pairs."""
+    def mirror(self, frames: Float[Tensor, "j 3 3"] | None = None) -> "Motion":
+        """Return left and right exchanged, across the plane x = 0; refused on a rig without left/right pairs.
+
+        ``frames`` are the :func:`mirror_frames` of another motion of the rig, which need not be found out again.
+        """
         s = self.skeleton
         if not s.left:
             raise MotifError(f"{self.name!r} has no left/right pairs to mirror; name them by skeleton.with_pairs(...)")
         partner = list(s.mirror)
-        frames = _mirror_frames(s, self).to(self.positions)
+        frames = (mirror_frames(s, self) if frames is None else frames).to(self.positions)
         world_q, world_p = self.world()
         flipped = rotation.to_matrix(world_q)[:, partner]
         flip = torch.diag(flipped.new_tensor([-1.0, 1.0, 1.0]))
@@ -309,7 +312,7 @@ def _inertialize(before: Motion, after: Motion, seconds: float) -> Motion:
     return replace(after, rotations=rotation.mul(rotation.exp(bend), q), positions=positions)
 
 
-def _mirror_frames(s: Skeleton, motion: Motion) -> Float[Tensor, "j 3 3"]:
+def mirror_frames(s: Skeleton, motion: Motion) -> Float[Tensor, "j 3 3"]:
     """For each joint the reflection C of its own axes in ``R'_j = M R_partner C``.
 
     Rigs whose local axes are parallel in the natural pose have C = M; rigs made by mirroring behaviour (Maya) negate

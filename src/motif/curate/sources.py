@@ -59,7 +59,7 @@ class Source:
     def label_of(self, stem: str) -> str:
         """Return the words for what is done, empty if the name of the file does not say."""
         found = re.search(self.label, stem) if self.label else None
-        return " ".join(x for x in found.groups() if x).replace("-", " ").replace("_", " ") if found else ""
+        return "_".join(x for x in found.groups() if x) if found else ""
 
 
 _CMU_TERMS = "CMU: free to use, also in products, not to be resold as data"
@@ -78,7 +78,7 @@ KNOWN = (
     Source("mesh2motion", r"mesh2motion/", "CC0", True, label=r"-([A-Za-z_ ]+)$"),
     Source("kaykit", r"kaykit/", "CC0", True, label=r"-([A-Za-z_ ]+)$"),
     Source("godot", r"(^|/)godot/", "MIT", True, label=r"-([A-Za-z_ ]+)$"),
-    Source("reactidle", r"reactidle/", "MIT", True, subject=r"^(\d+)_", label=r"^\d+_(acted|genuine)"),
+    Source("reactidle", r"reactidle/", "MIT", True, subject=r"^(\d+)_"),
     Source("dog-lifelike", r"dog-lifelike/", "MIT", True, label=r"^dog_([a-z_]+?)_\d"),
     Source("g1-moves", r"g1-moves/", "CC BY 4.0", True, "experientialtech/g1-moves", r"^([A-Z])_", _CAMEL),
     Source(

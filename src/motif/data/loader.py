@@ -16,12 +16,13 @@ import pyarrow.parquet as pq
 import torch
 
 from ..errors import MotifError
-from ..motion import Motion
+from ..motion import Motion, mirror_frames
 from ..train import Batches, Shard
 from .corpus import Corpus, unpack
 from .crops import check_shard
 
 GROUPS = 32  # row groups held at a time
+COLUMNS = ["id", "rig", "frames", "frame_time", "rotations", "moving", "positions"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +61,7 @@ class CorpusWindows(Batches):
             raise MotifError(f"windows of a corpus: {given}; give at least 1, 2 and 0")
         self._position, self._held = 0, (-1, -1)
         self._rows: dict[tuple[int, int], list[dict[str, Any]]] = {}
+        self._mirrors: dict[int, torch.Tensor] = {}
 
     @cached_property
     def index(self) -> _Index:
@@ -141,11 +143,18 @@ class CorpusWindows(Batches):
         shard, number = key = self.index.groups[group]
         if key not in self._rows:
             with pq.ParquetFile(self.index.shards[shard]) as file:
-                self._rows[key] = file.read_row_group(number).to_pylist()
+                self._rows[key] = file.read_row_group(number, COLUMNS).to_pylist()
         found = self._rows[key][row]
         rig, ratio = self.corpus.rigs[found["rig"]], self.fps * found["frame_time"]
         if abs(ratio - 1) < 1e-3:
             motion = unpack(found, rig, slice(start, start + self.frames))
         else:
             motion = unpack(found, rig).resample(self.fps).crop(start, start + self.frames)
-        return motion.mirror() if mirrored and rig.left else motion
+        return motion.mirror(self._frames(found["rig"])) if mirrored and rig.left else motion
+
+    def _frames(self, rig: int) -> torch.Tensor:
+        """Return how the joints of a rig are mirrored, as its first clip tells: finding out is most of mirroring."""
+        if rig not in self._mirrors:
+            row = next(row for row in self.corpus.rows(COLUMNS) if row["rig"] == rig)
+            self._mirrors[rig] = mirror_frames(self.corpus.rigs[rig], unpack(row, self.corpus.rigs[rig]))
+        return self._mirrors[rig]
