@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from ..errors import MotifError
 from .pipeline import Chunk, run_chunk
@@ -21,7 +23,7 @@ def run(
     worker is lost, and starts no more than the cluster has processors for.
     """
     try:
-        import ray
+        ray: Any = import_module("ray")  # not there when types are checked
     except ImportError:
         raise MotifError("--on ray needs Ray, which is not installed; pip install 'motif[ray]'") from None
     began = not ray.is_initialized()

@@ -7,13 +7,13 @@ from pathlib import Path
 from ..config import ReadConfig
 from ..errors import MotifError
 from ..motion import Motion
-from . import amc, bvh, deepmimic, glb
+from . import amc, bvh, deepmimic, glb, npy
 from .bvh import Known
 
 __all__ = ["READS", "WRITES", "ReadConfig", "load", "load_all", "save"]
 
 _READERS = {".bvh": bvh.read, ".glb": glb.read, ".gltf": glb.read, ".amc": amc.read}
-_READERS |= {".txt": deepmimic.read, ".json": deepmimic.read}
+_READERS |= {".txt": deepmimic.read, ".json": deepmimic.read, ".npy": npy.read}
 READS = tuple(_READERS)
 WRITES = (".bvh",)
 _SNIFF = 4096  # bytes of a .txt or .json file that tell whether it holds motion
@@ -34,7 +34,8 @@ def holds_motion(path: Path) -> bool:
 
 
 def load(path: str | Path, config: ReadConfig = ReadConfig()) -> Motion:
-    """Read a motion file: ``.bvh``, ``.glb``, ``.gltf``, ``.amc`` (with its ``.asf``), ``.txt`` of DeepMimic."""
+    """Read a motion file: ``.bvh``, ``.glb``, ``.gltf``, ``.amc`` (with its ``.asf``), ``.txt`` of
+    DeepMimic, ``.npy`` of MotionMillion."""
     suffix = Path(path).suffix.lower()
     if suffix not in READS:
         found, reads = _spell(suffix), ", ".join(READS)
