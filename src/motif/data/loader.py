@@ -36,6 +36,8 @@ class _Index:
     """Windows in each row group."""
     starts: list[np.ndarray]
     """For each row group the row and the first frame of each of its windows, [w, 2]."""
+    first: dict[int, tuple[int, int, int]]
+    """Number of each rig's first clip: shard, row group and row."""
 
 
 @dataclass(eq=False)
@@ -66,14 +68,15 @@ class CorpusWindows(Batches):
     @cached_property
     def index(self) -> _Index:
         """Where the windows are."""
-        shards, groups, counts, starts = self.corpus.shards(), [], [], []
+        shards, groups, counts, starts, first = self.corpus.shards(), [], [], [], {}
         stride = self.stride or max(self.frames // 2, 1)
         for number, path in enumerate(shards):
             with pq.ParquetFile(path) as file:
                 for group in range(file.num_row_groups):
-                    rows = file.read_row_group(group, ["split", "frames", "frame_time"]).to_pylist()
+                    rows = file.read_row_group(group, ["split", "frames", "frame_time", "rig"]).to_pylist()
                     found = []
                     for k, row in enumerate(rows):
+                        first.setdefault(row["rig"], (number, group, k))
                         n = int((row["frames"] - 1) * row["frame_time"] * self.fps + 1e-6) + 1
                         if row["split"] == self.split and n >= self.frames:
                             at = [*range(0, n - self.frames, stride), n - self.frames]
@@ -85,7 +88,7 @@ class CorpusWindows(Batches):
         if sum(counts) < self.batch:
             found = f"{sum(counts)} windows of {self.frames} frames at {self.fps:g} fps in {self.split!r}"
             raise MotifError(f"{self.corpus.folder}: {found}, a batch needs {self.batch}; take shorter windows")
-        return _Index(shards, groups, np.array(counts), starts)
+        return _Index(shards, groups, np.array(counts), starts, first)
 
     def __len__(self) -> int:
         """Batches in an epoch; what does not fill the last one is left out."""
@@ -142,8 +145,7 @@ class CorpusWindows(Batches):
         """Read one window."""
         shard, number = key = self.index.groups[group]
         if key not in self._rows:
-            with pq.ParquetFile(self.index.shards[shard]) as file:
-                self._rows[key] = file.read_row_group(number, COLUMNS).to_pylist()
+            self._rows[key] = self._read(shard, number)
         found = self._rows[key][row]
         rig, ratio = self.corpus.rigs[found["rig"]], self.fps * found["frame_time"]
         if abs(ratio - 1) < 1e-3:
@@ -152,9 +154,14 @@ class CorpusWindows(Batches):
             motion = unpack(found, rig).resample(self.fps).crop(start, start + self.frames)
         return motion.mirror(self._frames(found["rig"])) if mirrored and rig.left else motion
 
+    def _read(self, shard: int, group: int) -> list[dict[str, Any]]:
+        with pq.ParquetFile(self.index.shards[shard]) as file:
+            return file.read_row_group(group, COLUMNS).to_pylist()
+
     def _frames(self, rig: int) -> torch.Tensor:
         """Return how the joints of a rig are mirrored, as its first clip tells: finding out is most of mirroring."""
         if rig not in self._mirrors:
-            row = next(row for row in self.corpus.rows(COLUMNS) if row["rig"] == rig)
+            shard, group, k = self.index.first[rig]
+            row = self._read(shard, group)[k]
             self._mirrors[rig] = mirror_frames(self.corpus.rigs[rig], unpack(row, self.corpus.rigs[rig]))
         return self._mirrors[rig]
