@@ -44,12 +44,13 @@ def main() -> None:
     torch.set_num_threads(1)
     corpus, rows = Corpus.open(given.corpus), []
     for name, collate in (("rotations and positions", arrays), ("features of several rigs", features)):
-        windows = CorpusWindows(corpus, given.batch, given.frames, collate)
+        windows = CorpusWindows(corpus, given.frames)
         begin = time.perf_counter()
         first = len(windows)
+        batches = windows.batches(given.batch, collate)
         indexed = time.perf_counter() - begin
         waits = []
-        with draw_ahead(lambda k, w=windows: w.draw(torch.Generator(), Shard()), iter(range(given.steps)), 2) as ahead:
+        with draw_ahead(lambda k, b=batches: b.draw(torch.Generator(), Shard()), iter(range(given.steps)), 2) as ahead:
             begin = time.perf_counter()
             for _ in ahead:
                 waits.append(time.perf_counter() - begin)
@@ -60,7 +61,9 @@ def main() -> None:
         rows.append(
             [name, f"{first}", f"{indexed:.2f}", f"{typical:.2f}", f"{max(waits[2:]) * 1000:.0f}", f"{late:.1%}"]
         )
-    table(["batches of", "in an epoch", "index, s", "median wait, ms", "longest", "steps that waited 1 ms"], rows)
+    table(
+        ["batches of", "windows in an epoch", "index, s", "median wait, ms", "longest", "steps that waited 1 ms"], rows
+    )
 
 
 if __name__ == "__main__":

@@ -92,6 +92,17 @@ def test_bones_are_where_the_formula_puts_them(file):
     assert motion.fps == pytest.approx(120) and len(motion) == 2
 
 
+def test_the_root_may_turn_before_it_moves(file):
+    usual = motif.load(file)
+    (file.parent / "07.asf").write_text(ASF.replace("TX TY TZ RX RY RZ", "RX RY RZ TX TY TZ"))
+    file.write_text(
+        AMC.replace("root 1 2 3 10 20 30", "root 10 20 30 1 2 3").replace(
+            "root 1 2 3.5 10 20 30", "root 10 20 30 1 2 3.5"
+        )
+    )
+    assert torch.equal(motif.load(file).world()[1], usual.world()[1])
+
+
 def test_the_skeleton_is_found_or_asked_for(file, tmp_path):
     (tmp_path / "data").mkdir()
     moved = file.rename(tmp_path / "data" / file.name)

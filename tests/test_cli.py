@@ -199,7 +199,7 @@ def test_empty_folders_and_other_rigs_say_so(clip, tmp_path):
     (tmp_path / "empty").mkdir()
     code, _, err = run("score", tmp_path / "empty", "-a", clip)
     assert code == 2
-    assert "empty is a folder without motion files; expected .bvh or .glb" in err
+    assert "empty is a folder without motion files; motif reads .bvh" in err
     text = clip.read_text().replace("Left", "L")
     (tmp_path / "other.bvh").write_text(text)
     code, _, err = run("score", tmp_path / "other.bvh", "-a", clip)

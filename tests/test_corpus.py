@@ -1,7 +1,7 @@
 """A corpus on disk: what goes in comes out, damage is seen, opening is cheap."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -21,7 +21,7 @@ def make(folder, clips):
     for one in clips:
         rows.append(corpus.row_of(one, found.setdefault(one.motion.skeleton, len(found))))
     corpus.write_rows(folder / "clips-00000.parquet", rows)
-    corpus.write_json(folder / corpus.RIGS, [corpus.rig_record(rig) for rig in found])
+    corpus.write_json(folder / corpus.RIGS, [asdict(rig) for rig in found])
     sha = corpus.file_hash(folder / "clips-00000.parquet")
     shards = [{"file": "clips-00000.parquet", "clips": len(rows), "seconds": 1.0, "sha256": sha}]
     corpus.write_json(folder / corpus.CARD, {"version": 1, "clips": len(rows), "hours": 1.0, "shards": shards})

@@ -28,45 +28,46 @@ def names(motions):
 
 
 def windows(corpus, **more):
-    return CorpusWindows(corpus, **{"batch": 4, "frames": 24, "collate": names, "mirror": False, **more})
+    return CorpusWindows(corpus, **{"frames": 24, "mirror": False, **more})
 
 
-def epoch(made, shard=WHOLE):
-    return [made.draw(ANY, shard) for _ in range(len(made))]
+def epochs(made, shard=WHOLE, count=1, size=4):
+    batches = made.batches(size, names)
+    return [batches.draw(ANY, shard) for _ in range(count * len(made) // size)]
 
 
 def test_an_epoch_is_every_window_once(corpus):
     made = windows(corpus)
-    first, second = ([w for batch in epoch(made) for w in batch] for _ in range(2))
-    assert len(first) == len(set(first)) == len(made) * 4 >= sum(made.index.counts) - 3
-    assert first != second and len(set(first) & set(second)) >= len(first) - 3
+    shown = [w for batch in epochs(made, count=2, size=1) for w in batch]
+    first, second = shown[: len(made)], shown[len(made) :]
+    assert len(set(first)) == len(first) and set(first) == set(second) and first != second
     assert "held out" not in {name for name, _ in first} and "short" not in {name for name, _ in first}
     assert {"q0", "0"} <= {name for name, _ in first}
 
 
 def test_processes_share_an_epoch(corpus):
-    whole = [set(batch) for batch in epoch(windows(corpus))]
-    parts = [epoch(windows(corpus), Shard(k, 2)) for k in range(2)]
+    whole = [set(batch) for batch in epochs(windows(corpus))]
+    parts = [epochs(windows(corpus), Shard(k, 2)) for k in range(2)]
     for all_of_it, a, b in zip(whole, *parts, strict=True):
         assert not set(a) & set(b) and set(a) | set(b) == all_of_it
 
 
 def test_it_goes_on_where_it_was(corpus, monkeypatch):
     monkeypatch.setattr("motif.data.loader.GROUPS", 1)
-    whole = windows(corpus)
-    batches = [whole.draw(ANY, Shard()) for _ in range(2 * len(whole))]
-    for stop in (1, len(whole) // 2, len(whole), len(whole) + 3):
-        before, after = windows(corpus), windows(corpus)
+    made = windows(corpus)
+    n = len(made) // 4
+    whole = epochs(made, count=3)
+    for stop in (1, n // 2, n, n + 3):
+        before, after = (windows(corpus).batches(4, names) for _ in range(2))
         for _ in range(stop):
-            before.draw(ANY, Shard())
+            before.draw(ANY, WHOLE)
         after.load_state_dict(before.state_dict())
-        assert [after.draw(ANY, Shard()) for _ in range(3)] == batches[stop : stop + 3]
+        assert [after.draw(ANY, WHOLE) for _ in range(3)] == whole[stop : stop + 3]
 
 
 def test_windows_are_the_clips(corpus):
-    made = windows(corpus, collate=list, batch=8)
     clips = {c.id: c.motion for c in corpus.clips()}
-    for motion in made.draw(ANY, Shard()):
+    for motion in windows(corpus).batches(8, list).draw(ANY, WHOLE):
         assert len(motion) == 24 and motion.fps == pytest.approx(30)
         clip = clips[motion.name].resample(30)
         gaps = [(clip.rotations[a : a + 24] - motion.rotations).abs().max() for a in range(len(clip) - 23)]
@@ -79,14 +80,13 @@ def test_several_rigs_are_padded(corpus):
         q, p = (rig_batch.pad([getattr(m, k) for m in motions]) for k in ("rotations", "positions"))
         return rig_batch.encode(q, p, 1 / 30), rig_batch.mask
 
-    made = windows(corpus, collate=collate, batch=16, mirror=True)
-    x, mask = made.draw(ANY, Shard())
+    x, mask = windows(corpus, mirror=True).batches(16, collate).draw(ANY, WHOLE)
     assert x.shape[:2] == (16, 24) and x.shape[2] == mask.shape[1]
     assert bool(x.isfinite().all())
 
 
 def test_too_little_is_refused(corpus):
-    with pytest.raises(MotifError, match="a batch needs 4"):
+    with pytest.raises(MotifError, match="no clip of 500 frames"):
         len(windows(corpus, frames=500))
-    with pytest.raises(MotifError, match="at least 1"):
-        windows(corpus, batch=0)
+    with pytest.raises(MotifError, match="at least 2"):
+        windows(corpus, frames=1)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from .data.domain import Domain
 from .errors import MotifError
 from .files import replace_file
 from .motion import FileFormat, Motion
-from .skeleton import Skeleton
+from .skeleton import from_record, tuples
 
 VERSION = 3  # of the file's layout. Layout 2 had no share, and other weights of ganimator; layout 1 had no domain
 
@@ -165,7 +165,7 @@ def _load(target: Path) -> tuple[str, dict[str, Tensor]]:
 
 
 def _domain(about: Mapping[str, Any], statistics: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> Domain:
-    rigs = tuple(map(_skeleton, about["rigs"]))
+    rigs = tuple(map(from_record, about["rigs"]))
     clips = tuple(
         Motion(
             rigs[clip["rig"]],
@@ -173,22 +173,11 @@ def _domain(about: Mapping[str, Any], statistics: Mapping[str, Tensor], tensors:
             tensors[f"{k}.positions"],
             clip["frame_time"],
             clip["name"],
-            FileFormat(_tuples(clip["format"]["channels"]), clip["format"]["unit"]),
+            FileFormat(tuples(clip["format"]["channels"]), clip["format"]["unit"]),
         )
         for k, clip in enumerate(about["clips"])
     )
     return Domain(rigs, about["frame_time"], about["seconds"], statistics, clips)
-
-
-def _skeleton(values: Mapping[str, Any]) -> Skeleton:
-    known = {f.name for f in fields(Skeleton)}
-    if set(values) != known:
-        raise KeyError(sorted(set(values) ^ known))
-    return Skeleton(**{k: _tuples(v) for k, v in values.items()})
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def load_weights(net: torch.nn.Module, weights: Mapping[str, Tensor], path: str | Path) -> None:

@@ -91,6 +91,12 @@ def smooth(x: Float[Tensor, "*b t n"], sigma: float) -> Float[Tensor, "*b t n"]:
     return out.reshape(*x.shape[:-2], x.shape[-1], x.shape[-2]).transpose(-1, -2)
 
 
+def runs(on: Bool[Tensor, "t"]) -> list[tuple[int, int]]:
+    """Return first frame and frame after the last of each stretch that is on."""
+    edges = torch.nn.functional.pad(on.int(), (1, 1)).diff()
+    return list(zip((edges == 1).nonzero()[:, 0].tolist(), (edges == -1).nonzero()[:, 0].tolist(), strict=True))
+
+
 def without_short(on: Bool[Tensor, "*b t c"], frames: int) -> Bool[Tensor, "*b t c"]:
     """Return labels without gaps, then runs, of fewer than ``frames`` frames (morphological closing, then opening)."""
     if frames < 2:

@@ -8,9 +8,9 @@ import difflib
 import functools
 import itertools
 import math
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -323,6 +323,19 @@ class Skeleton:
         """
         kept = sorted({j for c in (self.root, *self.contacts) for j in self.ancestors(c)})
         return replace(self.subset(kept), contacts=tuple(kept.index(c) for c in self.contacts)), tuple(kept)
+
+
+def from_record(values: Mapping[str, Any]) -> Skeleton:
+    """Return the rig of plain values, as ``dataclasses.asdict`` and JSON give them; other fields are a KeyError."""
+    known = {f.name for f in fields(Skeleton)}
+    if set(values) != known:
+        raise KeyError(sorted(set(values) ^ known))
+    return Skeleton(**{k: tuples(v) for k, v in values.items()})
+
+
+def tuples(value: Any) -> Any:
+    """Return a value with tuples for all lists in it."""
+    return tuple(map(tuples, value)) if isinstance(value, list) else value
 
 
 def strip_namespace(name: str) -> str:

@@ -5,6 +5,7 @@ progress and errors to standard error; exit code 0 is success, 2 a mistake in wh
 """
 
 import os
+import re
 import sys
 import warnings
 
@@ -16,6 +17,8 @@ from .corpus import curate
 from .generate import change, crowd, demo, edit, fit, sample, vary
 from .inspect import info, score, show
 from .output import note
+
+_FIELD = re.compile(r"(?<![\w/\\])Edit\.(?!json)(?=[a-z])")  # what Python calls a field of an edit
 
 app = App(
     name="motif",
@@ -43,7 +46,7 @@ def main() -> None:
     except MotifError as error:
         if debug:
             raise
-        note(f"motif: {str(error).replace('Edit.', '')}")
+        note(f"motif: {_FIELD.sub('', str(error))}")
         sys.exit(130 if isinstance(error, Stopped) else 2)
     except BrokenPipeError:  # who reads our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

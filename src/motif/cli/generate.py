@@ -81,7 +81,7 @@ def edit(
     except MotifError as error:  # names the file that the edit is from, and its fields
         if request.file is None:
             raise
-        raise type(error)(f"{request.file}: {str(error).replace('Edit.', '')}") from None
+        raise type(error)(f"{request.file}: {error}") from None
     print_takes(made, write_takes(made, folder, source), takes.as_json)
 
 

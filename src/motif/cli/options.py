@@ -18,7 +18,9 @@ from ..errors import MotifError
 from .output import FIRST, make_folder, note, unit_words
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
-Clips = Annotated[list[Path], Parameter(help="Motion files (.bvh, .glb, .amc, DeepMimic .txt), or folders of them.")]
+Clips = Annotated[
+    list[Path], Parameter(help="Motion files (.bvh, .glb, .amc, .txt of DeepMimic, .npy), or folders of them.")
+]
 Source = Annotated[list[Path], Parameter(help="A model that motif fit wrote, or motion files, all of one rig.")]
 Number = Annotated[int, Parameter(name=["-n", "--number"], help="How many.")]
 Out = Annotated[Path, Parameter(name=["-o", "--out"], help="What to write; the ending of a file says which kind.")]
@@ -194,7 +196,7 @@ def list_files(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         inside = sorted(filter(motif.io.holds_motion, path.iterdir())) if path.is_dir() else [path]
         if not inside:
-            raise MotifError(f"{path} is a folder without motion files; expected .bvh or .glb files in it")
+            raise MotifError(f"{path} is a folder without motion files; motif reads {', '.join(motif.io.READS)}")
         found += inside
     return found
 

@@ -33,7 +33,7 @@ def print_json(value: Any) -> None:
 def unit_words(unit: float, asked: bool, path: Path) -> str:
     """Return what a file's unit is taken for."""
     if path.suffix.lower() != ".bvh":
-        return "metres, as glTF always is"
+        return "metres, as glTF always is" if path.suffix.lower() in (".glb", ".gltf") else "metres"
     names = {1.0: "metres", 0.01: "centimetres", 0.001: "millimetres", UNITS["cmu"]: "CMU units (0.056 m)"}
     words = names.get(unit, f"units of {unit:g} m")
     return f"{words}, as asked" if asked else f"looks like {words}"

@@ -1,7 +1,7 @@
 """Curation: any pile of motion files into a clean corpus that says what it left out and why.
 
 Stages (:mod:`motif.curate.stages`) are plain functions from a clip to clips or a :class:`Reject`; the order they run in
-is :data:`motif.curate.pipeline.STAGES`. Two runners call the same function on the same chunks of files:
+is :data:`motif.curate.stages.STAGES`. Two runners call the same function on the same chunks of files:
 :mod:`motif.curate.run_local` and :mod:`motif.curate.run_ray`.
 """
 

@@ -1,6 +1,6 @@
 """Quality gates: one number of each clip, in body heights and seconds, and the limit that it must keep.
 
-Every gate is a plain function of a :class:`Pose`; :data:`GATES` says which limit of
+Every gate is a plain function of a :class:`Measured` clip; :data:`GATES` says which limit of
 :class:`~motif.curate.CurateConfig` it is held to, and whether it is an upper or a lower one.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from .. import contact, ground, rotation
@@ -116,7 +116,7 @@ def floating(clip: Measured) -> float:
         -1
     )
     longest = 0.0
-    for start, stop in runs(~held):
+    for start, stop in contact.runs(~held):
         heights, seconds = root[start:stop], (stop - start) * dt
         falls = float(heights.max() - torch.minimum(heights[0], heights[-1]))
         if falls < 0.25 * GRAVITY * seconds**2 / 8:
@@ -200,13 +200,6 @@ def segment_gap(
     t = ((uv * s + vw) / vv.clamp_min(1e-12)).clamp(0, 1)
     s = ((uv * t - uw) / uu.clamp_min(1e-12)).clamp(0, 1)
     return (w + s[..., None] * u - t[..., None] * v).norm(dim=-1)
-
-
-def runs(on: Bool[Tensor, "t"]) -> list[tuple[int, int]]:
-    """Return first and last frame, the latter not included, of each stretch that is on."""
-    edges = torch.nn.functional.pad(on.int(), (1, 1)).diff()
-    starts, stops = (edges == 1).nonzero()[:, 0], (edges == -1).nonzero()[:, 0]
-    return list(zip(starts.tolist(), stops.tolist(), strict=True))
 
 
 GATES: dict[str, tuple[Callable[[Measured], float], bool, str]] = {

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..data import corpus
-from ..skeleton import Skeleton
+from ..skeleton import Skeleton, from_record
 from . import CurateConfig, Reject, duplicates, sources
 
 MIRRORED = 2.5  # times the radius of copies: no body is the same on both sides
@@ -32,7 +32,7 @@ def finish(parts: Sequence[Path], roots: Sequence[Path], folder: Path, config: C
         shards.append({"file": path.name, "clips": len(shard), "seconds": seconds, "sha256": corpus.file_hash(path)})
     for old in set(folder.glob("clips-*.parquet")) - {folder / shard["file"] for shard in shards}:
         old.unlink()
-    corpus.write_json(folder / corpus.RIGS, [corpus.rig_record(rig) for rig in joined.rigs])
+    corpus.write_json(folder / corpus.RIGS, [asdict(rig) for rig in joined.rigs])
     corpus.write_rows(folder / corpus.REJECTS, joined.rejects, _reject_schema())
     card = {"rigs": len(joined.rigs), "shards": shards, "rejects_sha256": corpus.file_hash(folder / corpus.REJECTS)}
     corpus.write_json(folder / corpus.CARD, tally.card(roots, config) | joined.counts() | card)
@@ -97,7 +97,7 @@ def _rigs(beside: Iterable[dict[str, Any]]) -> tuple[list[Skeleton], list[list[i
     for one in beside:
         mine = []
         for record in one["rigs"]:
-            rig = corpus.rig_from(record)
+            rig = from_record(record)
             bones = tuple(round(x, 4) for j in rig.subtree(rig.root)[1:] for x in rig.offsets[j])
             mine.append(rigs.setdefault((rig.names, rig.parents, rig.end, bones), (len(rigs), rig))[0])
         numbers.append(mine)
@@ -145,16 +145,15 @@ class _Index:
             weights[mine] = 1 / duplicates.crowding(points)
             if not radius:
                 continue
-            for a, b in duplicates.pairs(points, points, self.seconds[mine], radius):
-                a, b = int(mine[a]), int(mine[b])
-                if a not in dropped:
+            for a, b in (
+                mine[list(duplicates.pairs(points, points, self.seconds[mine], radius))].reshape(-1, 2).tolist()
+            ):
+                if a not in dropped and b not in dropped:
                     detail = f"within {radius:g} body heights of {self.ids[a]}"
-                    dropped.setdefault(b, Reject("duplicate", detail, self.ids[b], 0.0, float(self.seconds[b])))
+                    dropped[b] = Reject("duplicate", detail, self.ids[b], 0.0, float(self.seconds[b]))
+                    _join(joined, self.groups[a], self.groups[b])
             for a, b in duplicates.pairs(points, images, self.seconds[mine], MIRRORED * radius):
                 _join(joined, self.groups[mine[a]], self.groups[mine[b]])
-        for k in dropped:
-            twin = self.ids.index(dropped[k].detail.rpartition(" of ")[2])
-            _join(joined, self.groups[twin], self.groups[k])
         return dropped, {group: _first(joined, group) for group in joined}, weights
 
 

@@ -104,7 +104,7 @@ def run_chunk(chunk: Chunk, work: Path) -> Path:
                 row = corpus.row_of(clip, rigs.setdefault(clip.motion.skeleton, len(rigs)))
                 rows.append(row | {"sketch": duplicates.sketch(clip.motion).numpy().tobytes()})
     beside = {
-        "rigs": [corpus.rig_record(rig) for rig in rigs],
+        "rigs": [asdict(rig) for rig in rigs],
         "rejects": [asdict(r) for r in rejects],
         "cost": {"cpu_seconds": time.process_time() - began, "motion_seconds": seconds, "files": len(chunk.files)},
     }

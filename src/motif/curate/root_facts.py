@@ -256,18 +256,12 @@ def jumps(track: Track) -> int:
         return 0
     up = track.world[:, track.skeleton.root, 1]
     usual = float(up[~air].quantile(0.6))
-    return sum(float(up[a:b].max()) > usual + RISE * track.height for a, b in runs(air) if b - a >= 2)
-
-
-def runs(on: Bool[Tensor, "t"]) -> list[tuple[int, int]]:
-    """Return first frame and frame after the last of each run of True."""
-    edges = torch.nn.functional.pad(on.int(), (1, 1)).diff()
-    return list(zip((edges == 1).nonzero()[:, 0].tolist(), (edges == -1).nonzero()[:, 0].tolist(), strict=True))
+    return sum(float(up[a:b].max()) > usual + RISE * track.height for a, b in contact.runs(air) if b - a >= 2)
 
 
 def held(value: Float[Tensor, "t"], enter: float, leave: float) -> list[tuple[int, int]]:
     """Return the runs in which a signal is above ``leave`` and somewhere above ``enter``."""
-    return [(a, b) for a, b in runs(value > leave) if float(value[a:b].max()) > enter]
+    return [(a, b) for a, b in contact.runs(value > leave) if float(value[a:b].max()) > enter]
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ In the order in which they run: :func:`check`, :func:`cut`, :func:`resample`, :f
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from .. import clip_traits, ground, rotation
+from .. import clip_traits, contact, ground, rotation
 from ..data.corpus import Clip
 from ..motion import Motion
 from . import CurateConfig, Reject, gates
@@ -26,14 +26,6 @@ HEIGHTS = (0.05, 12.0)  # metres that a body may be tall
 
 Outcome = tuple[list[Clip], list[Reject]]
 Stage = Callable[[Clip, CurateConfig], Outcome]
-
-
-@dataclass(frozen=True)
-class Part:
-    """Frames of a clip to keep."""
-
-    start: int
-    stop: int
 
 
 def check(clip: Clip, config: CurateConfig) -> Outcome:
@@ -53,9 +45,9 @@ def cut(clip: Clip, config: CurateConfig) -> Outcome:
     jumps = root_jumps(motion)
     keep = ~(bad["t-pose"] | bad["gap"])
     for reason, frames in bad.items():
-        for start, stop in gates.runs(frames):
+        for start, stop in contact.runs(frames):
             rejects.append(_reject(clip, reason, f"{stop - start} frames", start, stop))
-    parts = [part for start, stop in gates.runs(keep) for part in _split(start, stop, jumps)]
+    parts = [part for start, stop in contact.runs(keep) for part in _split(start, stop, jumps)]
     clips = [_part(clip, a, b) for a, b in parts if (b - a) * motion.frame_time >= config.shortest]
     for a, b in parts:
         if (b - a) * motion.frame_time < config.shortest:
@@ -82,7 +74,7 @@ def t_poses(motion: Motion) -> Bool[Tensor, "t"]:
         return found
     q = motion.rotations[:, joints]
     near = rotation.geodesic(q, rotation.identity(1, len(joints), like=q)).mean(-1) < T_POSE
-    for start, stop in gates.runs(near):
+    for start, stop in contact.runs(near):
         if (start == 0 or stop == len(motion)) and stop - start < len(motion):
             found[start:stop] = True
     return found
@@ -95,7 +87,7 @@ def held(motion: Motion) -> Bool[Tensor, "t"]:
     found, shortest = torch.zeros(len(motion), dtype=torch.bool), max(round(HELD / motion.frame_time), 2)
     if not len(same) or bool(same.all()):
         return found
-    for start, stop in gates.runs(same):
+    for start, stop in contact.runs(same):
         if stop - start >= shortest:
             found[start + 1 : stop + 1] = True
     return found

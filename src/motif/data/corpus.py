@@ -21,7 +21,7 @@ import torch
 from ..errors import MotifError
 from ..files import replace_file
 from ..motion import Motion
-from ..skeleton import Skeleton
+from ..skeleton import Skeleton, from_record
 
 try:
     import pyarrow as pa
@@ -146,20 +146,6 @@ def read_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[dict
         raise MotifError(f"{path}: is damaged ({what}); copy it again or make the corpus again") from None
 
 
-def rig_record(rig: Skeleton) -> dict[str, Any]:
-    """Return a rig as plain values."""
-    return asdict(rig)
-
-
-def rig_from(record: Mapping[str, Any]) -> Skeleton:
-    """Return the rig of plain values."""
-
-    def frozen(value: Any) -> Any:
-        return tuple(map(frozen, value)) if isinstance(value, list) else value
-
-    return Skeleton(**{k: frozen(v) for k, v in record.items()})
-
-
 @dataclass(frozen=True)
 class Corpus:
     """A corpus on disk: its card, and its clips as they are asked for."""
@@ -189,7 +175,7 @@ class Corpus:
     def rigs(self) -> tuple[Skeleton, ...]:
         """The rigs, which clips name by their number."""
         records = _json(self.folder / RIGS, f"{self.folder}: has no {RIGS}; copy the whole folder again")
-        return tuple(map(rig_from, records))
+        return tuple(map(from_record, records))
 
     def shards(self) -> list[Path]:
         """Return the files of clips."""

@@ -1,11 +1,11 @@
-"""Batches of windows of a corpus (:class:`motif.train.Batches`): streamed, in a new order every epoch, resumable.
+"""Windows of a corpus for the training loop: streamed, in a new order every epoch, resumable.
 
 An epoch is every window once. Row groups of the corpus are shuffled, some of them are held at a time (a *buffer*), and
 the windows of a buffer are shuffled. So memory does not grow with the corpus, files are read in large pieces, and the
 place in an epoch is one number.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,9 +17,8 @@ import torch
 
 from ..errors import MotifError
 from ..motion import Motion, mirror_frames
-from ..train import Batches, Shard
+from ..train import IterableBatches
 from .corpus import Corpus, unpack
-from .crops import check_shard
 
 GROUPS = 32  # row groups held at a time
 COLUMNS = ["id", "rig", "frames", "frame_time", "rotations", "moving", "positions"]
@@ -40,15 +39,16 @@ class _Index:
     """Number of each rig's first clip: shard, row group and row."""
 
 
+Window = tuple[int, int, int, bool]
+"""Number of the row group in the index, row in it, first frame, and whether it is shown as its mirror image."""
+
+
 @dataclass(eq=False)
-class CorpusWindows(Batches):
-    """Windows of the clips of a split, all of ``frames`` frames at ``fps``, as ``collate`` makes batches of them."""
+class CorpusWindows:
+    """Windows of the clips of a split, all of ``frames`` frames at ``fps``."""
 
     corpus: Corpus
-    batch: int
     frames: int
-    collate: Callable[[list[Motion]], Any]
-    """From the windows of a (part of a) batch to what losses are given."""
     fps: float = 30.0
     stride: int = 0
     """Frames from one window of a clip to the next; half a window if 0. The last one ends with the clip."""
@@ -58,12 +58,40 @@ class CorpusWindows(Batches):
     seed: int = 0
 
     def __post_init__(self):
-        if self.frames < 2 or self.batch < 1 or self.stride < 0:
-            given = f"batch {self.batch}, frames {self.frames}, stride {self.stride}"
-            raise MotifError(f"windows of a corpus: {given}; give at least 1, 2 and 0")
-        self._position, self._held = 0, (-1, -1)
+        if self.frames < 2 or self.stride < 0:
+            given = f"frames {self.frames}, stride {self.stride}"
+            raise MotifError(f"windows of a corpus: {given}; give at least 2 and 0")
         self._rows: dict[tuple[int, int], list[dict[str, Any]]] = {}
         self._mirrors: dict[int, torch.Tensor] = {}
+
+    def batches(self, size: int, collate: Callable[[list[Motion]], Any]) -> IterableBatches:
+        """Return batches of ``size`` windows, as ``collate`` makes them of motions; a process reads its own share."""
+        return IterableBatches(self.stream, size, lambda windows: collate([self.read(w) for w in windows]))
+
+    def stream(self, position: int) -> Iterator[Window]:
+        """Yield windows without end, epoch after epoch, from this one on."""
+        epoch, inside = divmod(position, len(self))
+        while True:
+            order = np.random.default_rng((self.seed, epoch)).permutation(len(self.index.groups))
+            for number, start in enumerate(range(0, len(order), GROUPS)):
+                groups = order[start : start + GROUPS]
+                size = int(self.index.counts[groups].sum())
+                if inside < size:
+                    yield from self._buffer(epoch, number, groups)[inside:]
+                inside = max(inside - size, 0)
+            epoch += 1
+
+    def _buffer(self, epoch: int, number: int, groups: np.ndarray) -> list[Window]:
+        """Return the windows of a buffer in their order, and hold no other row groups from now on."""
+        keep = {self.index.groups[g] for g in groups}
+        self._rows = {key: rows for key, rows in self._rows.items() if key in keep}
+        rows = [(int(g), int(r), int(a)) for g in groups for r, a in self.index.starts[g]]
+        order = np.random.default_rng((self.seed, epoch, number)).permutation(len(rows))
+        return [(*rows[k], self.mirror and (int(k) + epoch) % 2 == 1) for k in order]
+
+    def __len__(self) -> int:
+        """Windows in an epoch."""
+        return int(self.index.counts.sum())
 
     @cached_property
     def index(self) -> _Index:
@@ -85,64 +113,14 @@ class CorpusWindows(Batches):
                         groups.append((number, group))
                         counts.append(len(found))
                         starts.append(np.array(found, np.int32))
-        if sum(counts) < self.batch:
-            found = f"{sum(counts)} windows of {self.frames} frames at {self.fps:g} fps in {self.split!r}"
-            raise MotifError(f"{self.corpus.folder}: {found}, a batch needs {self.batch}; take shorter windows")
+        if not counts:
+            found = f"no clip of {self.frames} frames at {self.fps:g} fps in {self.split!r}"
+            raise MotifError(f"{self.corpus.folder}: {found}; take shorter windows")
         return _Index(shards, groups, np.array(counts), starts, first)
 
-    def __len__(self) -> int:
-        """Batches in an epoch; what does not fill the last one is left out."""
-        return int(self.index.counts.sum()) // self.batch
-
-    def draw(self, generator: torch.Generator, shard: Shard) -> Any:
-        """Return a shard of the next batch, or another shard of the same one while their indices increase."""
-        size = check_shard(self.batch, shard)
-        if shard.index <= self._last:
-            self._batch = self._next()
-            self._position += 1
-        self._last = shard.index
-        return self.collate([self._window(*w) for w in self._batch[shard.index * size : (shard.index + 1) * size]])
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return how many batches were drawn."""
-        return {"position": self._position}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on after that many batches."""
-        self._position, self._last = int(state["position"]), 1 << 62
-
-    _last = 1 << 62  # any index begins a batch
-
-    def _next(self) -> list[tuple[int, int, int, bool]]:
-        """Return the windows of the batch at the current position."""
-        epoch, number = divmod(self._position, len(self))
-        order = np.random.default_rng((self.seed, epoch)).permutation(len(self.index.groups))
-        buffers = [order[k : k + GROUPS] for k in range(0, len(order), GROUPS)]
-        sizes = [int(self.index.counts[b].sum()) for b in buffers]
-        ends = np.cumsum(sizes)
-        found: list[tuple[int, int, int, bool]] = []
-        first = number * self.batch
-        while len(found) < self.batch:
-            at = first + len(found)
-            k = int(np.searchsorted(ends, at, side="right"))
-            windows = self._windows(epoch, k, buffers[k])
-            inside = at - int(ends[k] - sizes[k])
-            found += windows[inside : inside + self.batch - len(found)]
-        return found
-
-    def _windows(self, epoch: int, number: int, groups: np.ndarray) -> list[tuple[int, int, int, bool]]:
-        """Return the windows of a buffer in their order, and hold its row groups from now on."""
-        if self._held != (epoch, number):
-            rows = [(int(g), int(r), int(a)) for g in groups for r, a in self.index.starts[g]]
-            order = np.random.default_rng((self.seed, epoch, number)).permutation(len(rows))
-            self._ordered = [(*rows[k], self.mirror and (int(k) + epoch) % 2 == 1) for k in order]
-            keep = {self.index.groups[g] for g in groups}
-            self._rows = {key: rows for key, rows in self._rows.items() if key in keep}
-            self._held = (epoch, number)
-        return self._ordered
-
-    def _window(self, group: int, row: int, start: int, mirrored: bool) -> Motion:
+    def read(self, window: Window) -> Motion:
         """Read one window."""
+        group, row, start, mirrored = window
         shard, number = key = self.index.groups[group]
         if key not in self._rows:
             self._rows[key] = self._read(shard, number)

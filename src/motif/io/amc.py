@@ -57,11 +57,12 @@ def read(path: str | Path, config: ReadConfig = ReadConfig()) -> Motion:
     values, degrees = _frames(path, rig, names)
     unit = config.metres_per_unit or INCH / rig.scale
     turn = math.pi / 180 if degrees else 1.0
+    place = values[ROOT][:, [rig.root_order.index(k) for k in ("tx", "ty", "tz")]]
+    values[ROOT] = values[ROOT][:, [rig.root_order.index(k) for k in rig.bones[ROOT].dof]]
     rotations = torch.stack([_turns(rig.bones[n], values[n], turn, rig.degrees) for n in names], 1)
-    place = [rig.root_order.index(k) for k in ("tx", "ty", "tz")]
     skeleton, joints = _skeleton(rig, names, parents, unit)
     positions = skeleton.offset_tensor().double().expand(len(rotations), -1, 3).clone()
-    positions[:, 0] = torch.from_numpy(values[ROOT][:, place]) * unit
+    positions[:, 0] = torch.from_numpy(place) * unit
     whole = rotation.identity(len(rotations), len(skeleton), like=rotations)
     whole[:, joints] = rotations
     q, p = whole.float(), positions.float()
@@ -225,22 +226,15 @@ def _frames(path: Path, rig: _Rig, names: list[str]) -> tuple[dict[str, np.ndarr
     return {name: np.array(found, float).reshape(frames, width[name]) for name, found in rows.items()}, degrees
 
 
-def _turns(bone: _Bone, values: np.ndarray, turn: float, axis_degrees: bool) -> Float[Tensor, "t 4"]:
-    """Return local rotations of a bone: its angles, taken about its own axes."""
-    angles = np.zeros((len(values), 3))
-    places = [k for k, name in enumerate(bone.dof)]
-    first = values.shape[1] - len(bone.dof)  # the root's translations stand before or between its angles
-    columns = range(first, values.shape[1]) if first == 0 else _root_columns(values.shape[1])
-    for k, column in zip(places, columns, strict=True):
-        angles[:, "xyz".index(bone.dof[k][1])] = values[:, column]
-    about = _euler(torch.from_numpy(angles) * turn, bone.order)
+def _turns(bone: _Bone, angles: np.ndarray, turn: float, axis_degrees: bool) -> Float[Tensor, "t 4"]:
+    """Return local rotations of a bone: its angles, one column for each of ``bone.dof``, taken about its own axes."""
+    about_axes = np.zeros((len(angles), 3))
+    for column, name in enumerate(bone.dof):
+        about_axes[:, "xyz".index(name[1])] = angles[:, column]
+    about = _euler(torch.from_numpy(about_axes) * turn, bone.order)
     own = torch.tensor([bone.axis], dtype=torch.float64) * (math.pi / 180 if axis_degrees else 1.0)
     c = _euler(own, bone.order)
     return rotation.normalise(rotation.mul(rotation.mul(c, about), rotation.inv(c)))
-
-
-def _root_columns(width: int) -> range:
-    return range(width - 3, width)
 
 
 def _euler(angles: Float[Tensor, "t 3"], order: str) -> Float[Tensor, "t 4"]:

@@ -91,12 +91,7 @@ def fastest_rise(many: Sequence[Curves], height: float) -> tuple[float, float]:
 
 def longest_hold(curves: Curves, limit: float) -> tuple[int, int]:
     """Return first and last frame, not included, of the longest stretch whose pose changes slower than a limit, m/s."""
-    low = torch.nn.functional.pad((curves["pose_speed"] < limit).int(), (1, 1)).diff()
-    starts, stops = (low == 1).nonzero()[:, 0], (low == -1).nonzero()[:, 0]
-    if not len(starts):
-        return 0, 0
-    k = int((stops - starts).argmax())
-    return int(starts[k]), int(stops[k])
+    return max(contact.runs(curves["pose_speed"] < limit), key=lambda run: run[1] - run[0], default=(0, 0))
 
 
 def hold_limit(exemplar: Sequence[Curves], height: float) -> float:

@@ -72,9 +72,8 @@ def held_drift(
     moves = contact.smooth(torch.stack(moves, 1).flatten(1), contact.SMOOTH / dt).unflatten(1, (-1, 3))
     mean = (moves * stands[..., None]).sum(1) / stands.sum(1).clamp_min(1)[:, None]
     apart = ((moves - mean[:, None]).norm(dim=-1) * stands).amax(1)
-    edge = torch.nn.functional.pad((apart > APART * s.height).int(), (1, 1)).diff()
     before = _heading_before(features, x, dt)
-    for a, b in zip((edge == 1).nonzero()[:, 0].tolist(), (edge == -1).nonzero()[:, 0].tolist(), strict=True):
+    for a, b in contact.runs(apart > APART * s.height):
         still, move = stands[a:b].sum(0), moves[a:b]
         way = (move.norm(dim=-1) * stands[a:b]).sum(0) / still.clamp_min(1)
         stay = int(way.masked_fill(2 * still < b - a, torch.inf).argmin())
