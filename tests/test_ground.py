@@ -14,6 +14,7 @@ UP = [0.17 * k for k in range(1, 7)]
 GROUNDS = {
     "stairs": UP + [UP[-1]] * 4 + UP[-2::-1] + [0.0] * 4,
     "slope": [0.07 * k for k in range(1, 13)] + [0.84 - 0.07 * k for k in range(1, 13)],
+    "way up": [0.0] * 4 + UP + [UP[-1]] * 4 + [UP[-1] + y for y in UP] + [2 * UP[-1]] * 3,
     "box": [0.0] * 4 + [0.5] * 5 + [0.0] * 5,
 }
 
@@ -72,9 +73,11 @@ def test_heights_are_those_of_the_stairs():
 
 def test_features_come_back(clip):
     features = Features.of([clip])
-    assert features.uneven
+    assert features.raised and features.uneven == (clip.name == "way up")
     back = features.motion(features.encode(clip), clip.frame_time, features.start(clip))
     assert float((back.world()[1] - clip.world()[1]).abs().max()) < 1e-3
+    if not features.uneven:
+        return
     x = features.encode(clip)
     at = features.slices["root_height"]
     assert float(x[:, at].max() - x[:, at].min()) < 0.35, "heights are over the ground"
@@ -93,6 +96,22 @@ def test_takes_rise_and_fall_as_the_clip_does(clip):
     assert report.physical["seams"] == 0
     assert report.headline["precision"] > 0.8
     assert not any("rises or falls" in words for words in report.verdict())
+
+
+def test_nobody_floats_where_the_clip_comes_down():
+    clip = climb(GROUNDS["box"])
+    s, takes = clip.skeleton, api.vary([clip], 6, 10.0)
+    for take in takes:
+        _, root, feet = take.root_and_feet
+        height = ground.heights(feet, root[:, 1], s, take.frame_time)
+        low, high = 0.02, 0.52
+        away = torch.minimum((height - low).abs(), (height - high).abs())[~_changes(height)]
+        assert float(away.max()) < 0.06, f"{take.name} stands between the floor and the box, or under or over them"
+
+
+def _changes(height):
+    step = torch.nn.functional.pad(height.diff().abs() > 0.004, (1, 0))
+    return contact.smooth(step[:, None].float(), 8.0)[:, 0] > 0.01
 
 
 def test_a_drop_is_named(clip):

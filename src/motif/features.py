@@ -54,6 +54,8 @@ class Features:
     file_format: FileFormat = FileFormat()  # noqa: RUF009  (frozen)
     climb: tuple[float, float] | None = None
     """How fast the root falls (less than 0) and rises at most, m/s, where the ground is not level; None where it is."""
+    comes_back: bool = False
+    """Whether clips end on the ground that they began on: heights are then the world's, and takes come down, too."""
     _made: dict = field(default_factory=dict, init=False, repr=False)
 
     @staticmethod
@@ -71,11 +73,13 @@ class Features:
             moving = moving | ((m.positions - base_p).abs().amax((0, 2)) > 1e-4 * s.height)
         turning[[*s.ancestors(s.root)]] = moving[[*s.ancestors(s.root)]] = False
         rotating, translating = (tuple(some.nonzero()[:, 0].tolist()) for some in (turning, moving))
-        climb = None
-        if any(map(ground.is_uneven, motions)):
+        climb, uneven = None, [m for m in motions if ground.is_uneven(m)]
+        if uneven:
             speeds = torch.cat([ground.climb(m.root_and_feet[1][:, 1], m.frame_time) for m in motions])
             climb = float(speeds.min()), float(speeds.max())
-        return Features(s, rotating, translating, base_q, base_p, first.file_format, climb)
+        return Features(
+            s, rotating, translating, base_q, base_p, first.file_format, climb, all(map(ground.comes_back, uneven))
+        )
 
     @cached_property
     def slices(self) -> dict[str, slice]:
@@ -89,7 +93,12 @@ class Features:
 
     @property
     def uneven(self) -> bool:
-        """Whether the ground is not level (:mod:`motif.ground`): heights are then over the ground under the feet."""
+        """Whether heights are over the ground under the feet, whose own height is summed up."""
+        return self.raised and not self.comes_back
+
+    @property
+    def raised(self) -> bool:
+        """Whether feet rest at any height (:mod:`motif.ground`)."""
         return self.climb is not None
 
     @property
@@ -107,13 +116,12 @@ class Features:
         s, dt = self.skeleton, motion.frame_time
         root_q, root_p, feet = motion.root_and_feet
         root = root_channels(root_q, root_p, heading(root_q, s, dt), dt)
-        stands = contact.labels(feet, s, dt)
+        stands = ground.resting(feet, root_p[:, 1], s, dt) if self.raised else contact.labels(feet, s, dt)
         if self.uneven:
             height = ground.heights(feet, root_p[:, 1], s, dt)
             rise = torch.nn.functional.pad(height.diff(), (1, 0)) / dt
             rise[:1] = rise[1:2] if len(rise) > 1 else 0.0
             root = torch.cat((root[:, :1] - height[:, None], root[:, 1:4], rise[:, None], root[:, 4:]), -1)
-            stands = ground.resting(feet, root_p[:, 1], s, dt)
         turns = rotation.to_sixd(_pick(motion.rotations, self.rotating)).flatten(1)
         moves = _pick(motion.positions, self.translating).flatten(1)
         return torch.cat((root, turns, moves, stands.to(root_p)), -1)

@@ -80,6 +80,13 @@ def heights(
     return contact.smooth(torch.lerp(level[a], level[b], share)[:, None], SMOOTH / frame_time)[:, 0]
 
 
+def comes_back(motion: Motion) -> bool:
+    """Return whether a clip ends on the ground that it began on, so that each height of its ground is reached anew."""
+    _, root, feet = motion.root_and_feet
+    height = heights(feet, root[:, 1], motion.skeleton, motion.frame_time)
+    return float((height[-1] - height[0]).abs()) < STEP * motion.skeleton.height
+
+
 def climb(root: Float[Tensor, "*b t"], frame_time: float) -> Float[Tensor, "*b t"]:
     """Return how fast a root at these heights (metres) rises, m/s, smoothed; less than 0 where it falls."""
     speed = torch.nn.functional.pad(root.diff(), (1, 0)) / frame_time

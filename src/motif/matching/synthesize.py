@@ -86,7 +86,7 @@ def synthesize(
                 when = time_warp(plan.frames, exemplar.frame_time, amount, take_rng(request.seed, k))
             elif plan.speed_ratio != 1:
                 when = torch.arange(plan.frames).double() * plan.speed_ratio
-            free = not (steady or exemplar.features.uneven)
+            free = not (steady or exemplar.features.raised)
             limits = (config.amplitude, request.config.stance) if free else (0.0, 0.0)
             vary = partial(vary_movements, exemplar.features, exemplar.frame_time, limits, request.seed, k)
             return make_take(plan, indices[k], when, vary, f"{exemplar.clips[0].name}-take-{k + 1:02d}")
@@ -288,6 +288,7 @@ def shuffled(
     """Return ``count`` frames: pieces of ``frames`` in a new order, each once before any comes twice.
 
     Pieces are of ``least`` frames at least; ``reorder`` goes from one piece, its order kept (0), to half patches (1).
+    Fewer frames than there are begin anywhere, or takes with the same first piece would be the same take.
     """
     m, parts = len(frames), []
     piece = max(round(m ** (1 - reorder) * (patch / 2) ** reorder), least, 2)
@@ -297,7 +298,8 @@ def shuffled(
         n = len(pieces)
         order = _separated(torch.randperm(n, generator=rng).tolist()) if reorder > 0 else [*range(1, n), 0]
         parts += [pieces[i] for i in order]
-    return torch.cat(parts)[:count]
+    first = int(torch.randint(m - count + 1, (1,), generator=rng)) if count < m else 0
+    return torch.cat(parts)[first : first + count]
 
 
 def _separated(order: list[int]) -> list[int]:

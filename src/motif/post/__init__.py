@@ -1,8 +1,9 @@
 """From matched features to a take: feet are steadied, constraints met, the trajectory followed, feet locked."""
 
+import math
 from dataclasses import replace
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from .. import contact, ground
@@ -12,15 +13,46 @@ from ..motion import Motion
 from . import constraints, feet, trajectory
 
 
-def within_climb(features: Features, x: Float[Tensor, "1 t d"], dt: float) -> Float[Tensor, "1 t d"]:
-    """Return features whose root rises and falls no faster than the clips do, where the ground is not level."""
+def within_climb(
+    features: Features, x: Float[Tensor, "1 t d"], dt: float, fixed: Bool[Tensor, "t"] | None = None
+) -> Float[Tensor, "1 t d"]:
+    """Return features whose root rises and falls no faster than the clips do, where the ground is not level.
+
+    Frames that are ``fixed`` stay as high as they are where heights are the world's.
+    """
     if features.climb is None or x.shape[1] < 2:
         return x
     x, part = x.clone(), features.slices["ground_velocity"]
+    if features.comes_back:
+        height = x[0, :, features.slices["root_height"].start]
+        height.copy_(height.new_tensor(_limited(height.tolist(), features.climb, dt, fixed)))
+        return x
     for _ in range(2):  # what is taken off is smooth, so a little is left the first time
         speed = ground.climb(features.trajectory(x, dt)[1][..., 1], dt)
         x[..., part] -= (speed - speed.clamp(*features.climb))[..., None].to(x.dtype)
     return x
+
+
+def _limited(
+    height: list[float], climb: tuple[float, float], dt: float, fixed: Bool[Tensor, "t"] | None
+) -> list[float]:
+    """Return heights that follow these as closely forwards as backwards, and never change faster than ``climb``."""
+    least, most = climb[0] * dt, climb[1] * dt
+
+    def follow(goal: list[float], least: float, most: float) -> list[float]:
+        found = goal[:1]
+        for value in goal[1:]:
+            found.append(min(max(value, found[-1] + least), found[-1] + most))
+        return found
+
+    if fixed is not None:  # first of all, whatever can be reached from there, or from where it is reached
+        for step, low, high in ((1, least, most), (-1, -most, -least)):
+            below, above = -math.inf, math.inf
+            for t in range(len(height))[::step]:
+                height[t] = min(max(height[t], below + low), above + high)
+                below, above = (height[t], height[t]) if fixed[t] else (below + low, above + high)
+    back = follow(height[::-1], -most, -least)[::-1]
+    return [(a + b) / 2 for a, b in zip(follow(height, least, most), back, strict=True)]
 
 
 def finalize_take(
@@ -42,6 +74,8 @@ def finalize_take(
         x[..., features.slices["ground_velocity"]] += slide[..., 2:]
     x = within_climb(features, x, dt)
     edited = constraints.impose(features, edit, x, dt) if edit.exact_constraints else x
+    if edit.exact_constraints and features.comes_back:
+        edited = within_climb(features, edited, dt, edit.mask(s, x.shape[1])[:, s.root])
     if edit.trajectory is not None:
         edited, begin = trajectory.warp_to_trajectory(features, edit.trajectory, edited, dt)
         start = replace(begin, ground=start.ground)

@@ -59,7 +59,7 @@ def held_drift(
     s, at = features.skeleton, features.slices
     drift, limbs = foot_drift(features, x, dt), contact_limbs(s)
     aside = x.new_zeros(*x.shape[:2], len(s.contacts))
-    if len(limbs) < 2 or x.shape[1] < 2:
+    if len(limbs) != 2 or x.shape[1] < 2:  # on three feet and more the mean holds
         return drift, aside
     world = _feet(features, x, dt)
     on = contact.without_short(labelled(x[..., at["contacts"]]), round(contact.SHORTEST / dt))
