@@ -1,13 +1,13 @@
 """HumanML3D's 263 numbers a frame in and out, the format of most text-to-motion work.
 
-Channels (20 frames a second, metres, Y up, frame 0 faces +Z): 0 half the turn of the heading to the next frame; 1:3 path
-of the root to the next frame, x and z in that one's heading; 3 height of the root; 4:67 positions of 21 joints beside
-the root with the heading taken out, their heights over the ground; 67:193 rotations, the first two columns of matrices;
+Channels (20 frames a second, metres, Y up, frame 0 faces +Z): 0 half the turn of the heading to the next frame; 1:3
+path of the root to the next frame, x and z in that one's heading; 3 height of the root; 4:67 positions of 21 joints
+beside the root with the heading taken out, their heights over the ground; 67:193 rotations, two columns of matrices;
 193:259 velocities of 22 joints a frame with the heading taken out; 259:263 whether ankle and toes of the left foot and
 of the right stand.
 
-**Only heading, path and positions are read.** The format's rotations were found from the positions, bone by bone without
-twist and in frames that differ from chain to chain: they hold nothing that positions do not, and fit no rig's joints.
+**Only heading, path and positions are read.** The format's rotations were found from the positions, bone by bone
+without twist and in frames that differ from chain to chain: they hold nothing that positions do not, and fit no rig.
 Here rotations are found anew: pelvis and chest, which have three bones each, turn as these do; every other joint turns
 its one bone by the shortest way and has no twist. Bone lengths are means over the clip, so joints are where the file
 says as far as its bones are rigid.

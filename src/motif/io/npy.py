@@ -100,11 +100,12 @@ def _fits(found: object) -> bool:
 def _array(path: Path) -> np.ndarray:
     """Return the numbers of a file, [T, 272] or [T, 263]."""
     try:
-        if path.stat().st_size > LARGEST:
-            raise MotifError(f"{path}: is larger than {LARGEST >> 30} GiB; cut the take into shorter files")
+        size = path.stat().st_size
         found = np.load(path, mmap_mode="r", allow_pickle=False)
     except UNREADABLE as error:
         raise MotifError(f"{path}: is no array of numbers ({str(error)[:80]}); expected [frames, {WIDTH}]") from None
+    if size > LARGEST:
+        raise MotifError(f"{path}: is larger than {LARGEST >> 30} GiB; cut the take into shorter files")
     if not _fits(found):
         expected = f"[frames, {WIDTH}] of floats, as MotionMillion has them, or {humanml.WIDTH}, as HumanML3D"
         raise MotifError(f"{path}: its shape is {getattr(found, 'shape', None)}; expected {expected}")

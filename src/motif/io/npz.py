@@ -1,10 +1,10 @@
 """AMASS in: SMPL, SMPL-H and SMPL-X poses as .npz files, axis angles a joint and the place of the body.
 
 Read are ``trans`` [T, 3] (metres, Z up), ``poses`` [T, 3 J] (radians; the first joints are the body's whatever J is) or
-``root_orient`` and ``pose_body``, and ``mocap_framerate`` or ``mocap_frame_rate``. The motion has the joints of SMPL's body;
-fingers, face, shape (``betas``) and soft tissue are left out. Body models are not free, so bones are those of one plain
-person (:mod:`motif.io.smpl`) for everybody: rotations are exact, joints are some centimetres from where the model would
-have them, and feet may stand that much above or below the ground.
+``root_orient`` and ``pose_body``, and ``mocap_framerate`` or ``mocap_frame_rate``. The motion has the joints of SMPL's
+body; fingers, face, shape (``betas``) and soft tissue are left out. Body models are not free, so everybody's bones are
+those of one plain person (:mod:`motif.io.smpl`): rotations are exact, joints are some centimetres from where the model
+would have them, and feet may stand that much above or below the ground.
 
 Memory: nothing is unpickled, and an array's size is checked by its header before any of it is unpacked.
 """
@@ -54,6 +54,8 @@ def read(path: str | Path, config: ReadConfig = ReadConfig()) -> Motion:
                 raise MotifError(f"{path}: has no {missing[0]!r}; expected {expected}: {hint}")
             poses = np.concatenate([_array(archive, key, path, 2) for key in keys], 1)
             trans, fps = _array(archive, "trans", path, 2), float(_array(archive, rate, path, 0))
+    except MotifError:
+        raise
     except (*UNREADABLE, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
         raise MotifError(f"{path}: is no readable .npz file ({str(error)[:80]}); get the file again") from None
     body = 3 * len(NAMES)

@@ -130,16 +130,18 @@ def _vector(values: Any, unit: bool = False) -> tuple[float, float, float]:
 
 def _values(path: Path) -> np.ndarray:
     """Return the numbers of a file, [T, n]."""
+    values = None
     try:
-        if path.stat().st_size > LARGEST:
-            raise MotifError(f"{path}: is larger than {LARGEST >> 20} MiB; cut the take into shorter files")
-        if not path.read_bytes().strip():
-            raise MotifError(f"{path}: is empty; expected a frame a row")
-        values = np.loadtxt(path, delimiter=",", ndmin=2)
+        size = path.stat().st_size
+        if 0 < size <= LARGEST:
+            values = np.loadtxt(path, delimiter=",", ndmin=2)
     except OSError as error:
         raise MotifError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
     except ValueError as error:
         raise MotifError(f"{path}: {str(error)[:120]}; expected rows of equally many numbers and no header") from None
+    if values is None:
+        hint = f"is larger than {LARGEST >> 20} MiB; cut the take into shorter files" if size else "is empty"
+        raise MotifError(f"{path}: {hint}")
     if values.shape[1] < _ROOT or not np.isfinite(values).all() or not len(values):
         raise MotifError(f"{path}: expected rows of finite numbers, {_ROOT} for the root and one for each joint")
     return values
