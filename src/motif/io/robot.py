@@ -57,9 +57,10 @@ def looks_like(path: Path, start: bytes) -> bool:
     """Whether a file that begins so has rows of as many numbers as a robot that is known here."""
     try:
         row = np.array(start.split(b"\n", 1)[0].split(b","), float)
-        return len(row) == _robot(path, len(row)).width
     except ValueError:
         return False
+    try:
+        return len(row) == _robot(path, len(row)).width
     except MotifError:
         return (path.parent / LIST).is_file()  # so that what is wrong with it is said
 
