@@ -30,6 +30,21 @@ def test_a_clip_is_read(tmp_path):
     assert len(s.left) and {s.names[j] for j in s.contacts} >= {"left_ankle", "right_ankle"}
 
 
+def test_the_dog_is_told_by_its_length(tmp_path):
+    leg, spine = [1, 0, 0, 0, 0.0, *[1, 0, 0, 0] * 2], [1, 0, 0, 0] * 4
+    motion = motif.load(written(tmp_path, [[0.02, 0.0, 0.6, 0.0, 1, 0, 0, 0, *spine, *leg * 4, *[1, 0, 0, 0] * 2]] * 3))
+    s, world = motion.skeleton, motion.world()[1][0]
+    assert len(s.names) == 29 and len(s.left) == 10
+    assert world[s.index("left_finger")].tolist() == pytest.approx([0.541574, -0.012483, -0.106071], abs=1e-5)
+    assert world[s.index("right_toe")].tolist() == pytest.approx([-0.074803, -0.055825, 0.05986], abs=1e-5)
+    assert {s.names[c] for c in s.contacts} >= {"left_finger_end", "right_finger_end", "left_toe_end", "right_toe_end"}
+
+
+def test_the_real_dog_stands_on_its_paws(corpora):
+    for path in (corpora / "deepmimic" / "data" / "motions").glob("dog3d_*.txt"):
+        assert abs(motif.load(path).floor()) < 0.04
+
+
 @pytest.mark.parametrize(
     ("frames", "says"),
     [

@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError
 from .. import __version__
 from ..errors import MotifError, MotifWarning, Stopped
 from .corpus import curate
+from .data import data
 from .generate import change, crowd, demo, edit, fit, sample, vary
 from .inspect import info, score, show
 from .output import note
@@ -28,6 +29,7 @@ app = App(
 )
 for verb in (vary, fit, sample, edit, crowd, change, show, info, score, curate, demo):
     app.command(verb)
+app.command(data)
 
 
 def main() -> None:

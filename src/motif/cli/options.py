@@ -19,7 +19,8 @@ from .output import FIRST, make_folder, note, unit_words
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 Clips = Annotated[
-    list[Path], Parameter(help="Motion files (.bvh, .glb, .amc, .txt of DeepMimic, .npy), or folders of them.")
+    list[Path],
+    Parameter(help="Motion files (.bvh, .glb, .amc, .txt of DeepMimic, .npy, .npz, .csv), or folders of them."),
 ]
 Source = Annotated[list[Path], Parameter(help="A model that motif fit wrote, or motion files, all of one rig.")]
 Number = Annotated[int, Parameter(name=["-n", "--number"], help="How many.")]

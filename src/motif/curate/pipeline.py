@@ -29,7 +29,7 @@ from ..skeleton import Skeleton
 from . import CurateConfig, Reject, captions, duplicates, facts, join, sources, stages
 
 CHUNK_FILES, CHUNK_BYTES = 64, 64 << 20
-CODE = 3  # changes where stages give other results, so that parts of older code are not taken up
+CODE = 4  # changes where stages give other results, so that parts of older code are not taken up
 WORK = ".parts"
 FAULTS = (MotifError, ValueError, RuntimeError, ArithmeticError, LookupError, TypeError)
 """What one strange clip may raise; want of memory and Ctrl-C end a run."""

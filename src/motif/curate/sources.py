@@ -74,6 +74,7 @@ KNOWN = (
     Source("animated-drawings", r"animated-drawings/", "MIT", True, label=r"^([A-Za-z_]+)"),
     Source("mass", r"(^|/)mass/", "Apache-2.0", True, label=r"^([A-Za-z_]+)"),
     Source("deep-motion-editing", r"deep-motion-editing/", "BSD; CMU and Xia motion, research", False),
+    Source("lafan1", r"lafan1/", "CC BY-NC-ND 4.0", False, subject=r"_subject(\d+)$", label=r"^([A-Za-z]+)\d*_"),
     Source("deepmimic", r"deepmimic/", "MIT", True, label=r"(?:humanoid3d|dog3d)_([A-Za-z_]+?)\d*$"),
     Source("mesh2motion", r"mesh2motion/", "CC0", True, label=r"-([A-Za-z_ ]+)$"),
     Source("kaykit", r"kaykit/", "CC0", True, label=r"-([A-Za-z_ ]+)$"),

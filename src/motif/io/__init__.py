@@ -7,35 +7,39 @@ from pathlib import Path
 from ..config import ReadConfig
 from ..errors import MotifError
 from ..motion import Motion
-from . import amc, bvh, deepmimic, glb, npy
+from . import amc, bvh, deepmimic, glb, npy, npz, robot
 from .bvh import Known
 
 __all__ = ["READS", "WRITES", "ReadConfig", "load", "load_all", "save"]
 
 _READERS = {".bvh": bvh.read, ".glb": glb.read, ".gltf": glb.read, ".amc": amc.read}
 _READERS |= {".txt": deepmimic.read, ".json": deepmimic.read, ".npy": npy.read}
+_READERS |= {".npz": npz.read, ".csv": robot.read}
 READS = tuple(_READERS)
 WRITES = (".bvh",)
-_SNIFF = 4096  # bytes of a .txt or .json file that tell whether it holds motion
+_SNIFF = 4096  # bytes of a .txt, .json or .csv file that tell whether it holds motion
 
 
 def holds_motion(path: Path) -> bool:
-    """Whether a file is one that :func:`load` reads; many .txt and .json files beside motion are not."""
+    """Whether a file is one that :func:`load` reads; many arrays, tables and texts beside motion are not."""
     suffix = path.suffix.lower()
     if suffix not in READS or not path.is_file():
         return False
-    if suffix not in (".txt", ".json"):
+    if suffix in (".npy", ".npz"):
+        return (npy if suffix == ".npy" else npz).looks_like(path)
+    if suffix not in (".txt", ".json", ".csv"):
         return True
     try:
         with path.open("rb") as file:
-            return deepmimic.looks_like(file.read(_SNIFF))
+            start = file.read(_SNIFF)
     except OSError:
         return False
+    return robot.looks_like(path, start) if suffix == ".csv" else deepmimic.looks_like(start)
 
 
 def load(path: str | Path, config: ReadConfig = ReadConfig()) -> Motion:
     """Read a motion file: ``.bvh``, ``.glb``, ``.gltf``, ``.amc`` (with its ``.asf``), ``.txt`` of
-    DeepMimic, ``.npy`` of MotionMillion."""
+    DeepMimic, ``.npy`` of MotionMillion or HumanML3D, ``.npz`` of AMASS, ``.csv`` of a robot."""
     suffix = Path(path).suffix.lower()
     if suffix not in READS:
         found, reads = _spell(suffix), ", ".join(READS)
@@ -45,7 +49,7 @@ def load(path: str | Path, config: ReadConfig = ReadConfig()) -> Motion:
     only_bvh = config.root_offset != "replace" or config.up != "y" or (config.unit is not None and suffix != ".amc")
     if suffix != ".bvh" and only_bvh:
         what = "glTF" if suffix in (".glb", ".gltf") else f"a {suffix} file"
-        raise MotifError(f"{path}: {what} is in metres, Y-up and has no OFFSET; leave out unit, root offset and up")
+        raise MotifError(f"{path}: {what} is in metres and its axes are known; leave out unit, root offset and up")
     return _READERS[suffix](path, config)
 
 

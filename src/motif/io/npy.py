@@ -1,9 +1,9 @@
-"""MotionMillion's 272 numbers a frame in and out, as .npy files; nothing of the vector is lost on the way.
+"""Arrays of numbers a frame, .npy files: MotionMillion's 272 in and out, HumanML3D's 263 by their width.
 
-Channels (30 frames a second, metres, Y up, frame 0 faces +Z): 0:2 path of the root, x and z in the frame of the heading
-before; 2:8 turn of the heading since the frame before; 8:74 positions of 22 joints beside the root with the heading
-taken out, their heights over the ground; 74:140 how these change a frame; 140:272 local rotations, the root's with the
-heading taken out. Turns are the first two rows of rotation matrices.
+Channels of the 272 (30 frames a second, metres, Y up, frame 0 faces +Z): 0:2 path of the root, x and z in the frame of
+the heading before; 2:8 turn of the heading since the frame before; 8:74 positions of 22 joints beside the root with the
+heading taken out, their heights over the ground; 74:140 how these change a frame; 140:272 local rotations, the root's
+with the heading taken out. Turns are the first two rows of rotation matrices. Nothing of the vector is lost on the way.
 
 Bones are not in the vector; they are what positions and rotations say together.
 """
@@ -19,29 +19,33 @@ from torch import Tensor
 from .. import rotation
 from ..config import ReadConfig
 from ..errors import MotifError
-from ..files import replace_file
-from ..motion import FileFormat, Motion
-from ..rig_guess import guess_rig
-from ..skeleton import Skeleton
+from ..motion import Motion
+from . import humanml
+from .smpl import NAMES, PARENTS, about_y, body, ground, motion_of, save_array, stand
 
 FPS = 30.0
 WIDTH, LARGEST = 272, 1 << 30
 PATH, TURN, PLACES, MOVES, TURNS = slice(0, 2), slice(2, 8), slice(8, 74), slice(74, 140), slice(140, 272)
-_UNREADABLE = (OSError, ValueError, EOFError, SyntaxError, TypeError, OverflowError, tokenize.TokenError)
+UNREADABLE = (OSError, ValueError, EOFError, SyntaxError, TypeError, OverflowError, tokenize.TokenError)
 """What numpy raises for headers that are none."""
-NAMES = (
-    *("pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle", "right_ankle"),
-    *("spine3", "left_foot", "right_foot", "neck", "left_collar", "right_collar", "head", "left_shoulder"),
-    *("right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist"),
-)
-"""The joints, those of the SMPL body without its hands."""
-PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19)
 
 
 def read(path: str | Path, config: ReadConfig = ReadConfig()) -> Motion:
-    """Read a file of 272 numbers a frame; raise an error for any other array."""
+    """Read a file of 272 or 263 numbers a frame; raise an error for any other array."""
     path = Path(path)
-    x = torch.from_numpy(_array(path)).double()
+    x = torch.from_numpy(_array(path))
+    return _motion(x, path, config) if x.shape[1] == WIDTH else humanml.motion(x, path, config)
+
+
+def looks_like(path: Path) -> bool:
+    """Whether a file's header tells of motion; one that cannot be read counts, so that it is named as broken."""
+    try:
+        return _fits(np.load(path, mmap_mode="r", allow_pickle=False))
+    except UNREADABLE:
+        return True
+
+
+def _motion(x: Float[Tensor, "t n"], path: Path, config: ReadConfig) -> Motion:
     turn = _matrix(x[:, TURN])
     heading = turn.clone()  # from the world to the frame of the heading
     for t in range(1, len(turn)):
@@ -55,37 +59,27 @@ def read(path: str | Path, config: ReadConfig = ReadConfig()) -> Motion:
     places = x[:, PLACES].unflatten(1, (-1, 3))
     offsets = _bones(local, places)
     local[:, 0] = back @ local[:, 0]
-    positions = offsets.expand(len(x), -1, 3).clone()
-    positions[:, 0] = step.cumsum(0)
-    positions[:, 0, 1] = places[:, 0, 1]
-    q, p = rotation.from_matrix(local).float(), positions.float()
-    rows = [tuple(row) for row in offsets.tolist()]
-    skeleton = guess_rig(Skeleton(NAMES, PARENTS, tuple(rows)), q, p, rest_known=True)
-    motion = Motion(skeleton, q, p, 1 / FPS, path.stem, FileFormat(unit=0.01))
-    return motion if config.fps is None else motion.resample(config.fps)
+    root = step.cumsum(0)
+    root[:, 1] = places[:, 0, 1]
+    return motion_of(offsets, rotation.from_matrix(local), root, FPS, path, config)
 
 
 def write(motion: Motion, path: str | Path) -> Path:
-    """Write a motion of a rig with these 22 joints, whatever else it has, turned and moved to begin as these do."""
-    s, path = motion.skeleton, Path(path)
-    missing = [name for name in NAMES if name not in s.names]
-    if missing:
-        raise MotifError(f"{path}: a rig with the {len(NAMES)} joints of SMPL is needed, this one lacks {missing[0]!r}")
-    motion = motion.resample(FPS)
-    world_q, world_p = (w[:, [s.names.index(n) for n in NAMES]].double() for w in motion.world())
+    """Write 272 numbers a frame of a rig with these 22 joints, turned and moved to begin as these do."""
+    path = Path(path)
+    world_q, world_p = body(motion, path, FPS)
     world = rotation.to_matrix(world_q)
     psi = -torch.atan2(world[:, 0, 0, 2], world[:, 0, 2, 2])
-    first = _about_y(psi[:1])[0]
-    world, world_p = first @ world, (first @ (world_p - world_p[:1, :1] * _ground(world_p))[..., None])[..., 0]
-    world_p[..., 1] -= world_p[..., 1].min()
-    heading = _about_y(psi - psi[0])
-    x = torch.zeros(len(motion), WIDTH, dtype=torch.float64)
-    steps = torch.zeros(len(motion), 3, dtype=torch.float64)
+    first = about_y(psi[:1])[0]
+    world, world_p = first @ world, stand(world_p, first)
+    heading = about_y(psi - psi[0])
+    x = torch.zeros(len(world), WIDTH, dtype=torch.float64)
+    steps = torch.zeros(len(world), 3, dtype=torch.float64)
     steps[1:] = (heading[:-1] @ world_p[:, 0].diff(dim=0)[..., None])[..., 0]
     x[:, PATH] = steps[:, [0, 2]]
     turn = torch.cat((heading[:1], heading[1:] @ heading[:-1].transpose(1, 2)))
     x[:, TURN] = _rows(turn)
-    beside = world_p - world_p[:, :1] * _ground(world_p)
+    beside = world_p - world_p[:, :1] * ground(world_p)
     places = (heading[:, None] @ beside[..., None])[..., 0]
     x[:, PLACES] = places.flatten(1)
     x[1:, MOVES] = places.diff(dim=0).flatten(1)
@@ -93,33 +87,28 @@ def write(motion: Motion, path: str | Path) -> Path:
     local = torch.stack([world[:, 0], *below], 1)
     local[:, 0] = heading @ local[:, 0]
     x[:, TURNS] = _rows(local).flatten(1)
-
-    def save(beside: Path) -> None:
-        with beside.open("wb") as file:
-            np.save(file, x.float().numpy())
-
-    replace_file(path, save)
+    save_array(path, x)
     return path
 
 
-def _ground(like: Tensor) -> Float[Tensor, "3"]:
-    return like.new_tensor([1.0, 0.0, 1.0])
+def _fits(found: object) -> bool:
+    """Whether an array is [frames, 272] or [frames, 263] of floats."""
+    shape = getattr(found, "shape", ())
+    return len(shape) == 2 and shape[1] in (WIDTH, humanml.WIDTH) and shape[0] > 0 and found.dtype.kind == "f"  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _array(path: Path) -> np.ndarray:
-    """Return the numbers of a file, [T, 272]."""
+    """Return the numbers of a file, [T, 272] or [T, 263]."""
     try:
-        if path.stat().st_size > LARGEST:
-            raise MotifError(f"{path}: is larger than {LARGEST >> 30} GiB; cut the take into shorter files")
+        size = path.stat().st_size
         found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise MotifError(f"{path}: is no array of numbers ({str(error)[:80]}); expected [frames, {WIDTH}]") from None
-    shape = getattr(found, "shape", None)
-    if shape is None or len(shape) != 2 or shape[1] != WIDTH or not shape[0] or found.dtype.kind != "f":
-        kind = "HumanML3D's 263, which motif does not read" if shape and shape[-1] == WIDTH - 9 else f"{shape}"
-        raise MotifError(
-            f"{path}: its shape is {kind}; expected [frames, {WIDTH}] of floats, as MotionMillion has them"
-        )
+    if size > LARGEST:
+        raise MotifError(f"{path}: is larger than {LARGEST >> 30} GiB; cut the take into shorter files")
+    if not _fits(found):
+        expected = f"[frames, {WIDTH}] of floats, as MotionMillion has them, or {humanml.WIDTH}, as HumanML3D"
+        raise MotifError(f"{path}: its shape is {getattr(found, 'shape', None)}; expected {expected}")
     values = np.array(found, dtype=np.float64)
     if not np.isfinite(values).all():
         raise MotifError(f"{path}: holds numbers that are not finite; get the file again")
@@ -136,10 +125,6 @@ def _matrix(rows: Float[Tensor, "*b 6"]) -> Float[Tensor, "*b 3 3"]:
 
 def _rows(matrix: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 6"]:
     return matrix[..., :2, :].flatten(-2)
-
-
-def _about_y(angle: Float[Tensor, "t"]) -> Float[Tensor, "t 3 3"]:
-    return rotation.to_matrix(rotation.about("y", angle))
 
 
 def _bones(local: Float[Tensor, "t j 3 3"], places: Float[Tensor, "t j 3"]) -> Float[Tensor, "j 3"]:
