@@ -49,7 +49,7 @@ def turns(marks: Landmarks, config: VideoConfig) -> Float[Tensor, "t 3 3"]:
     """
     step = marks.flow.nan_to_num(0.0).double() / focal(marks, config)
     step = torch.where(step.abs() < 0.1 / focal(marks, config), 0.0, step)
-    yaw, pitch = step.cumsum(0).atan().unbind(-1)
+    yaw, pitch = step.cumsum(0).unbind(-1)
     # what is right of the axis came nearer to it: the camera turned right, about its y axis, which points down
     return rotation.to_matrix(rotation.mul(rotation.about("y", -yaw), rotation.about("x", pitch))).to(marks.world)
 
@@ -90,10 +90,12 @@ def upright(points: Float[Tensor, "t n 3"], path: Float[Tensor, "t 3"]) -> Float
 
 
 def _to_up(axis: Float[Tensor, "3"]) -> Float[Tensor, "3 3"]:
-    """The smallest rotation that turns a direction upwards."""
-    up = torch.tensor([0.0, 1.0, 0.0])
-    half = torch.cat(((1 + axis @ up).reshape(1), torch.linalg.cross(axis, up)))
-    return rotation.to_matrix(rotation.normalise(half))
+    return rotation.to_matrix(_arc(axis, torch.tensor([0.0, 1.0, 0.0])))
+
+
+def _arc(a: Float[Tensor, "*b 3"], b: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 4"]:
+    """The smallest rotation that turns one direction into another."""
+    return rotation.normalise(torch.cat((1 + (a * b).sum(-1, keepdim=True), torch.linalg.cross(a, b)), -1))
 
 
 def rotations(body: rig.Joints) -> Float[Tensor, "t j 4"]:
@@ -113,18 +115,24 @@ def rotations(body: rig.Joints) -> Float[Tensor, "t j 4"]:
     for side, sign in (("left", 1.0), ("right", -1.0)):
         world[f"{side}_collar"] = chest
         thigh, shin = (body[f"{side}_{b}"] - body[f"{side}_{a}"] for a, b in (("hip", "knee"), ("knee", "ankle")))
-        hinge = _hinge(torch.linalg.cross(thigh, shin) * -1, thigh, shin, hips[..., 0])
+        hinge = _hinge(torch.linalg.cross(thigh, shin), thigh, shin, hips[..., 0])
         world[f"{side}_hip"], world[f"{side}_knee"] = (rig.frame(-bone, hinge, (1, 0)) for bone in (thigh, shin))
         toe = body[f"{side}_foot_index"] - body[f"{side}_heel"]
         world[f"{side}_ankle"] = world[f"{side}_foot"] = rig.frame(toe, -shin, (2, 1))
         upper, fore = (body[f"{side}_{b}"] - body[f"{side}_{a}"] for a, b in (("shoulder", "elbow"), ("elbow", "wrist")))
-        hinge = _hinge(torch.linalg.cross(upper, fore) * -sign, upper, fore, chest[..., 1])
+        hinge = _hinge(torch.linalg.cross(upper, fore) * -sign, upper, fore, _raised(chest, sign, upper))
         for name, bone in (("shoulder", upper), ("elbow", fore), ("wrist", fore)):
             world[f"{side}_{name}"] = rig.frame(sign * bone, hinge, (0, 1))
     matrices = [world[name] for name in NAMES]
     local = [m if p < 0 else matrices[p].transpose(1, 2) @ m for m, p in zip(matrices, PARENTS, strict=True)]
     q = rotation.from_matrix(torch.stack(local, 1))
     return rotation.unroll(q.transpose(0, 1)).transpose(0, 1)
+
+
+def _raised(chest: Float[Tensor, "t 3 3"], sign: float, arm: Float[Tensor, "t 3"]) -> Float[Tensor, "t 3"]:
+    """Where an arm's upper side is when it is not twisted against the chest."""
+    arc = _arc(sign * chest[..., 0], torch.nn.functional.normalize(arm, dim=-1))
+    return rotation.rotate(arc, chest[..., 1])
 
 
 def _hinge(seen: Tensor, upper: Tensor, lower: Tensor, usual: Float[Tensor, "t 3"]) -> Float[Tensor, "t 3"]:
