@@ -6,7 +6,7 @@ World axes are right-handed with Y up; the camera of the first frame looks along
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from .. import contact, rotation
@@ -18,7 +18,9 @@ from ..skeleton import Skeleton
 from . import Landmarks, VideoConfig, rig
 
 POSE_SMOOTH, DEPTH_SMOOTH, PATH_SMOOTH = 0.05, 0.25, 0.06  # seconds (sigma) for landmarks, the camera's depth, the path
-AGREE = 1.2  # seconds (sigma): slower than that the path is the camera's, faster it is that of the standing feet
+AGREE = 0.3  # seconds (sigma): slower than that the path is the camera's, faster it is that of the standing feet
+SPEED_SMOOTH = 0.05  # seconds (sigma), for the speed of feet
+LOOSE = (0.8, 0.6, 0.5, 0.4)  # body heights a second that a standing foot may seem to move, pass by pass
 BEND = 0.35  # radians of a knee or elbow from which on its axis is believed
 
 
@@ -144,13 +146,25 @@ def _hinge(seen: Tensor, upper: Tensor, lower: Tensor, usual: Float[Tensor, "t 3
     return share * seen + (1 - share) * usual
 
 
+def stance(s: Skeleton, at: Float[Tensor, "t c 3"], fps: float, loose: float) -> Bool[Tensor, "t c"]:
+    """Return which contact joints stand: low, and of all that are low not much faster than the slowest one.
+
+    ``loose``, body heights a second, is far above what stands for, as a path from landmarks drifts and trembles.
+    """
+    low = at[..., 1] - contact.floors(at, s) < 1.5 * contact.HEIGHT * s.height
+    speed = smoothed(contact.speed(at, 1 / fps), SPEED_SMOOTH, fps) / s.height
+    slowest = speed.masked_fill(~low, torch.inf).amin(1, keepdim=True)
+    on = low & (speed < loose) & (speed < slowest + 0.3 * loose)
+    return contact.without_short(on, max(round(contact.SHORTEST * fps), 1))
+
+
 def travel(s: Skeleton, q: Float[Tensor, "t j 4"], path: Float[Tensor, "t 3"], fps: float) -> Float[Tensor, "t 3"]:
     """Return the root's path, such that feet that stand do not move and come down to one level."""
     offsets = s.offset_tensor(q).expand(len(q), -1, 3).clone()
     offsets[:, 0] = 0
     local = contact.feet(s, q, offsets)
-    for _ in range(2):
-        on = contact.labels(local + path[:, None], s, 1 / fps).to(q.dtype)[..., None]
+    for loose in LOOSE:
+        on = stance(s, local + path[:, None], fps, loose).to(q.dtype)[..., None]
         both = on[1:] * on[:-1]
         of_feet = -(local.diff(dim=0) * both).sum(1) / both.sum(1).clamp_min(1)
         stands = (both.sum(1) > 0).to(q.dtype)
@@ -182,6 +196,6 @@ def lift(marks: Landmarks, name: str, config: VideoConfig = VideoConfig()) -> Mo
     path = travel(s, q, path, marks.fps)
     positions = s.offset_tensor(q).expand(len(q), -1, 3).clone()
     positions[:, 0] = path
-    on = contact.labels(contact.feet(s, q, positions), s, 1 / marks.fps)
+    on = stance(s, contact.feet(s, q, positions), marks.fps, LOOSE[-1])
     q = feet.lock(s, (q, positions), on, 1 / marks.fps)
     return Motion(s, q, positions, 1 / marks.fps, name, FileFormat(unit=0.01)).align().ground()
