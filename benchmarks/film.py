@@ -95,7 +95,14 @@ def parts(joints: dict[str, np.ndarray], face: np.ndarray) -> list[tuple]:
         add(wrist, wrist + 0.09 * way, 0.030, 0.036, SKIN, 0.02)
         add(wrist + 0.09 * way, wrist + 0.165 * way, 0.026, 0.015, SKIN, 0.02)
         thumb = j[short + "Thumb"] - wrist
-        add(wrist + 0.03 * way, wrist + 0.05 * way + 0.06 * thumb / max(np.linalg.norm(thumb), 1e-6), 0.018, 0.012, SKIN, 0.015)
+        add(
+            wrist + 0.03 * way,
+            wrist + 0.05 * way + 0.06 * thumb / max(np.linalg.norm(thumb), 1e-6),
+            0.018,
+            0.012,
+            SKIN,
+            0.015,
+        )
         chest = j["Spine1"]
         add(chest + 0.45 * (shoulder - chest), shoulder, 0.085, 0.062, SHIRT, 0.05)
         side_hip = j["Hips"] + 0.75 * (hip - j["Hips"])
@@ -193,7 +200,7 @@ def _trace(picture, box, rays, camera, body, start, stop) -> None:
     normal /= np.linalg.norm(normal, axis=-1, keepdims=True) + 1e-9
     colour = np.stack([part[4] for part in body])[nearest]
     lit = np.clip(normal @ SUN, 0, 1)[:, None]
-    sky = (0.5 + 0.5 * normal[:, 1:2])
+    sky = 0.5 + 0.5 * normal[:, 1:2]
     hollow = np.clip(body_distance(p + 0.05 * normal, body)[0] / 0.05, 0.2, 1)[:, None]
     folds = 1 + 0.05 * np.sin(70 * p[:, 1:2] + 9 * np.sin(23 * p[:, :1] + 17 * p[:, 2:])) * (colour[:, :1] < 0.6)
     picture[at] = colour * folds * (0.72 * lit + hollow * (0.28 + 0.22 * sky))

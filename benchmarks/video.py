@@ -77,7 +77,9 @@ def write(path: Path, shown: Iterator[np.ndarray], fps: float, noise: float = 0.
     for picture in shown:
         if out is None:
             size = picture.shape[1::-1]
-            out = imageio_ffmpeg.write_frames(str(path), size, fps=fps, quality=None, macro_block_size=2, output_params=["-crf", "18"])
+            out = imageio_ffmpeg.write_frames(
+                str(path), size, fps=fps, quality=None, macro_block_size=2, output_params=["-crf", "18"]
+            )
             out.send(None)
         out.send(np.clip(picture + grain.normal(0, noise + 1e-9, picture.shape), 0, 255).astype(np.uint8))
     if out is not None:
@@ -92,7 +94,9 @@ def compare(made: Motion, truth: Motion) -> dict[str, float]:
     hips = [list(PAIRS).index(f"{s}_hip") for s, _ in SIDES]
     ra, rb = (x[:, hips].mean(1, keepdim=True) for x in (a, b))
     x, y = a - ra, b - rb
-    yaw = torch.atan2((x[..., 2] * y[..., 0] - x[..., 0] * y[..., 2]).sum(), (x[..., 0] * y[..., 0] + x[..., 2] * y[..., 2]).sum())
+    yaw = torch.atan2(
+        (x[..., 2] * y[..., 0] - x[..., 0] * y[..., 2]).sum(), (x[..., 0] * y[..., 0] + x[..., 2] * y[..., 2]).sum()
+    )
     turn = rotation.about("y", yaw)
     x, pa = rotation.rotate(turn, x), rotation.rotate(turn, ra)
     scale = float((y.square().sum() / x.square().sum()).sqrt())
@@ -168,9 +172,16 @@ def report(path: Path, truth: Motion, config: VideoConfig, whole: bool) -> None:
     for motion in motions:
         kept, rejects = stages.run(Clip(motion.name, motion, "film", "own"), CurateConfig())
         slip = gates.slip(gates.Measured.of(motion))
-        print(f"  {motion}, {motion.skeleton.height:.2f} m, slip {slip:.3f}; gates: {[r.reason + ' ' + r.detail for r in rejects] or 'passed'}")
+        print(
+            f"  {motion}, {motion.skeleton.height:.2f} m, slip {slip:.3f}; gates: {[r.reason + ' ' + r.detail for r in rejects] or 'passed'}"
+        )
         if whole:
-            print("  " + ", ".join(f"{k} {v:.1f}" if k != "scale" else f"{k} {v:.2f}" for k, v in compare(motion, truth).items()))
+            print(
+                "  "
+                + ", ".join(
+                    f"{k} {v:.1f}" if k != "scale" else f"{k} {v:.2f}" for k, v in compare(motion, truth).items()
+                )
+            )
         motif.save(motion, path.with_name(f"{path.stem}-{motion.name}.bvh"))
     for reject in left_out:
         print(f"  left out at {reject.start:.2f} s, {reject.seconds:.2f} s: {reject.reason} ({reject.detail})")

@@ -60,7 +60,7 @@ def test_files_are_short():
     lines = {str(path.relative_to(PACKAGE)): len(path.read_text().splitlines()) for path in SOURCES}
     long = {name: n for name, n in lines.items() if n > 400}
     assert not long, f"files of more than 400 lines: {long}"
-    assert sum(lines.values()) <= 17_000, f"the package has {sum(lines.values())} lines"
+    assert sum(lines.values()) <= 18_000, f"the package has {sum(lines.values())} lines"
 
 
 def test_functions_are_short():

@@ -66,7 +66,9 @@ def capture(
     for start, stop in zip(edges, edges[1:], strict=False):
         at, seconds = start / film.fps, (stop - start) / film.fps
         if seconds < config.shortest:
-            left_out.append(LeftOut("cut", f"{seconds:.2f} s between two cuts, at least {config.shortest:g}", at, seconds))
+            left_out.append(
+                LeftOut("cut", f"{seconds:.2f} s between two cuts, at least {config.shortest:g}", at, seconds)
+            )
             continue
         made, not_made = of_shot(pose(video, film, start, stop), video.stem, config, at)
         motions += made

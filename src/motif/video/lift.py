@@ -70,7 +70,9 @@ def places(marks: Landmarks, config: VideoConfig) -> Float[Tensor, "t 3"]:
     a, b = torch.cat(rows, 1), torch.cat(right, 1)
     gram = a.transpose(1, 2) @ a + 1e-6 * torch.eye(3, dtype=torch.float64)
     found = torch.linalg.solve(gram, (a.transpose(1, 2) @ b[..., None]))[..., 0]
-    depth = smoothed(found[:, 2:].log1p() if bool((found[:, 2] > -0.9).all()) else found[:, 2:], DEPTH_SMOOTH, marks.fps)
+    depth = smoothed(
+        found[:, 2:].log1p() if bool((found[:, 2] > -0.9).all()) else found[:, 2:], DEPTH_SMOOTH, marks.fps
+    )
     depth = depth.expm1() if bool((found[:, 2] > -0.9).all()) else depth
     aside = found[:, :2] / found[:, 2:].clamp_min(0.3)  # directions are known far better than depths
     return torch.cat((smoothed(aside, PATH_SMOOTH, marks.fps) * depth, depth), 1).to(marks.world)
@@ -121,7 +123,9 @@ def rotations(body: rig.Joints) -> Float[Tensor, "t j 4"]:
         world[f"{side}_hip"], world[f"{side}_knee"] = (rig.frame(-bone, hinge, (1, 0)) for bone in (thigh, shin))
         toe = body[f"{side}_foot_index"] - body[f"{side}_heel"]
         world[f"{side}_ankle"] = world[f"{side}_foot"] = rig.frame(toe, -shin, (2, 1))
-        upper, fore = (body[f"{side}_{b}"] - body[f"{side}_{a}"] for a, b in (("shoulder", "elbow"), ("elbow", "wrist")))
+        upper, fore = (
+            body[f"{side}_{b}"] - body[f"{side}_{a}"] for a, b in (("shoulder", "elbow"), ("elbow", "wrist"))
+        )
         hinge = _hinge(torch.linalg.cross(upper, fore) * -sign, upper, fore, _raised(chest, sign, upper))
         for name, bone in (("shoulder", upper), ("elbow", fore), ("wrist", fore)):
             world[f"{side}_{name}"] = rig.frame(sign * bone, hinge, (0, 1))

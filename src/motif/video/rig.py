@@ -13,7 +13,11 @@ from ..skeleton import Skeleton
 LANDMARKS = (
     *("nose", "left_eye_inner", "left_eye", "left_eye_outer", "right_eye_inner", "right_eye", "right_eye_outer"),
     *("left_ear", "right_ear", "mouth_left", "mouth_right"),
-    *(f"{side}_{part}" for part in ("shoulder", "elbow", "wrist", "pinky", "index", "thumb") for side in ("left", "right")),
+    *(
+        f"{side}_{part}"
+        for part in ("shoulder", "elbow", "wrist", "pinky", "index", "thumb")
+        for side in ("left", "right")
+    ),
     *(f"{side}_{part}" for part in ("hip", "knee", "ankle", "heel", "foot_index") for side in ("left", "right")),
 )
 BODY = tuple(k for k, n in enumerate(LANDMARKS) if n.split("_")[-1] in ("shoulder", "elbow", "hip", "knee", "ankle"))
@@ -90,7 +94,9 @@ def skeleton(body: Joints) -> Skeleton:
     return guess_pairs_and_contacts(Skeleton(NAMES, PARENTS, tuple(offsets)))
 
 
-def frame(first: Float[Tensor, "*b 3"], second: Float[Tensor, "*b 3"], axes: tuple[int, int]) -> Float[Tensor, "*b 3 3"]:
+def frame(
+    first: Float[Tensor, "*b 3"], second: Float[Tensor, "*b 3"], axes: tuple[int, int]
+) -> Float[Tensor, "*b 3 3"]:
     """Return rotations whose axis ``axes[0]`` is along ``first`` and whose axis ``axes[1]`` is as near ``second``."""
     a = torch.nn.functional.normalize(first, dim=-1)
     b = torch.nn.functional.normalize(second - (second * a).sum(-1, keepdim=True) * a, dim=-1)
