@@ -85,7 +85,7 @@ def parts(joints: dict[str, np.ndarray], face: np.ndarray) -> list[tuple]:
         add(knee, ankle + 0.06 * (knee - ankle), 0.060, 0.042, TROUSERS)
         foot = toe - ankle
         heel = ankle - 0.03 * foot / np.linalg.norm(foot) - [0, 0.03, 0]
-        add(heel, toe + [0, 0.0, 0], 0.042, 0.04, SHOES, 0.01)
+        add(heel, toe, 0.042, 0.04, SHOES, 0.01)
         add(toe, toe + 0.07 * foot / np.linalg.norm(foot), 0.04, 0.03, SHOES, 0.02)
         shoulder, elbow, wrist, hand = (j[side + n] for n in ("Arm", "ForeArm", "Hand", "HandIndex1"))
         add(shoulder, elbow, 0.055, 0.043, SHIRT)
@@ -106,7 +106,7 @@ def parts(joints: dict[str, np.ndarray], face: np.ndarray) -> list[tuple]:
         chest = j["Spine1"]
         add(chest + 0.45 * (shoulder - chest), shoulder, 0.085, 0.062, SHIRT, 0.05)
         side_hip = j["Hips"] + 0.75 * (hip - j["Hips"])
-        add(side_hip + [0, 0.05, 0], hip, 0.095, 0.092, TROUSERS, 0.04)
+        add(side_hip + 0.05 * np.array([0, 1, 0]), hip, 0.095, 0.092, TROUSERS, 0.04)
         across = (j["LeftUpLeg"] - j["RightUpLeg"]) / np.linalg.norm(j["LeftUpLeg"] - j["RightUpLeg"])
         add(j["LowerBack"] + 0.06 * sign * across, chest + 0.08 * sign * across, 0.09, 0.108, SHIRT, 0.05)
     add(j["Neck"] - 0.03 * up, j["Head"], 0.058, 0.052, SKIN, 0.015)

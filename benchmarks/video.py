@@ -2,7 +2,7 @@
 
     python benchmarks/video.py [--clips 07_01 ...] [--out out/video]
 
-The films are of benchmarks/film.py: a rounded body, 480 x 360 pixels. Three are of the clip as it is: by a camera that
+The films are of benchmarks/film.py: a rounded body, 480 x 360 pixels. Two are of the clip as it is: by a camera that
 stands, by one that pans after the body and sways as in a hand. The others are to be cut up or refused.
 """
 
@@ -170,7 +170,7 @@ def report(path: Path, truth: Motion, config: VideoConfig, whole: bool) -> None:
     motions, left_out = capture(path, config)
     print(f"{path.stem}: {len(motions)} clips in {time.perf_counter() - began:.1f} s")
     for motion in motions:
-        kept, rejects = stages.run(Clip(motion.name, motion, "film", "own"), CurateConfig())
+        _, rejects = stages.run(Clip(motion.name, motion, "film", "own"), CurateConfig())
         slip = gates.slip(gates.Measured.of(motion))
         print(
             f"  {motion}, {motion.skeleton.height:.2f} m, slip {slip:.3f}; gates: {[r.reason + ' ' + r.detail for r in rejects] or 'passed'}"

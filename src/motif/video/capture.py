@@ -1,4 +1,4 @@
-"""From a video file to motions: one clip for each stretch of each shot in which a person is seen; and what is not, why."""
+"""From a video file to motions: a clip for each stretch of a shot in which a person is seen; and what is not, why."""
 
 import json
 import tempfile
@@ -16,6 +16,7 @@ from ..errors import MotifError
 from ..motion import Motion
 from . import READS, Film, Landmarks, LeftOut, PoseEstimator, Shots, VideoConfig, environment, lift, rig
 
+JUMP = 0.1  # body heights that joints move by, on average, in a thirtieth of a second: more is a cut
 GAP = 0.2  # seconds that a body may be out of sight and is filled in
 
 
@@ -50,7 +51,8 @@ def capture(
     shots: Shots = find_shots,
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> tuple[list[Motion], list[LeftOut]]:
-    """Return the motions of a video and what of it was left out: ``cut``, ``nobody``, ``jitter``.
+    """Return the motions of a video and what of it was left out: ``cut``, ``nobody``,
+    ``short``, ``jitter``.
 
     Shots give clips of their own. A file that is no film raises an error.
     """
@@ -86,23 +88,35 @@ def of_shot(
     motions: list[Motion] = []
     left_out: list[LeftOut] = []
     there = seen(marks, config)
-    for on, reason in ((~there, "nobody"), (there, "")):
-        for start, stop in contact.runs(on):
-            when, seconds = at + start / marks.fps, (stop - start) / marks.fps
-            part = filled(marks, start, stop)
-            why = ""
-            if reason:
-                why = f"no body is seen, visibility at least {config.visible:g}"
-            elif seconds < config.shortest:
-                reason, why = "short", f"a body is seen for {seconds:.2f} s, at least {config.shortest:g}"
-            elif config.jitter and (found := lift.shake(part)) > config.jitter:
-                reason, why = "jitter", f"landmarks tremble by {found:.4f} body heights, at most {config.jitter:g}"
-            if why:
-                left_out.append(LeftOut(reason, why, when, seconds))
-            else:
-                motions.append(lift.lift(part, name, config))
-            reason = "nobody" if on is not there else ""
+    for start, stop in contact.runs(~there):
+        why = f"no body is seen, visibility at least {config.visible:g}"
+        left_out.append(LeftOut("nobody", why, at + start / marks.fps, (stop - start) / marks.fps))
+    for start, stop in (part for run in contact.runs(there) for part in uncut(marks, *run)):
+        when, seconds = at + start / marks.fps, (stop - start) / marks.fps
+        part = filled(marks, start, stop)
+        trembling = lift.shake(part) if config.jitter else 0.0
+        if seconds < config.shortest:
+            why = f"a body is seen for {seconds:.2f} s, at least {config.shortest:g}"
+            left_out.append(LeftOut("short", why, when, seconds))
+        elif trembling > config.jitter:
+            why = f"landmarks tremble by {trembling:.4f} body heights, at most {config.jitter:g}"
+            left_out.append(LeftOut("jitter", why, when, seconds))
+        else:
+            motions.append(lift.lift(part, name, config))
     return motions, left_out
+
+
+def uncut(marks: Landmarks, start: int, stop: int) -> list[tuple[int, int]]:
+    """Return the parts of a stretch between jumps of the body: one that is seen from elsewhere from one frame to the
+    next, as behind a cut to a picture of the same colours."""
+    world = filled(marks, start, stop).world
+    change = world[:, list(rig.BODY)].diff(dim=0).norm(dim=-1).mean(-1)
+    if not len(change):
+        return [(start, stop)]
+    height = float((world.amax(1) - world.amin(1)).norm(dim=-1).median())
+    limit = max(JUMP * height * max(30 / marks.fps, 1), 4 * float(change.median()))
+    edges = [start, *(start + 1 + (change > limit).nonzero()[:, 0]).tolist(), stop]
+    return list(zip(edges, edges[1:], strict=False))
 
 
 def seen(marks: Landmarks, config: VideoConfig) -> Bool[Tensor, "t"]:
@@ -110,7 +124,7 @@ def seen(marks: Landmarks, config: VideoConfig) -> Bool[Tensor, "t"]:
     sure = marks.visibility[:, list(rig.BODY)].mean(-1) >= max(config.visible, 1e-3)
     sure &= marks.world.isfinite().flatten(1).all(-1)
     for start, stop in contact.runs(~sure):
-        if 0 < start and stop < len(sure) and (stop - start) / marks.fps <= GAP:
+        if start > 0 and stop < len(sure) and (stop - start) / marks.fps <= GAP:
             sure[start:stop] = True
     return sure
 

@@ -1,4 +1,4 @@
-"""From landmarks to a motion: gravity, a path over the ground, rotations of bones that keep their length, feet that stand.
+"""From landmarks to a motion: gravity, a path over the ground, bones that keep their length, feet that stand.
 
 World axes are right-handed with Y up; the camera of the first frame looks along -Z.
 """
@@ -79,10 +79,13 @@ def places(marks: Landmarks, config: VideoConfig) -> Float[Tensor, "t 3"]:
 
 
 def upright(points: Float[Tensor, "t n 3"], path: Float[Tensor, "t 3"]) -> Float[Tensor, "3 3"]:
-    """Return the rotation that puts a body on level ground: by the way it stands, then by where its feet come down."""
+    """Return the rotation that puts a body on level ground: by the way it stands, then by where its feet come down.
+
+    The camera is taken to be held level at first, as nearly all are: a body stands on one leg more often.
+    """
     body = rig.joints(points)
     axis = torch.nn.functional.normalize(body.middle("shoulder") - body.middle("ankle"), dim=-1).median(0).values
-    first = _to_up(torch.nn.functional.normalize(axis, dim=0))
+    first = _to_up(torch.nn.functional.normalize(axis * torch.tensor([0.0, 1.0, 1.0]), dim=0))
     feet = torch.stack([body[f"{s}_{p}"] for s in rig.SIDES for p in ("heel", "foot_index")], 1) + path[:, None]
     feet = feet @ first.T
     lowest = feet[torch.arange(len(feet)), feet[..., 1].argmin(1)]

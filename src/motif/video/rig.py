@@ -1,6 +1,6 @@
 """From landmarks to joints: BlazePose's names, and the body of SMPL's 22 joints that they drive."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -31,7 +31,8 @@ SPINE = (0.3, 0.55, 0.8)
 """Heights of the three joints of the spine between hips and shoulders."""
 
 
-class Joints(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Joints:
     """Landmarks by name, [T, 3] each, in a world with Y up."""
 
     at: dict[str, Float[Tensor, "t 3"]]

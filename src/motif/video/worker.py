@@ -59,7 +59,8 @@ def pose(video: str, out: str, first: int, stop: int) -> None:
             for key, values in kept.items():
                 values.append(found[key])
     size = np.array([before.shape[1], before.shape[0]] if before is not None else [0, 0])
-    np.savez(out, size=size, **{k: np.stack(v) for k, v in kept.items()})
+    rows = {k: np.stack(v) for k, v in kept.items()}
+    np.savez(out, size=size, world=rows["world"], image=rows["image"], visibility=rows["visibility"], flow=rows["flow"])
 
 
 def _smaller(picture: np.ndarray) -> np.ndarray:
