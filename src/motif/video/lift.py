@@ -20,7 +20,7 @@ from . import Landmarks, VideoConfig, rig
 POSE_SMOOTH, DEPTH_SMOOTH, PATH_SMOOTH = 0.05, 0.25, 0.06  # seconds (sigma) for landmarks, the camera's depth, the path
 AGREE = 0.3  # seconds (sigma): slower than that the path is the camera's, faster it is that of the standing feet
 SPEED_SMOOTH = 0.05  # seconds (sigma), for the speed of feet
-LOOSE = (0.8, 0.6, 0.5, 0.4)  # body heights a second that a standing foot may seem to move, pass by pass
+LOOSE = (1.5, 1.0, 0.7, 0.5)  # body heights a second that a standing foot may seem to move, pass by pass
 BEND = 0.35  # radians of a knee or elbow from which on its axis is believed
 
 
