@@ -171,3 +171,25 @@ class ShowConfig:
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
                 raise MotifError(f"cannot draw {value:g} {what}; give a number from {low:g} to {high:g}")
+
+
+@dataclass(frozen=True)
+class VideoConfig:
+    """How a video is read; thresholds of 0 turn their check off."""
+
+    fov: float = 50.0
+    """Degrees that the camera sees along the longer side of the picture; a phone has about 65, a telephoto 20."""
+    height: float | None = None
+    """Metres that the person is tall from the ground to the nose; as the pose estimator guesses if not given."""
+    shortest: float = 1.0
+    """Seconds that a person must be seen without a gap."""
+    visible: float = 0.5
+    """How sure the pose estimator must be of a body, 0 to 1, the mean over its joints."""
+    jitter: float = 0.012
+    """Landmarks tremble from frame to frame by at most so many body heights."""
+
+    def __post_init__(self):
+        if not 5 <= self.fov <= 150:
+            raise MotifError(f"fov is {self.fov:g}; give degrees from 5 to 150")
+        if self.height is not None and not 0.2 <= self.height <= 3:
+            raise MotifError(f"height is {self.height:g}; give metres from 0.2 to 3")

@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError
 
 from .. import __version__
 from ..errors import MotifError, MotifWarning, Stopped
+from .capture import capture
 from .corpus import curate
 from .data import data
 from .generate import change, crowd, demo, edit, fit, sample, vary
@@ -27,7 +28,7 @@ app = App(
     help_epilogue="Add --debug to any command to see where an error was raised.",
     version=__version__,
 )
-for verb in (vary, fit, sample, edit, crowd, change, show, info, score, curate, demo):
+for verb in (vary, fit, sample, edit, crowd, change, show, info, score, curate, capture, demo):
     app.command(verb)
 app.command(data)
 

@@ -51,5 +51,7 @@ class CurateConfig:
     """Near-duplicates: clips whose joints are, on average, less than this apart."""
     captions: int = 2
     """Sentences a clip of what is measured, and as many for each that came with it; 0 leaves those as they are."""
+    videos: bool = False
+    """Read videos among the files, too (docs/video.md); the first time that installs about 1 GB."""
     only_free: bool = False
     """Leave out sources whose licence does not let a model trained on them be given away."""

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import io
+from .. import io, video
 from ..config import ReadConfig
 from ..data import corpus
 from ..data.corpus import Caption, Clip
@@ -26,6 +26,7 @@ from ..errors import MotifError, MotifWarning
 from ..motion import Motion
 from ..rig_guess import looks_z_up
 from ..skeleton import Skeleton
+from ..video import environment
 from . import CurateConfig, Reject, captions, duplicates, facts, join, sources, stages
 
 CHUNK_FILES, CHUNK_BYTES = 64, 64 << 20
@@ -52,14 +53,19 @@ class Chunk:
         return hashlib.sha256(plain.encode()).hexdigest()[:20]
 
 
-def find(root: Path) -> list[Path]:
-    """Return the motion files below a folder, relative to it, in order of their names."""
+def find(root: Path, videos: bool = False) -> list[Path]:
+    """Return the motion files below a folder, and videos if asked for, relative to it, in order of their names."""
     if not root.is_dir():
         raise MotifError(f"{root} is no folder; give one with motion files")
-    files = sorted(p.relative_to(root) for p in root.rglob("*") if io.holds_motion(p))
+    files = sorted(p.relative_to(root) for p in root.rglob("*") if io.holds_motion(p) or _is_video(p))
     files = [f for f in files if not any(part.startswith(".") for part in f.parts)]
+    films = [] if videos else [f for f in files if _is_video(root / f)]
+    files = [f for f in files if f not in films] if films else files
     if not files:
-        raise MotifError(f"{root}: no motion files in it or below; motif reads {', '.join(io.READS)}")
+        also = f"; there are {len(films)} videos, which --videos reads" if films else ""
+        raise MotifError(f"{root}: no motion files in it or below{also}; motif reads {', '.join(io.READS)}")
+    if films:
+        warnings.warn(f"{root}: {len(films)} videos are passed over; --videos reads them", MotifWarning, stacklevel=2)
     return files
 
 
@@ -70,7 +76,7 @@ def chunks(roots: Sequence[Path], config: CurateConfig) -> list[Chunk]:
         raise MotifError("two folders of raw files have the same name, which clips are called after; rename one")
     for root in roots:
         files, size = [], 0
-        for file in find(root):
+        for file in find(root, config.videos):
             files.append(file)
             size += (root / file).stat().st_size
             if len(files) == CHUNK_FILES or size > CHUNK_BYTES:
@@ -150,6 +156,8 @@ def load(root: Path, file: Path, known: dict[Any, Any]) -> tuple[list[Motion], l
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MotifWarning)
         try:
+            if _is_video(root / file):
+                return _film(root, file)
             motions = list(io.load_all(root / file, ReadConfig(), known))
             if file.suffix.lower() == ".bvh" and _lies(motions[0]):
                 motions = list(io.load_all(root / file, ReadConfig(up="z"), known))
@@ -159,13 +167,26 @@ def load(root: Path, file: Path, known: dict[Any, Any]) -> tuple[list[Motion], l
             return [], [Reject("unreadable", words, f"{_name(root)}/{file.as_posix()}")]
 
 
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in video.READS and path.is_file()
+
+
+def _film(root: Path, file: Path) -> tuple[list[Motion], list[Reject]]:
+    """The clips of a video and what of it was left out."""
+    from ..video import capture
+
+    motions, left_out = capture.capture(root / file)
+    name = f"{_name(root)}/{file.as_posix()}"
+    return motions, [Reject(x.reason, x.detail, name, x.start, x.seconds) for x in left_out]
+
+
 def _lies(motion: Motion) -> bool:
     """Whether a file has Z up: its rig is known only when it is read so."""
     return looks_z_up(motion.skeleton, motion.world()[1].median(0).values)
 
 
 def _clip(root: Path, file: Path, source: sources.Source, motion: Motion) -> Clip:
-    several = motion.name != file.stem and file.suffix.lower() in (".glb", ".gltf")
+    several = motion.name != file.stem and file.suffix.lower() in (".glb", ".gltf", *video.READS)
     name = f"{_name(root)}/{file.as_posix()}{f':{motion.name}' if several else ''}"
     stem = motion.name if several else file.stem
     said = sources.captions_of(root, source, stem)
@@ -197,6 +218,8 @@ def prepare(raw: Sequence[Path], folder: Path, config: CurateConfig) -> tuple[li
         raise MotifError(f"{folder} is there and is no corpus; give the name of a new folder for the corpus")
     work = folder / WORK
     todo = chunks(raw, config)
+    if any(_is_video(chunk.root / file) for chunk in todo for file in chunk.files):
+        environment.interpreter()  # made once, before workers would all make it
     work.mkdir(parents=True, exist_ok=True)
     return todo, work
 
