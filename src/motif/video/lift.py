@@ -20,7 +20,8 @@ from . import Landmarks, VideoConfig, rig
 POSE_SMOOTH, DEPTH_SMOOTH, PATH_SMOOTH = 0.05, 0.25, 0.06  # seconds (sigma) for landmarks, the camera's depth, the path
 AGREE = 0.3  # seconds (sigma): slower than that the path is the camera's, faster it is that of the standing feet
 SPEED_SMOOTH = 0.05  # seconds (sigma), for the speed of feet
-LOOSE = (1.5, 1.0, 0.7, 0.5)  # body heights a second that a standing foot may seem to move, pass by pass
+LOOSE = (0.75, 0.55, 0.45, 0.35)
+"""How fast a standing foot may seem to move, pass by pass; see :func:`stance`."""
 BEND = 0.35  # radians of a knee or elbow from which on its axis is believed
 
 
@@ -153,11 +154,16 @@ def _hinge(seen: Tensor, upper: Tensor, lower: Tensor, usual: Float[Tensor, "t 3
     return share * seen + (1 - share) * usual
 
 
-def stance(s: Skeleton, at: Float[Tensor, "t c 3"], fps: float, loose: float) -> Bool[Tensor, "t c"]:
+def stance(
+    s: Skeleton, at: Float[Tensor, "t c 3"], path: Float[Tensor, "t 3"], fps: float, share: float
+) -> Bool[Tensor, "t c"]:
     """Return which contact joints stand: low, and of all that are low not much faster than the slowest one.
 
-    ``loose``, body heights a second, is far above what stands for, as a path from landmarks drifts and trembles.
+    A standing foot may seem to move by ``share`` of the body's own speed and half a body height a second: far more
+    than elsewhere, as a path from landmarks drifts and trembles, and the faster the more.
     """
+    own = smoothed(contact.speed(path[:, None], 1 / fps), AGREE, fps) / s.height
+    loose = share * (0.5 + own)
     low = at[..., 1] - contact.floors(at, s) < 1.5 * contact.HEIGHT * s.height
     speed = smoothed(contact.speed(at, 1 / fps), SPEED_SMOOTH, fps) / s.height
     slowest = speed.masked_fill(~low, torch.inf).amin(1, keepdim=True)
@@ -171,7 +177,7 @@ def travel(s: Skeleton, q: Float[Tensor, "t j 4"], path: Float[Tensor, "t 3"], f
     offsets[:, 0] = 0
     local = contact.feet(s, q, offsets)
     for loose in LOOSE:
-        on = stance(s, local + path[:, None], fps, loose).to(q.dtype)[..., None]
+        on = stance(s, local + path[:, None], path, fps, loose).to(q.dtype)[..., None]
         both = on[1:] * on[:-1]
         of_feet = -(local.diff(dim=0) * both).sum(1) / both.sum(1).clamp_min(1)
         stands = (both.sum(1) > 0).to(q.dtype)
@@ -203,6 +209,6 @@ def lift(marks: Landmarks, name: str, config: VideoConfig = VideoConfig()) -> Mo
     path = travel(s, q, path, marks.fps)
     positions = s.offset_tensor(q).expand(len(q), -1, 3).clone()
     positions[:, 0] = path
-    on = stance(s, contact.feet(s, q, positions), marks.fps, LOOSE[-1])
+    on = stance(s, contact.feet(s, q, positions), path, marks.fps, LOOSE[-1])
     q = feet.lock(s, (q, positions), on, 1 / marks.fps)
     return Motion(s, q, positions, 1 / marks.fps, name, FileFormat(unit=0.01)).align().ground()
