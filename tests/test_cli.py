@@ -386,3 +386,13 @@ def test_a_corpus_is_made_looked_at_and_checked(tmp_path):
     shard.write_bytes(shard.read_bytes()[:-5])
     code, _, err = run("info", tmp_path / "corpus")
     assert code == 2 and "not as it was written" in err
+
+
+def test_folders_are_read_by_a_fresh_process(tmp_path):
+    save(jumps().crop(0, 60), tmp_path / "a.bvh")
+    code, out, err = run_process("info", tmp_path)
+    assert code == 0 and out.startswith("a"), err
+    (tmp_path / "a.bvh").unlink()
+    code, out, err = run_process("info", tmp_path)
+    assert code != 0 and "a folder without motion files" in err and "Traceback" not in err
+    assert subprocess.run([sys.executable, "-c", "import motif; motif.io.load"], capture_output=True).returncode == 0

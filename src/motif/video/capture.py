@@ -58,7 +58,7 @@ def capture(
     """
     video = Path(video)
     if video.suffix.lower() not in READS:
-        raise MotifError(f"{video}: is no video that motif reads; it reads {', '.join(READS)}")
+        raise MotifError(f"{video} is no video that motif reads, which are {', '.join(READS)}")
     if not video.is_file():
         raise MotifError(f"{video}: there is no such file")
     film = shots(video)
