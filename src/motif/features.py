@@ -78,7 +78,14 @@ class Features:
             speeds = torch.cat([ground.climb(m.root_and_feet[1][:, 1], m.frame_time) for m in motions])
             climb = float(speeds.min()), float(speeds.max())
         return Features(
-            s, rotating, translating, base_q, base_p, first.file_format, climb, all(map(ground.comes_back, uneven))
+            s,
+            rotating,
+            translating,
+            base_q,
+            base_p,
+            first.file_format,
+            climb,
+            bool(uneven) and all(map(ground.comes_back, uneven)),
         )
 
     @cached_property

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..io.npy import NAMES, PARENTS
+from ..io.smpl import NAMES, PARENTS
 from ..rig_guess import guess_pairs_and_contacts
 from ..skeleton import Skeleton
 
