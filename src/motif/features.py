@@ -77,16 +77,8 @@ class Features:
         if uneven:
             speeds = torch.cat([ground.climb(m.root_and_feet[1][:, 1], m.frame_time) for m in motions])
             climb = float(speeds.min()), float(speeds.max())
-        return Features(
-            s,
-            rotating,
-            translating,
-            base_q,
-            base_p,
-            first.file_format,
-            climb,
-            bool(uneven) and all(map(ground.comes_back, uneven)),
-        )
+        back = bool(uneven) and all(map(ground.comes_back, uneven))
+        return Features(s, rotating, translating, base_q, base_p, first.file_format, climb, back)
 
     @cached_property
     def slices(self) -> dict[str, slice]:
